@@ -1,0 +1,39 @@
+"""INSTRUCTOR text embeddings in JAX: one embedder, any task, steered by an instruction.
+
+The names below are resolved on first use, so that `import instructor_jax` costs milliseconds and imports no JAX.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+# In the order in which a newcomer meets them; the value names the module that holds the object.
+_LOCATIONS = {
+    # Embedding text
+    "Instructor": "embedder",
+    "INSTRUCTOR": "embedder",
+    "Instruction": "instructions",
+    # The model and its sizes
+    "EncoderConfig": "config",
+    "ModelConfig": "config",
+}
+
+if TYPE_CHECKING:
+    from instructor_jax.config import EncoderConfig, ModelConfig
+    from instructor_jax.embedder import INSTRUCTOR, Instructor
+    from instructor_jax.instructions import Instruction
+
+__all__ = ["INSTRUCTOR", "EncoderConfig", "Instruction", "Instructor", "ModelConfig", "__version__"]
+
+
+def __getattr__(name: str):
+    if name not in _LOCATIONS:
+        raise AttributeError(f"module 'instructor_jax' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"instructor_jax.{_LOCATIONS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,452 @@
+"""`Instructor`: a model's parameters, its tokenizer and its compiled functions behind one `encode`.
+
+The signature follows InstructorEmbedding's, so that old code runs by changing the import; everything new is
+keyword-only. The work is done by the stages of `stages.py`.
+"""
+
+import dataclasses
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float, Int32, Shaped
+from tqdm import tqdm
+
+from instructor_jax.batches import TokenBatch
+from instructor_jax.compilation import compiler_options, enable_cache
+from instructor_jax.config import ModelConfig
+from instructor_jax.folder_writer import write_sentence_transformers
+from instructor_jax.folders import ModelFolder, read_folder, read_params
+from instructor_jax.hub import resolve_model
+from instructor_jax.model import Params, embed, encode_tokens, param_shardings
+from instructor_jax.packing import PackingConfig, bucket_ladder
+from instructor_jax.quantization import Precision, check_precision, quantize, ranges_of, truncate, unit_length
+from instructor_jax.sharding import MeshShape, data_shards, make_mesh, named_sharding
+from instructor_jax.stages import Finished, finish, pipeline, prepare, run_calls
+from instructor_jax.tokenization import OnOverflow, Pair, Tokenizer, as_pairs, load_token_ids
+
+logger = logging.getLogger(__name__)
+
+_CHUNK = 8192  # texts tokenised and packed together
+_INLINE = 64  # up to this many texts, starting a thread costs more than it hides
+# Tokens per device call and shard. On CPUs larger calls fall out of the caches; on accelerators smaller ones leave the
+# matrix units waiting.
+_TOKENS_PER_CALL = {"cpu": 2048, "gpu": 65536, "tpu": 32768}
+_CALL_OVERHEAD = {"cpu": 256, "gpu": 4096, "tpu": 2048}
+
+
+class TruncationWarning(UserWarning):
+    """Texts were longer than the model reads."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodeInfo:
+    """What happened in one `encode`.
+
+    Attributes:
+        token_counts: per text, tokens of instruction and text before truncation, end-of-sequence included.
+        truncated: per text, whether tokens were cut off.
+        padding: share of the computed tokens that were padding, 0 to 1.
+        calls: device calls made.
+    """
+
+    token_counts: Int32[np.ndarray, "texts"]
+    truncated: Bool[np.ndarray, "texts"]
+    padding: float
+    calls: int
+
+
+class Instructor:
+    """An embedding model, ready to encode. Make one with `from_pretrained`, or by calling the class with a name."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Instructor":
+        if args and isinstance(args[0], str | Path):  # INSTRUCTOR("hkunlp/instructor-large") of the original
+            return cls.from_pretrained(*args, **kwargs)
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        if args and isinstance(args[0], str | Path):
+            return  # made by from_pretrained above
+        self._set_up(*args, **kwargs)
+
+    def _set_up(
+        self,
+        folder: ModelFolder,
+        params: Params,
+        *,
+        dtype: Literal["float32", "bfloat16"] = "float32",
+        max_length: int | None = None,
+        devices: Sequence[jax.Device] | None = None,
+        tokens_per_call: int | None = None,
+    ) -> None:
+        if dtype not in ("float32", "bfloat16"):
+            raise ValueError(
+                f"dtype={dtype!r} must be 'float32' or 'bfloat16'; T5's activations overflow in float16."
+            )
+        enable_cache()
+        config = folder.config
+        if max_length is not None:
+            config = dataclasses.replace(config, max_length=max_length)
+        self.folder = dataclasses.replace(folder, config=config)
+        self.dtype = dtype
+        self._mesh = make_mesh(MeshShape(), jax.local_devices() if devices is None else devices)
+        platform = self._mesh.devices.flat[0].platform
+        self.packing = PackingConfig(
+            max_length=config.max_length,
+            tokens_per_call=tokens_per_call or _TOKENS_PER_CALL.get(platform, _TOKENS_PER_CALL["gpu"]),
+            call_overhead=_CALL_OVERHEAD.get(platform, _CALL_OVERHEAD["gpu"]),
+            groups=data_shards(self._mesh),
+        )
+        self.tokenizer = Tokenizer(
+            load_token_ids(folder.path),
+            config.max_length,
+            pool_instruction=config.pool_instruction,
+            vocab=config.encoder.vocab,
+        )
+        kept = jnp.dtype(dtype)
+        self.params = jax.device_put(
+            jax.tree.map(lambda array: np.asarray(array).astype(kept), params), param_shardings(config, self._mesh)
+        )
+        # One sharding for every batch: groups over the devices. With one device the mesh has one place.
+        self._batch_sharding = named_sharding(self._mesh, "batch")
+        jit = partial(jax.jit, compiler_options=compiler_options(platform))
+        self._embed = jit(partial(embed, config, dtype=kept), out_shardings=self._batch_sharding)
+        self._encode_tokens = jit(partial(encode_tokens, config, dtype=kept), out_shardings=self._batch_sharding)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path,
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        dtype: Literal["float32", "bfloat16"] = "float32",
+        max_length: int | None = None,
+        devices: Sequence[jax.Device] | None = None,
+        tokens_per_call: int | None = None,
+    ) -> "Instructor":
+        """Loads a model.
+
+        Args:
+            name_or_path: a folder (sentence-transformers' old or new layout, a plain T5 folder, our own), or a name on
+                the Hugging Face hub such as "hkunlp/instructor-large".
+            revision: branch, tag or commit on the hub.
+            cache_dir: the hub's cache; its own default otherwise.
+            local_files_only: never ask the network.
+            dtype: of the computation; norms, softmax, pooling and the vectors are float32 in either.
+            max_length: most tokens of instruction and text; the folder's own limit otherwise.
+            devices: where to compute; all local devices otherwise, each with a full copy of the weights.
+            tokens_per_call: size of the largest device call per device, in tokens.
+
+        Raises:
+            ValueError: no such model, or a file in it is broken or does not fit; the message names it.
+        """
+        path = resolve_model(
+            str(name_or_path), revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
+        )
+        folder = read_folder(path)
+        model = cls.__new__(cls)
+        model._set_up(
+            folder,
+            read_params(folder),
+            dtype=dtype,
+            max_length=max_length,
+            devices=devices,
+            tokens_per_call=tokens_per_call,
+        )
+        return model
+
+    # --- what the model is -----------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's shape."""
+        return self.folder.config
+
+    @property
+    def max_seq_length(self) -> int:
+        """Most tokens of instruction and text together."""
+        return self.config.max_length
+
+    def get_sentence_embedding_dimension(self) -> int:
+        """Size of the vectors, before any `truncate_dim`."""
+        return self.config.embedding_dim
+
+    get_embedding_dimension = get_sentence_embedding_dimension
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """The folder's named instructions."""
+        return dict(self.folder.prompts)
+
+    # --- encoding --------------------------------------------------------------------------------------------------
+
+    def encode(
+        self,
+        sentences: Any,
+        batch_size: int | None = None,
+        show_progress_bar: bool | None = None,
+        output_value: Literal["sentence_embedding", "token_embeddings"] | None = "sentence_embedding",
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: str | None = None,
+        normalize_embeddings: bool = False,
+        *,
+        instruction: str | None = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        truncate_dim: int | None = None,
+        precision: Precision = "float32",
+        on_overflow: OnOverflow = "warn",
+        return_info: bool = False,
+    ) -> Any:
+        """Embeds texts, each under its own instruction.
+
+        Args:
+            sentences: a list of pairs [instruction, text], or of plain strings with one `instruction`; or a single
+                string, which gives a single vector.
+            batch_size: most texts per device call; None lets the number of tokens decide, which is faster.
+            show_progress_bar: a bar over the texts.
+            output_value: "sentence_embedding"; "token_embeddings" for the hidden states of each text's tokens; None for
+                a dictionary of all outputs per text.
+            convert_to_numpy: False gives a list of vectors instead of one array.
+            convert_to_tensor: a torch tensor (extra `torch`).
+            device: accepted for compatibility; the devices are chosen in `from_pretrained`.
+            normalize_embeddings: unit length also for models without a normalising module.
+            instruction: the instruction of plain strings.
+            prompt_name: take the instruction from the folder's prompts.
+            prompt: sentence-transformers' name for `instruction`.
+            truncate_dim: keep this many dimensions, at unit length again.
+            precision: "float32", "int8", "uint8" (both after `calibrate_int8`), "binary" or "ubinary".
+            on_overflow: what to do with texts longer than the limit: "warn" (truncate and say so), "error", "truncate",
+                or "mean_of_windows" (encode pieces, each with the instruction, and average).
+            return_info: also return an `EncodeInfo`.
+
+        Returns:
+            [texts, dim] float32 (or the precision's integers), in the order of `sentences`.
+
+        Raises:
+            ValueError: a wrong element (with its index), option or combination, or an instruction that fills the limit.
+        """
+        check_precision(precision)
+        self._check_device(device)
+        if on_overflow not in ("warn", "error", "truncate", "mean_of_windows"):
+            raise ValueError(f"on_overflow={on_overflow!r} must be warn, error, truncate or mean_of_windows.")
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1.")
+        single = isinstance(sentences, str)
+        pairs = self._pairs([sentences] if single else sentences, instruction, prompt_name, prompt)
+        if output_value != "sentence_embedding":
+            outputs = self._token_outputs(pairs, on_overflow, output_value)
+            return outputs[0] if single else outputs
+        finished = list(self._finished(pairs, batch_size, on_overflow, show_progress_bar))
+        vectors = np.concatenate([chunk.vectors for chunk in finished])
+        info = _info(finished)
+        self._warn(info, on_overflow)
+        vectors = self._shrink(vectors, normalize_embeddings, truncate_dim, precision)
+        result = self._converted(vectors[0] if single else vectors, convert_to_numpy, convert_to_tensor)
+        return (result, info) if return_info else result
+
+    def encode_query(self, sentences: Any, **options: Any) -> Any:
+        """`encode` under the folder's prompt named "query", unless an instruction is given."""
+        return self.encode(sentences, **self._with_prompt("query", options))
+
+    def encode_document(self, sentences: Any, **options: Any) -> Any:
+        """`encode` under the folder's prompt named "document" (or "passage", "corpus"), unless one is given."""
+        name = next((name for name in ("document", "passage", "corpus") if name in self.folder.prompts), "document")
+        return self.encode(sentences, **self._with_prompt(name, options))
+
+    def encode_stream(
+        self,
+        sentences: Iterable[Any],
+        batch_size: int | None = None,
+        *,
+        instruction: str | None = None,
+        truncate_dim: int | None = None,
+        precision: Precision = "float32",
+        normalize_embeddings: bool = False,
+        on_overflow: OnOverflow = "warn",
+    ) -> Iterator[Shaped[np.ndarray, "dim"]]:
+        """Vectors one after another, in the order of the texts, in constant memory; reads some thousand texts ahead.
+
+        Args and errors: as for `encode`.
+        """
+        check_precision(precision)
+        source = iter(sentences)
+        chunks = iter(lambda: list(islice(source, _CHUNK)), [])
+        pairs = (self._pairs(chunk, instruction, None, None) for chunk in chunks)
+        for finished in self._pipeline(pairs, batch_size, on_overflow):
+            self._warn(_info([finished]), on_overflow)
+            yield from self._shrink(finished.vectors, normalize_embeddings, truncate_dim, precision)
+
+    def similarity(
+        self, first: Float[np.ndarray, "n dim"], second: Float[np.ndarray, "m dim"]
+    ) -> Float[np.ndarray, "n m"]:
+        """Cosine of every vector of the first array with every one of the second."""
+        first, second = (np.atleast_2d(np.asarray(vectors, np.float32)) for vectors in (first, second))
+        return unit_length(first) @ unit_length(second).T
+
+    def calibrate_int8(self, sentences: Sequence[Any], *, truncate_dim: int | None = None, **options: Any) -> None:
+        """Computes and keeps the ranges that int8 and uint8 vectors need, from typical texts; best some thousands."""
+        vectors = self.encode(sentences, truncate_dim=truncate_dim, **options)
+        ranges = {**self.folder.int8_ranges, vectors.shape[1]: ranges_of(vectors)}
+        self.folder = dataclasses.replace(self.folder, int8_ranges=ranges)
+
+    def warmup(self) -> int:
+        """Compiles every bucket, so that no later call compiles; returns how many there are."""
+        ladder = bucket_ladder(self.packing)
+        for bucket in tqdm(ladder, desc="compiling", disable=not logger.isEnabledFor(logging.INFO)):
+            shape = (self.packing.groups, bucket.rows, bucket.length)
+            slots = np.full((shape[0], bucket.rows * bucket.segments_per_row), -1, np.int32)
+            empty = np.full(shape, -1, np.int32)
+            self._run(TokenBatch(np.zeros(shape, np.int32), empty, empty > 0, slots, bucket.segments_per_row))
+        return len(ladder)
+
+    def save_pretrained(self, path: str | Path) -> None:
+        """Writes a folder that sentence-transformers opens with the right pooling, weights in the model's dtype.
+
+        Raises:
+            ValueError: the folder exists and is not empty.
+        """
+        write_sentence_transformers(Path(path), self.folder, jax.tree.map(np.asarray, self.params))
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    def _run(self, batch: TokenBatch) -> jax.Array:
+        """Stage two: one device call, dispatched without waiting."""
+        return self._embed(self.params, jax.device_put(batch, self._batch_sharding))
+
+    def _prepare(self, pairs: list[Pair], batch_size: int | None, on_overflow: OnOverflow) -> Any:
+        return prepare(self.tokenizer, pairs, self.packing, on_overflow, batch_size)
+
+    def _finished(
+        self, pairs: list[Pair], batch_size: int | None, on_overflow: OnOverflow, progress: bool | None
+    ) -> Iterator[Finished]:
+        if len(pairs) <= _INLINE:
+            prepared = self._prepare(pairs, batch_size, on_overflow)
+            results = run_calls(prepared, self._run)
+            finished = finish(prepared, results, self.config.normalize)
+            yield finished if len(pairs) else dataclasses.replace(finished, vectors=self._no_vectors())
+            return
+        chunks = (pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK))
+        with tqdm(total=len(pairs), desc="encode", unit="text", disable=not progress) as bar:
+            for finished in self._pipeline(chunks, batch_size, on_overflow):
+                bar.update(len(finished.vectors))
+                yield finished
+
+    def _pipeline(
+        self, chunks: Iterable[list[Pair]], batch_size: int | None, on_overflow: OnOverflow
+    ) -> Iterator[Finished]:
+        stage_one = partial(self._prepare, batch_size=batch_size, on_overflow=on_overflow)
+        return pipeline(chunks, stage_one, self._run, self.config.normalize)
+
+    def _no_vectors(self) -> np.ndarray:
+        return np.zeros((0, self.config.embedding_dim), np.float32)
+
+    def _pairs(
+        self, sentences: Sequence[Any], instruction: str | None, prompt_name: str | None, prompt: str | None
+    ) -> list[Pair]:
+        given = [value for value in (instruction, prompt_name, prompt) if value is not None]
+        if len(given) > 1:
+            raise ValueError("give one of instruction, prompt and prompt_name, not several.")
+        if prompt_name is not None and prompt_name not in self.folder.prompts:
+            known = ", ".join(map(repr, self.folder.prompts)) or "none"
+            raise ValueError(f"prompt_name={prompt_name!r} is not in the model's prompts; it has {known}.")
+        if not isinstance(sentences, Sequence) and not isinstance(sentences, np.ndarray):
+            raise ValueError(f"sentences must be a list, not a {type(sentences).__name__}; see encode_stream.")
+        name = prompt_name or (None if given else self.folder.default_prompt_name)
+        fallback = None if name is None else self.folder.prompts.get(name)
+        has_pairs = any(not isinstance(item, str) for item in sentences)
+        chosen = next((value for value in (instruction, prompt) if value is not None), None)
+        if chosen is None and not (has_pairs and prompt_name is None):
+            chosen = fallback
+        return as_pairs(sentences, chosen)
+
+    def _with_prompt(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        chosen = any(options.get(key) is not None for key in ("instruction", "prompt", "prompt_name"))
+        return options if chosen or name not in self.folder.prompts else {**options, "prompt_name": name}
+
+    def _check_device(self, device: str | None) -> None:
+        platform = self._mesh.devices.flat[0].platform
+        asked = {"cuda": "gpu", "rocm": "gpu"}.get(str(device).split(":")[0], str(device).split(":")[0])
+        if device is not None and asked != platform:
+            raise ValueError(
+                f"device={device!r}, but this model was loaded on {platform}; choose with "
+                "from_pretrained(devices=jax.devices(...))."
+            )
+
+    def _warn(self, info: EncodeInfo, on_overflow: OnOverflow) -> None:
+        count = int(info.truncated.sum())
+        if count and on_overflow == "warn":
+            first = int(np.flatnonzero(info.truncated)[0])
+            message = (
+                f"{count} of {len(info.truncated)} texts were cut to {self.config.max_length} tokens (text {first} has "
+                f"{info.token_counts[first]}); see on_overflow for other ways."
+            )
+            warnings.warn(message, TruncationWarning, stacklevel=3)
+
+    def _shrink(self, vectors: np.ndarray, normalize: bool, dim: int | None, precision: Precision) -> np.ndarray:
+        if normalize and not self.config.normalize:
+            vectors = unit_length(vectors)
+        vectors = truncate(vectors, dim)
+        return quantize(vectors, precision, self.folder.int8_ranges.get(vectors.shape[1]))
+
+    def _converted(self, vectors: np.ndarray, to_numpy: bool, to_tensor: bool) -> Any:
+        if to_tensor:
+            try:
+                import torch
+            except ImportError as error:
+                raise ImportError("convert_to_tensor=True needs torch: pip install 'instructor-jax[torch]'") from error
+            return torch.from_numpy(vectors)
+        return vectors if to_numpy else list(vectors)
+
+    def _token_outputs(self, pairs: list[Pair], on_overflow: OnOverflow, output_value: str | None) -> list[Any]:
+        """Hidden states per token, one text after another; all outputs where `output_value` is None."""
+        if output_value not in ("token_embeddings", None):
+            raise ValueError(
+                f"output_value={output_value!r} must be 'sentence_embedding', 'token_embeddings' or None (everything)."
+            )
+        if on_overflow == "mean_of_windows":
+            raise ValueError("on_overflow='mean_of_windows' gives one vector per text, not token embeddings.")
+        prepared = self._prepare(pairs, None, on_overflow)
+        texts = prepared.texts
+        states: list[np.ndarray] = [np.empty(0)] * len(texts)
+        for call in prepared.calls:
+            hidden = np.asarray(self._encode_tokens(self.params, jax.device_put(call.batch, self._batch_sharding)))
+            for group, members in enumerate(call.texts):
+                for text, slot in zip(members, call.batch.slots[group], strict=False):
+                    row, segment = divmod(int(slot), call.bucket.segments_per_row)
+                    states[text] = hidden[group, row][call.batch.segments[group, row] == segment].astype(np.float32)
+        if output_value == "token_embeddings":
+            return states
+        vectors = finish(prepared, run_calls(prepared, self._run), self.config.normalize).vectors
+        return [
+            {
+                "sentence_embedding": vectors[text],
+                "token_embeddings": states[text],
+                "input_ids": texts.tokens[texts.offsets[text] : texts.offsets[text + 1]],
+                "pooled": np.arange(texts.lengths[text]) >= texts.unpooled[text],
+            }
+            for text in range(len(texts))
+        ]
+
+
+INSTRUCTOR = Instructor
+
+
+def _info(finished: list[Finished]) -> EncodeInfo:
+    computed = sum(chunk.computed_tokens for chunk in finished)
+    return EncodeInfo(
+        token_counts=np.concatenate([chunk.token_counts for chunk in finished]),
+        truncated=np.concatenate([chunk.truncated for chunk in finished]),
+        padding=1.0 - sum(chunk.real_tokens for chunk in finished) / computed if computed else 0.0,
+        calls=sum(chunk.calls for chunk in finished),
+    )

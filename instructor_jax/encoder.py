@@ -1,0 +1,107 @@
+"""The T5 encoder: embedding, stacked layers run by one scan, final norm.
+
+All layers share one relative-bias table, computed once outside the scan; umT5 gives every layer its own. Dropout keys
+come one per row and are folded with layer and site, so a row drops the same units however it is batched or sharded.
+"""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int, Key
+
+from instructor_jax.attention import RelativeBias, SelfAttention, relative_position_buckets, text_mask
+from instructor_jax.config import EncoderConfig
+from instructor_jax.layers import DropoutSite, Dtype, FeedForward, RMSNorm, TokenEmbedding
+from instructor_jax.sharding import constrain
+
+Remat = Literal["none", "full", "dots"]
+
+
+class EncoderLayer(nnx.Module):
+    """Pre-norm residual block: x + attention(norm x), then x + feed_forward(norm x)."""
+
+    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs):
+        self.attention_norm = RMSNorm(config)
+        self.attention = SelfAttention(config, rngs)
+        self.mlp_norm = RMSNorm(config)
+        self.mlp = FeedForward(config, rngs)
+        self.attention_dropout = DropoutSite(config.dropout, site=2)
+        self.mlp_dropout = DropoutSite(config.dropout, site=3)
+
+    def __call__(
+        self,
+        x: Float[Array, "groups rows len embed"],
+        bias: Float[Array, "heads len len"] | None,
+        buckets: Int[Array, "len len"],
+        mask: Float[Array, "groups rows len len"],
+        dtype: Dtype,
+        row_keys: Key[Array, "groups rows"] | None,
+    ) -> Float[Array, "groups rows len embed"]:
+        if self.attention.relative_bias is not None:
+            bias = self.attention.relative_bias(buckets)
+        assert bias is not None
+        attended = self.attention(self.attention_norm(x, dtype), bias, mask, dtype, row_keys)
+        x = x + self.attention_dropout(attended, row_keys)
+        x = x + self.mlp_dropout(self.mlp(self.mlp_norm(x, dtype), dtype, row_keys), row_keys)
+        return constrain(x, "batch", None, "act_len", "act_embed")
+
+
+class Encoder(nnx.Module):
+    """Hidden state of every token of packed rows."""
+
+    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs, *, dtype: Dtype = jnp.float32, remat: Remat = "none"):
+        self.config = config
+        self.dtype = dtype
+        self.remat: Remat = remat
+        self.embed = TokenEmbedding(config, rngs)
+        self.relative_bias = nnx.data(RelativeBias(config, rngs) if config.shared_relative_bias else None)
+        self.final_norm = RMSNorm(config)
+        self.embed_dropout = DropoutSite(config.dropout, site=4)
+        self.final_dropout = DropoutSite(config.dropout, site=5)
+
+        @nnx.split_rngs(splits=config.layers)
+        @nnx.vmap(in_axes=0, out_axes=0, transform_metadata={nnx.PARTITION_NAME: "layers"})
+        def stacked(rngs: nnx.Rngs) -> EncoderLayer:
+            return EncoderLayer(config, rngs)
+
+        self.layers = stacked(rngs)
+
+    def __call__(
+        self,
+        tokens: Int[Array, "groups rows len"],
+        segments: Int[Array, "groups rows len"],
+        row_keys: Key[Array, "groups rows"] | None = None,
+    ) -> Float[Array, "groups rows len embed"]:
+        """Encodes rows in which `segments` names the text of each token (-1: padding).
+
+        Args:
+            tokens: ids below the vocabulary size.
+            segments: the text within the row, contiguous; texts of a row do not see each other.
+            row_keys: a random key per row for dropout; None for inference.
+        """
+        buckets = relative_position_buckets(
+            tokens.shape[-1], self.config.relative_buckets, self.config.relative_max_distance
+        )
+        bias = None if self.relative_bias is None else self.relative_bias(buckets)
+        mask = text_mask(segments)
+        x = self.embed_dropout(self.embed(tokens, self.dtype), row_keys)
+        x = constrain(x, "batch", None, "act_len", "act_embed")
+
+        def run(x: Array, layer: EncoderLayer, index: Int[Array, ""]) -> Array:
+            return layer(x, bias, buckets, mask, self.dtype, _fold_in_rows(row_keys, index))
+
+        if self.remat != "none":
+            policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if self.remat == "dots" else None
+            run = nnx.remat(run, policy=policy, prevent_cse=False)  # inside scan CSE cannot undo it
+        scan = nnx.scan(run, in_axes=(nnx.Carry, 0, 0), out_axes=nnx.Carry)
+        x = scan(x, self.layers, jnp.arange(self.config.layers))
+        return self.final_dropout(self.final_norm(x, self.dtype), row_keys)
+
+
+def _fold_in_rows(row_keys: Key[Array, "groups rows"] | None, index: Int[Array, ""]) -> Array | None:
+    """The rows' keys of one layer; the sites outside the layers use the unfolded keys."""
+    if row_keys is None:
+        return None
+    return jax.vmap(jax.vmap(lambda key: jax.random.fold_in(key, index + 1000)))(row_keys)

@@ -1,0 +1,149 @@
+"""Writing a model folder: sentence-transformers' layout with the right pooling, or our own with an Orbax checkpoint.
+
+The folder appears under its name only when it is complete: it is written beside and renamed.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from instructor_jax import __version__
+from instructor_jax.config import ModelConfig, encoder_config_to_t5
+from instructor_jax.folders import (
+    FORMAT_VERSION,
+    OWN_CONFIG,
+    OWN_PARAMS,
+    RANGES,
+    TOKENIZER_FILES,
+    ModelFolder,
+)
+from instructor_jax.tensor_files import write_safetensors
+from instructor_jax.weights import PROJECTION, check_params, params_to_torch
+
+_MODULES = "sentence_transformers.models."
+
+
+def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[str, Any]) -> None:
+    """Writes a folder that sentence-transformers 2.4 to 6 opens, pooling as we do (`include_prompt: false`).
+
+    Args:
+        target: where; must not exist, or be an empty folder.
+        folder: configuration and prompts; its `path` is where the tokenizer's files are copied from.
+        params: the weights, written in their dtype.
+
+    Raises:
+        ValueError: the target is not empty, or the weights do not fit the configuration.
+    """
+    config = folder.config
+    arrays = params_to_torch(config, params)
+    projection = arrays.pop(PROJECTION, None)
+    kinds = ["Transformer", "Pooling"] + ["Dense"] * (projection is not None) + ["Normalize"] * config.normalize
+    names = ["" if index == 0 else f"{index}_{kind}" for index, kind in enumerate(kinds)]
+    with _appearing(target) as draft:
+        _write_json(draft / "config.json", encoder_config_to_t5(config.encoder))
+        write_safetensors(draft / "model.safetensors", arrays)
+        modules = [
+            {"idx": index, "name": str(index), "path": name, "type": _MODULES + kind}
+            for index, (name, kind) in enumerate(zip(names, kinds, strict=True))
+        ]
+        _write_json(draft / "modules.json", modules)
+        _write_json(draft / "sentence_bert_config.json", {"max_seq_length": config.max_length, "do_lower_case": False})
+        settings = {"__version__": {}, "prompts": folder.prompts, "default_prompt_name": folder.default_prompt_name}
+        _write_json(draft / "config_sentence_transformers.json", {**settings, "similarity_fn_name": "cosine"})
+        _write_json(_made(draft / "1_Pooling") / "config.json", _pooling(config))
+        if projection is not None:
+            dense = _made(draft / "2_Dense")
+            _write_json(dense / "config.json", _dense(config))
+            write_safetensors(dense / "model.safetensors", {"linear.weight": projection})
+        if config.normalize:
+            _made(draft / names[-1])
+        _copy_tokenizer(folder.path, draft)
+        _write_ranges(draft, folder)
+
+
+def write_own(target: Path, folder: ModelFolder, params: dict[str, Any]) -> None:
+    """Writes our own folder: `instructor_jax.json` (with a format version) and an Orbax checkpoint of the weights.
+
+    Args:
+        target: where; must not exist, or be an empty folder.
+        folder: configuration and prompts; its `path` is where the tokenizer's files are copied from.
+        params: the weights, written in their dtype.
+
+    Raises:
+        ValueError: the target is not empty, or the weights do not fit the configuration.
+    """
+    import dataclasses
+
+    import orbax.checkpoint as ocp
+
+    check_params(folder.config, params)
+    with _appearing(target) as draft:
+        content = {"format_version": FORMAT_VERSION, "written_by": f"instructor-jax {__version__}"}
+        _write_json(draft / OWN_CONFIG, {**content, "model": dataclasses.asdict(folder.config)})
+        prompts = {"prompts": folder.prompts, "default_prompt_name": folder.default_prompt_name}
+        _write_json(draft / "config_sentence_transformers.json", prompts)
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save((draft / OWN_PARAMS).resolve(), jax.tree.map(np.asarray, params))
+        _copy_tokenizer(folder.path, draft)
+        _write_ranges(draft, folder)
+
+
+def _pooling(config: ModelConfig) -> dict[str, Any]:
+    modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
+    return {
+        "word_embedding_dimension": config.encoder.embed,
+        **{f"pooling_mode_{mode}": mode == "mean_tokens" for mode in modes},
+        "include_prompt": config.pool_instruction,
+    }
+
+
+def _dense(config: ModelConfig) -> dict[str, Any]:
+    return {
+        "in_features": config.encoder.embed,
+        "out_features": config.projection,
+        "bias": False,
+        "activation_function": "torch.nn.modules.linear.Identity",
+    }
+
+
+@contextlib.contextmanager
+def _appearing(target: Path) -> Iterator[Path]:
+    """A draft folder beside the target that takes its name at the end, or vanishes on an error."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ValueError(f"{target} exists and is not an empty folder; choose another name or remove it.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield draft
+        draft.chmod(0o755)  # mkdtemp makes it private
+        os.replace(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _copy_tokenizer(source: Path, target: Path) -> None:
+    for name in TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+
+
+def _write_ranges(target: Path, folder: ModelFolder) -> None:
+    if folder.int8_ranges:
+        _write_json(target / RANGES, {str(dim): ranges.tolist() for dim, ranges in folder.int8_ranges.items()})

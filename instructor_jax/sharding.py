@@ -1,0 +1,108 @@
+"""The device mesh and the one table from logical axes to mesh axes; no other file names a mesh axis.
+
+Layers speak of logical axes: those of parameters (`embed`, `ffn`, `heads`, `vocab`) and those of activations
+(`batch`, `act_heads`, `act_ffn`), which differ, because a parameter may be spread over devices that each hold other
+examples. The same code runs on one CPU and on a pod: only the sizes in `MeshShape` change.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import TypeVar
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshShape:
+    """Number of devices along each mesh axis; -1 for one axis takes all that are left.
+
+    Attributes:
+        data: each holds other examples and a full copy of what `fsdp` and `tensor` do not split.
+        fsdp: each holds other examples and a part of every parameter, gathered layer by layer.
+        tensor: splits heads, feed-forward width and vocabulary of one and the same example.
+    """
+
+    data: int = -1
+    fsdp: int = 1
+    tensor: int = 1
+
+    def resolve(self, devices: int) -> tuple[int, int, int]:
+        """The three sizes for this number of devices.
+
+        Raises:
+            ValueError: a size is neither positive nor -1, more than one is -1, or the product does not fit.
+        """
+        sizes = [self.data, self.fsdp, self.tensor]
+        if any(size < 1 and size != -1 for size in sizes) or sizes.count(-1) > 1:
+            raise ValueError(f"{self}: each size must be at least 1, and at most one may be -1 (all that are left).")
+        known = math.prod(size for size in sizes if size != -1)
+        if -1 in sizes and devices % known == 0:
+            sizes[sizes.index(-1)] = devices // known
+        if math.prod(sizes) != devices:
+            raise ValueError(f"{self} does not fit {devices} devices: the product of the sizes must be {devices}.")
+        return sizes[0], sizes[1], sizes[2]
+
+
+_AXES = ("data", "fsdp", "tensor")
+
+_RULES: dict[str, str | tuple[str, ...] | None] = {
+    # parameters
+    "layers": None,
+    "vocab": "tensor",
+    "embed": "fsdp",
+    "heads": "tensor",
+    "head_dim": None,
+    "ffn": "tensor",
+    "norm": None,
+    "relative_buckets": None,
+    "projection": None,
+    # activations
+    "batch": ("data", "fsdp"),  # groups of a TokenBatch: every device packs, pools and gathers its own
+    "act_len": None,
+    "act_embed": None,
+    "act_heads": "tensor",
+    "act_ffn": "tensor",
+}
+
+
+def make_mesh(shape: MeshShape = MeshShape(), devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A mesh over the given devices, all of the process group's by default.
+
+    The axes are `Auto` (the compiler propagates shardings); JAX would make them `Explicit` by default.
+    """
+    devices = jax.devices() if devices is None else devices
+    sizes = shape.resolve(len(devices))
+    return jax.make_mesh(sizes, _AXES, axis_types=(AxisType.Auto,) * len(_AXES), devices=devices)
+
+
+def data_shards(mesh: Mesh) -> int:
+    """How many devices (or tensor-parallel groups of them) hold different examples."""
+    return mesh.shape["data"] * mesh.shape["fsdp"]
+
+
+def partition_spec(logical: Sequence[str | None]) -> PartitionSpec:
+    """Mesh axes for the logical axes of one array; None for an axis that is never split.
+
+    Raises:
+        ValueError: a logical axis is not in the table.
+    """
+    unknown = [name for name in logical if name is not None and name not in _RULES]
+    if unknown:
+        raise ValueError(f"unknown logical axis {unknown[0]!r}; known are {', '.join(_RULES)}.")
+    return PartitionSpec(*(None if name is None else _RULES[name] for name in logical))
+
+
+def named_sharding(mesh: Mesh, *logical: str | None) -> NamedSharding:
+    """Where an array with these logical axes lies on the mesh; no axes at all means a copy on every device."""
+    return NamedSharding(mesh, partition_spec(logical))
+
+
+def constrain(array: T, *logical: str | None) -> T:
+    """States the layout of an activation to the compiler; does nothing outside `jax.set_mesh`."""
+    if jax.sharding.get_abstract_mesh().empty:
+        return array
+    return jax.lax.with_sharding_constraint(array, partition_spec(logical))
