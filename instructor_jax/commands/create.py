@@ -1,0 +1,117 @@
+"""`instructor-jax create`: a model folder with random weights in the published layout, for trying out and as a start.
+
+The tiny size brings a tokenizer of its own, put together from letters and common English words, so that it needs
+nothing from anywhere; the published sizes take the tokenizer of a folder.
+"""
+
+import dataclasses
+import json
+import string
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from instructor_jax.config import PUBLISHED, EncoderConfig, ModelConfig
+
+_TINY = EncoderConfig(embed=64, layers=2, heads=4, head_dim=16, ffn=128)
+# Two hundred frequent words are enough for short texts to have fewer tokens than letters.
+_WORDS = """
+the of and to in a is that for it as was with be by on not he his but at are this have from or had an they which one you
+were her all she there would their we him been has when who will more no if out so said what up its about into than them
+can only other new some could time these two may then do first any my now such like our over man me even most made after
+also did many before must through back years where much your way well down should because each just those people how too
+little state good very make world still own see men work long get here between both life being under never day same another
+know while last might us great old year off come since against go came right used take three represent sentence document
+question query text title answer science medicine news retrieving retrieval classification clustering similar duplicate
+review paper search find music film water river food small large example model data language learning number
+""".split()
+
+
+def create(
+    output: Path,
+    *,
+    size: str = "tiny",
+    tokenizer: Annotated[Path | None, Parameter(help="Folder whose tokenizer files are copied.")] = None,
+    seed: int = 0,
+) -> None:
+    """Write a model folder with random weights, in the layout of the published models.
+
+    Its vectors mean nothing until it is trained; it is for trying the commands, for tests and as a start for training.
+
+    Examples:
+
+        instructor-jax create tiny-model
+        instructor-jax create my-base --size instructor-base --tokenizer ./instructor-base
+
+    Parameters
+    ----------
+    output:
+        The folder to write; must not exist yet.
+    size:
+        "tiny", or a published size such as instructor-base, gtr-t5-large, t5-v1_1-small.
+    seed:
+        Of the random weights.
+    """
+    if size != "tiny" and size not in PUBLISHED:
+        raise ValueError(f"size {size!r} is unknown; known are tiny, {', '.join(PUBLISHED)}.")
+    if size != "tiny" and tokenizer is None:
+        raise ValueError(f"size {size} needs --tokenizer FOLDER: a folder with its tokenizer.json or spiece.model.")
+    import jax
+
+    from instructor_jax.folder_writer import write_sentence_transformers
+    from instructor_jax.folders import ModelFolder
+    from instructor_jax.model import init_params
+
+    with tempfile.TemporaryDirectory() as scratch:
+        if tokenizer is None:
+            tokenizer = Path(scratch)
+            vocabulary = write_tiny_tokenizer(tokenizer)
+            config = ModelConfig(dataclasses.replace(_TINY, vocab=vocabulary), projection=48)
+        elif size == "tiny":
+            config = ModelConfig(dataclasses.replace(_TINY, vocab=_vocabulary(tokenizer)), projection=48)
+        else:
+            config = PUBLISHED[size]
+        params = jax.device_get(init_params(config, seed))
+        write_sentence_transformers(output, ModelFolder(tokenizer, config), params)
+    print(f"wrote {output}: {size}, random weights, vectors of {config.embedding_dim} dimensions")
+
+
+def _vocabulary(folder: Path) -> int:
+    from instructor_jax.tokenization import vocabulary_size
+
+    size = vocabulary_size(folder)
+    if size is None:
+        raise ValueError(f"{folder} has no tokenizer.json to take the vocabulary from.")
+    return size
+
+
+def write_tiny_tokenizer(folder: Path) -> int:
+    """Writes a small T5-style tokenizer (Unigram over letters and common words); returns the vocabulary's size."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -4.0)]
+    characters = string.ascii_letters + string.digits + string.punctuation
+    pieces += [(mark + character, -8.0) for character in characters for mark in ("▁", "")]
+    words = sorted({word for word in _WORDS if len(word) > 1})
+    pieces += [("▁" + word, -5.0) for word in words] + [("▁" + word.title(), -6.0) for word in words]
+    pieces += [(ending, -6.0) for ending in ("ing", "ed", "er", "ly", "tion", "ment", "es", "al", "en", "th", "st")]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
+    )
+    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "T5Tokenizer",
+        "extra_ids": 0,
+        "model_max_length": 512,
+        "eos_token": "</s>",
+        "pad_token": "<pad>",
+        "unk_token": "<unk>",
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    return tokenizer.get_vocab_size()

@@ -1,0 +1,64 @@
+"""What JAX sees, printed as one JSON object by a process of its own: `python -m instructor_jax.commands.device_probe`.
+
+A process of its own, because starting a backend may abort the process or hang (a TPU that another process holds).
+"""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+
+def probe_devices(timeout: float = 120.0) -> dict[str, Any]:
+    """Start JAX in another process and multiply two matrices there.
+
+    Args:
+        timeout: seconds to wait for it.
+
+    Returns:
+        {"backend", "devices": [{"kind", "platform", "memory"}], "matmul_precision", "programs": folder of
+        compiled programs or None}, or {"error": one line}.
+    """
+    command = [sys.executable, "-m", "instructor_jax.commands.device_probe"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        return {"error": f"JAX did not start within {timeout:.0f} s; does another process hold the device?"}
+    if result.returncode != 0:
+        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+        reason = lines[-1] if lines else "no message"
+        return {"error": f"{reason} (exit code {result.returncode})"}
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def _describe_devices() -> dict[str, Any]:
+    import jax
+    import jax.numpy as jnp
+
+    from instructor_jax.compilation import cache_folder
+
+    ones = jnp.ones((128, 128))
+    product = float((ones @ ones).sum())
+    if product != 128.0**3:
+        raise RuntimeError(f"a product of matrices of ones is wrong: {product}, should be {128.0**3}")
+    devices = []
+    for device in jax.devices():
+        statistics = device.memory_stats() or {}
+        devices.append(
+            {"kind": device.device_kind, "platform": device.platform, "memory": statistics.get("bytes_limit")}
+        )
+    programs = cache_folder()
+    return {
+        "programs": None if programs is None else str(programs),
+        "backend": jax.default_backend(),
+        "devices": devices,
+        "matmul_precision": jax.config.values["jax_default_matmul_precision"],
+    }
+
+
+if __name__ == "__main__":
+    try:
+        description = _describe_devices()
+    except Exception as error:  # whatever it is, it is the finding
+        description = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
+    print(json.dumps(description))

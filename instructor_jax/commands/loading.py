@@ -1,0 +1,75 @@
+"""The options that choose a model, shared by the commands that embed, and what they need of the loaded model."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
+
+from cyclopts import Group, Parameter
+
+_GROUP = Group("Model", sort_key=2)
+
+Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
+Overflow = Literal["truncate", "error", "mean_of_windows"]  # a command tells how many were cut at its end
+
+
+@Parameter(name="*", group=_GROUP)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Which model to load, and how it computes.
+
+    Attributes:
+        model: Model folder, or a name on the Hugging Face hub.
+        revision: Branch, tag or commit on the hub.
+        cache_dir: Folder of downloaded models, instead of the hub's default.
+        local_files_only: Never ask the hub; use what is in the cache.
+        dtype: Type that the encoder computes in; the vectors are float32 either way.
+        max_length: Longest input in tokens, instruction included; the model's own limit by default.
+    """
+
+    model: Annotated[str | None, Parameter(name=["--model", "-m"])] = None
+    revision: str | None = None
+    cache_dir: Path | None = None
+    local_files_only: Annotated[bool, Parameter(negative="")] = False
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    max_length: int | None = None
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """What the commands ask of a loaded model; `instructor_jax.Instructor` is the one implementation."""
+
+    @property
+    def encode(self) -> Callable[..., Any]:
+        """Vectors [n, dim] of texts or (instruction, text) pairs; see `Instructor.encode`."""
+        ...
+
+
+def load_model(options: ModelOptions) -> Embedder:
+    """Load the model that the options name.
+
+    Raises:
+        ValueError: no model is named.
+    """
+    name = require_model(options)
+    from instructor_jax.embedder import Instructor  # imports JAX
+
+    return Instructor.from_pretrained(
+        name,
+        revision=options.revision,
+        cache_dir=options.cache_dir,
+        local_files_only=options.local_files_only,
+        dtype=options.dtype,
+        max_length=options.max_length,
+    )
+
+
+def require_model(options: ModelOptions) -> str:
+    """The model's name, a local folder as an absolute path.
+
+    Raises:
+        ValueError: no model is named.
+    """
+    if options.model is None:
+        raise ValueError("no model is named; add for example --model hkunlp/instructor-base, or --model FOLDER")
+    return str(Path(options.model).resolve()) if Path(options.model).is_dir() else options.model

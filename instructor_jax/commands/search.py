@@ -1,0 +1,210 @@
+"""`instructor-jax search`: the nearest rows of a corpus for each query, for a person to read or as JSON or HTML.
+
+One pass over the corpus, block by block; its vectors are computed on the way, or read from a file that `encode` made.
+"""
+
+import json
+import logging
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from cyclopts import Parameter
+from tqdm import tqdm
+
+from instructor_jax.commands.loading import Embedder, ModelOptions, load_model, require_model
+from instructor_jax.commands.nearest import Hit, NearestRows
+from instructor_jax.commands.parts import read_summary
+from instructor_jax.commands.read_ahead import read_ahead
+from instructor_jax.commands.search_page import search_page
+from instructor_jax.commands.similarity import one_line
+from instructor_jax.commands.tables import Table
+from instructor_jax.commands.text_files import InputOptions, TextBlock, read_texts, text_blocks
+from instructor_jax.commands.whole_files import whole_file
+
+logger = logging.getLogger(__name__)
+
+_BLOCK = 8192  # rows of the corpus in memory at a time
+
+
+def search(
+    corpus: Path,
+    queries: Path | None = None,
+    /,
+    *,
+    query: Annotated[list[str] | None, Parameter(name=["--query", "-q"], negative="")] = None,
+    top_k: Annotated[int, Parameter(name=["--top-k", "-k"])] = 10,
+    query_instruction: str | None = None,
+    corpus_instruction: str | None = None,
+    corpus_vectors: Path | None = None,
+    query_column: str | None = None,
+    json_output: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    html: Path | None = None,
+    batch_size: int | None = None,
+    truncate_dim: int | None = None,
+    reading: InputOptions = InputOptions(),  # noqa: B008 - frozen
+    model: ModelOptions = ModelOptions(),  # noqa: B008
+) -> None:
+    """Find the nearest rows of a corpus for each query.
+
+    The corpus is encoded on the way:
+
+      instructor-jax search articles.txt --query "who painted the night watch" \\
+          --model hkunlp/instructor-base \\
+          --query-instruction "Represent the Wikipedia question for retrieval: " \\
+          --corpus-instruction "Represent the Wikipedia document for retrieval: "
+
+    For a corpus that is searched often, encode it once:
+
+      instructor-jax encode articles.txt -o articles.npy -m ./my-model \\
+          --instruction "Represent the Wikipedia document for retrieval: "
+      instructor-jax search articles.txt questions.txt -m ./my-model \\
+          --corpus-vectors articles.npy --html found.html \\
+          --query-instruction "Represent the Wikipedia question for retrieval: "
+
+    Args:
+        corpus: The texts to search in: .txt (one a line), .jsonl, .csv, .tsv, .parquet.
+        queries: The texts to search for, a file of the same kinds.
+        query: A text to search for; may be repeated.
+        top_k: How many rows to find for each query.
+        query_instruction: Instruction for the queries.
+        corpus_instruction: Instruction for the corpus.
+        corpus_vectors: The corpus's vectors, a float32 .npy of `instructor-jax encode`, instead of computing them.
+        query_column: Column of the texts in the file of queries; found as the corpus's is.
+        json_output: Print JSON for machines.
+        html: Also write a page for a browser.
+        batch_size: Most texts in one call of the device; by default the number of tokens decides.
+        truncate_dim: Compare only so many leading dimensions.
+        reading: See InputOptions.
+        model: See ModelOptions.
+    """
+    name = require_model(model)
+    if top_k < 1:
+        raise ValueError(f"--top-k {top_k} must be at least 1")
+    if corpus_vectors is not None and corpus_instruction is not None:
+        raise ValueError(
+            "--corpus-vectors are encoded already, under an instruction of their own; leave --corpus-instruction out"
+        )
+    if not query and queries is None:
+        raise ValueError('nothing to search for; give --query "a text", or a file of queries')
+    asked = TextBlock(0, 0, list(query or []), None, None)
+    sought = [asked] if asked.texts else []
+    if queries is not None:
+        own = InputOptions(text_column=query_column, header=reading.header, quotes=reading.quotes)
+        with own.open(queries) as table:
+            sought += text_blocks(read_texts(table, own, own_instructions=query_instruction is None), _BLOCK)
+    texts = [text for block in sought for text in block.texts]
+    if not texts:
+        raise ValueError(f"{queries}: holds no queries")
+    encoder = _Encoder(model, batch_size, truncate_dim)
+    with reading.open(corpus) as table:
+        rows = read_texts(table, reading, own_instructions=corpus_instruction is None)
+        blocks = read_ahead(text_blocks(rows, _BLOCK))
+        stored = None if corpus_vectors is None else _open_vectors(corpus_vectors, name, truncate_dim)
+        vectors = [encoder.encode(block, query_instruction) for block in sought]
+        nearest = NearestRows(np.concatenate(vectors), top_k)
+        for block in _with_progress(blocks, table):
+            found = (
+                _slice(stored, block, corpus_vectors)
+                if stored is not None
+                else encoder.encode(block, corpus_instruction)
+            )
+            names = block.ids or [None] * len(block.texts)
+            nearest.add(found, block.first_row, list(zip(names, block.texts, strict=True)))
+    hits = nearest.hits()
+    if not hits[0]:
+        raise ValueError(f"{table.name}: holds no rows")
+    if html is not None:
+        with whole_file(html) as beside:
+            beside.write_text(search_page(texts, hits, corpus=table.name, model=name), encoding="utf-8")
+    if json_output:
+        print(json.dumps(_as_json(texts, hits, name, table.name), ensure_ascii=False, indent=1))
+    else:
+        print(
+            "\n\n".join(
+                hits_text(*found, shutil.get_terminal_size().columns) for found in zip(texts, hits, strict=True)
+            )
+        )
+
+
+def hits_text(query: str, hits: list[Hit], width: int) -> str:
+    """One query and its hits, a line each: rank, score, row from 1 or id, text cut to `width` characters."""
+    names = [f"row {hit.row + 1}" if hit.payload[0] is None else one_line(hit.payload[0], 24) for hit in hits]
+    widest = max(map(len, names), default=0)
+    lines = [one_line(query, width)]
+    for rank, (hit, name) in enumerate(zip(hits, names, strict=True), start=1):
+        start = f"{rank:4}  {hit.score:7.4f}  {name:<{widest}}  "
+        lines.append(start + one_line(hit.payload[1], max(width - len(start), 20)))
+    return "\n".join(lines)
+
+
+class _Encoder:
+    """Encodes blocks; the model is loaded for the first one."""
+
+    def __init__(self, model: ModelOptions, batch_size: int | None, truncate_dim: int | None) -> None:
+        self._model, self._batch_size, self._truncate_dim = model, batch_size, truncate_dim
+        self._embedder: Embedder | None = None
+
+    def encode(self, block: TextBlock, instruction: str | None) -> np.ndarray:
+        self._embedder = self._embedder or load_model(self._model)
+        return self._embedder.encode(
+            block.sentences(),
+            batch_size=self._batch_size,
+            show_progress_bar=False,
+            instruction=None if block.instructions is not None else instruction,
+            truncate_dim=self._truncate_dim,
+        )
+
+
+def _with_progress(blocks: Iterator[TextBlock], table: Table) -> Iterator[TextBlock]:
+    interval = 0.2 if sys.stderr.isatty() else 30.0
+    with tqdm(
+        unit=" rows", unit_scale=True, desc="search", mininterval=interval, dynamic_ncols=True, leave=False
+    ) as bar:
+        for block in blocks:
+            yield block
+            if fraction := table.fraction_read():
+                bar.total = round((block.first_row + len(block.texts)) / fraction)
+            bar.update(len(block.texts))
+
+
+def _open_vectors(path: Path, model: str, truncate_dim: int | None) -> np.ndarray:
+    stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    if stored.ndim != 2 or stored.dtype != np.float32:
+        raise ValueError(f"{path}: must hold float32 vectors [rows, dim], got {stored.dtype} {stored.shape}")
+    summary = read_summary(path)
+    if summary is not None and summary["options"]["model"] != model:
+        logger.warning("%s was made by %s, the queries are encoded by %s", path, summary["options"]["model"], model)
+    return stored if truncate_dim is None else stored[:, :truncate_dim]
+
+
+def _slice(stored: np.ndarray, block: TextBlock, path: Path | None) -> np.ndarray:
+    last = block.first_row + len(block.texts)
+    if last > len(stored):
+        raise ValueError(
+            f"{path}: holds {len(stored)} vectors, the corpus has at least {last} rows; encode the corpus again"
+        )
+    return np.asarray(stored[block.first_row : last])
+
+
+def _as_json(texts: list[str], hits: list[list[Hit]], model: str, corpus: str) -> dict:
+    results = [
+        {
+            "query": text,
+            "hits": [
+                {
+                    "rank": rank,
+                    "score": round(hit.score, 6),
+                    "row": hit.row,
+                    "id": hit.payload[0],
+                    "text": hit.payload[1],
+                }
+                for rank, hit in enumerate(found, start=1)
+            ],
+        }
+        for text, found in zip(texts, hits, strict=True)
+    ]
+    return {"model": model, "corpus": corpus, "results": results}

@@ -1,0 +1,160 @@
+"""The files that vectors are written to: .npy, .parquet, .jsonl; each part a small file of the same format.
+
+A part holds what the whole file will hold, so joining parts copies bytes (.npy, .jsonl) or row groups (.parquet) and
+never has more than one part in memory. What is written depends on vectors and ids alone: equal parts, equal bytes.
+"""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from instructor_jax.commands.json_floats import json_rows
+
+
+@dataclasses.dataclass(frozen=True)
+class VectorFormat:
+    """One kind of output file.
+
+    Attributes:
+        suffix: of the output and of its parts.
+        holds_ids: whether ids are in the file itself; otherwise they go to a text file beside it.
+        write: writes one part: path, vectors, ids, number of the first row (the id of a row without one is its number).
+        join: joins parts, in order, to one file: paths of the parts, path of the whole.
+    """
+
+    suffix: str
+    holds_ids: bool
+    write: Callable[[Path, np.ndarray, Sequence[str] | None, int], None]
+    join: Callable[[Sequence[Path], Path], None]
+
+
+def vector_format(output: Path) -> VectorFormat:
+    """The format that an output's suffix names.
+
+    Raises:
+        ValueError: the suffix is not one of .npy, .parquet, .jsonl.
+        ImportError: .parquet without the extra `tables`.
+    """
+    if output.suffix not in _FORMATS:
+        raise ValueError(
+            f"{output}: unknown suffix {output.suffix!r} of an output; it must be one of {', '.join(_FORMATS)}"
+        )
+    if output.suffix == ".parquet":
+        _pyarrow()
+    return _FORMATS[output.suffix]
+
+
+def write_npy(path: Path, vectors: Shaped[np.ndarray, "batch dim"], ids: Sequence[str] | None, first_row: int) -> None:
+    """A NumPy array [rows, dim]; ids have no place in it."""
+    del ids, first_row
+    with open(path, "wb") as file:
+        np.save(file, np.ascontiguousarray(vectors))  # join_npy copies rows, not columns
+
+
+def join_npy(parts: Sequence[Path], output: Path) -> None:
+    """A header for all rows, then the data of the parts, copied.
+
+    Raises:
+        ValueError: the parts differ in dimension or type.
+    """
+    first = np.load(parts[0], mmap_mode="r")
+    rows = 0
+    with open(output, "wb") as whole:
+        for number in range(2):  # first the lengths, for the header; then the data
+            for path in parts:
+                part = np.load(path, mmap_mode="r")
+                if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
+                    raise ValueError(f"{path}: {part.dtype} {part.shape} does not continue {first.dtype} {first.shape}")
+                rows += len(part) if number == 0 else 0
+                if number == 1:
+                    with open(path, "rb") as file:
+                        file.seek(part.offset)  # type: ignore[attr-defined]
+                        shutil.copyfileobj(file, whole, 1 << 20)
+            if number == 0:
+                shape = (rows, *first.shape[1:])
+                descr = np.lib.format.dtype_to_descr(first.dtype)
+                np.lib.format.write_array_header_1_0(whole, {"descr": descr, "fortran_order": False, "shape": shape})
+
+
+def write_jsonl(
+    path: Path, vectors: Shaped[np.ndarray, "batch dim"], ids: Sequence[str] | None, first_row: int
+) -> None:
+    """One object a line: {"id": ..., "embedding": [...]}."""
+    names = range(first_row, first_row + len(vectors)) if ids is None else ids
+    if vectors.dtype == np.float32:
+        arrays = json_rows(vectors)
+    else:
+        arrays = [json.dumps(row).encode("ascii") for row in vectors.tolist()]
+    quote = json.JSONEncoder(ensure_ascii=False).encode
+    with open(path, "wb") as file:
+        for name, array in zip(names, arrays, strict=True):
+            file.write(b'{"id": %b, "embedding": %b}\n' % (quote(name).encode("utf-8"), array))
+
+
+def join_bytes(parts: Sequence[Path], output: Path) -> None:
+    """The parts one after the other."""
+    with open(output, "wb") as whole:
+        for path in parts:
+            with open(path, "rb") as part:
+                shutil.copyfileobj(part, whole, 1 << 20)
+
+
+def write_parquet(
+    path: Path, vectors: Shaped[np.ndarray, "batch dim"], ids: Sequence[str] | None, first_row: int
+) -> None:
+    """Columns `id` (string, or int64 row numbers) and `embedding` (a list of fixed size); one row group."""
+    pyarrow = _pyarrow()
+    names = np.arange(first_row, first_row + len(vectors)) if ids is None else pyarrow.array(ids, pyarrow.string())
+    flat = pyarrow.array(np.ascontiguousarray(vectors).reshape(-1))
+    embedding = pyarrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    table = pyarrow.table({"id": names, "embedding": embedding})
+    # Vectors hardly compress; looking for equal values in them only takes time.
+    pyarrow.parquet.write_table(
+        table, path, compression="none", use_dictionary=False, row_group_size=max(len(table), 1)
+    )
+
+
+def join_parquet(parts: Sequence[Path], output: Path) -> None:
+    """The row groups of the parts."""
+    parquet = _pyarrow().parquet
+    schema = parquet.read_schema(parts[0])
+    with parquet.ParquetWriter(output, schema, compression="none", use_dictionary=False) as writer:
+        for path in parts:
+            table = parquet.read_table(path)
+            writer.write_table(table, row_group_size=max(len(table), 1))
+
+
+def write_ids(path: Path, ids: Sequence[str], first_row: int) -> None:
+    """One id a line.
+
+    Raises:
+        ValueError: an id contains a line break, with its row.
+    """
+    for row, identifier in enumerate(ids):
+        if "\n" in identifier or "\r" in identifier:
+            raise ValueError(
+                f"row {first_row + row + 1}: the id {identifier!r} has a line break; use a .jsonl or .parquet output"
+            )
+    path.write_text("".join(f"{identifier}\n" for identifier in ids), encoding="utf-8", newline="\n")
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError("a .parquet output needs pyarrow: pip install 'instructor-jax[tables]'") from error
+    return pyarrow
+
+
+_FORMATS = {
+    ".npy": VectorFormat(".npy", False, write_npy, join_npy),
+    ".jsonl": VectorFormat(".jsonl", True, write_jsonl, join_bytes),
+    ".parquet": VectorFormat(".parquet", True, write_parquet, join_parquet),
+}
