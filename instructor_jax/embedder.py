@@ -25,6 +25,7 @@ from instructor_jax.config import ModelConfig
 from instructor_jax.folder_writer import write_sentence_transformers
 from instructor_jax.folders import ModelFolder, read_folder, read_params
 from instructor_jax.hub import resolve_model
+from instructor_jax.layout import STACKED, cpu_layout, stacked_params, unstacked_params
 from instructor_jax.model import Params, embed, encode_tokens, param_shardings
 from instructor_jax.packing import PackingConfig, bucket_ladder
 from instructor_jax.quantization import Precision, check_precision, quantize, ranges_of, truncate, unit_length
@@ -87,9 +88,7 @@ class Instructor:
         tokens_per_call: int | None = None,
     ) -> None:
         if dtype not in ("float32", "bfloat16"):
-            raise ValueError(
-                f"dtype={dtype!r} must be 'float32' or 'bfloat16'; T5's activations overflow in float16."
-            )
+            raise ValueError(f"dtype={dtype!r} must be 'float32' or 'bfloat16'; T5's activations overflow in float16.")
         enable_cache()
         config = folder.config
         if max_length is not None:
@@ -111,14 +110,18 @@ class Instructor:
             vocab=config.encoder.vocab,
         )
         kept = jnp.dtype(dtype)
-        self.params = jax.device_put(
-            jax.tree.map(lambda array: np.asarray(array).astype(kept), params), param_shardings(config, self._mesh)
-        )
+        self._layout = cpu_layout(config.encoder) if platform == "cpu" else STACKED
+        params = jax.tree.map(lambda array: np.asarray(array).astype(kept), params)
+        if not self._layout.stacked:
+            params = {**params, "encoder": unstacked_params(params["encoder"], self._layout)}
+        self._params = jax.device_put(params, param_shardings(config, self._mesh, self._layout))
         # One sharding for every batch: groups over the devices. With one device the mesh has one place.
         self._batch_sharding = named_sharding(self._mesh, "batch")
         jit = partial(jax.jit, compiler_options=compiler_options(platform))
-        self._embed = jit(partial(embed, config, dtype=kept), out_shardings=self._batch_sharding)
-        self._encode_tokens = jit(partial(encode_tokens, config, dtype=kept), out_shardings=self._batch_sharding)
+        self._embed = jit(partial(embed, config, dtype=kept, layout=self._layout), out_shardings=self._batch_sharding)
+        self._encode_tokens = jit(
+            partial(encode_tokens, config, dtype=kept, layout=self._layout), out_shardings=self._batch_sharding
+        )
 
     @classmethod
     def from_pretrained(
@@ -170,6 +173,14 @@ class Instructor:
     def config(self) -> ModelConfig:
         """The model's shape."""
         return self.folder.config
+
+    @property
+    def params(self) -> Params:
+        """The weights on the host, as the nested dictionary that `instructor_jax.model.embed` takes."""
+        params = jax.device_get(self._params)
+        if self._layout.stacked:
+            return params
+        return {**params, "encoder": stacked_params(params["encoder"], self._layout)}
 
     @property
     def max_seq_length(self) -> int:
@@ -316,13 +327,13 @@ class Instructor:
         Raises:
             ValueError: the folder exists and is not empty.
         """
-        write_sentence_transformers(Path(path), self.folder, jax.tree.map(np.asarray, self.params))
+        write_sentence_transformers(Path(path), self.folder, self.params)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
     def _run(self, batch: TokenBatch) -> jax.Array:
         """Stage two: one device call, dispatched without waiting."""
-        return self._embed(self.params, jax.device_put(batch, self._batch_sharding))
+        return self._embed(self._params, jax.device_put(batch, self._batch_sharding))
 
     def _prepare(self, pairs: list[Pair], batch_size: int | None, on_overflow: OnOverflow) -> Any:
         return prepare(self.tokenizer, pairs, self.packing, on_overflow, batch_size)
@@ -420,7 +431,7 @@ class Instructor:
         texts = prepared.texts
         states: list[np.ndarray] = [np.empty(0)] * len(texts)
         for call in prepared.calls:
-            hidden = np.asarray(self._encode_tokens(self.params, jax.device_put(call.batch, self._batch_sharding)))
+            hidden = np.asarray(self._encode_tokens(self._params, jax.device_put(call.batch, self._batch_sharding)))
             for group, members in enumerate(call.texts):
                 for text, slot in zip(members, call.batch.slots[group], strict=False):
                     row, segment = divmod(int(slot), call.bucket.segments_per_row)

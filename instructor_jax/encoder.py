@@ -1,4 +1,7 @@
-"""The T5 encoder: embedding, stacked layers run by one scan, final norm.
+"""The T5 encoder: embedding, layers, final norm.
+
+The layers are stacked and run by one scan. For inference on CPUs there is a second layout of the same parameters
+(`layout.py`).
 
 All layers share one relative-bias table, computed once outside the scan; umT5 gives every layer its own. Dropout keys
 come one per row and are folded with layer and site, so a row drops the same units however it is batched or sharded.
@@ -13,7 +16,8 @@ from jaxtyping import Array, Float, Int, Key
 
 from instructor_jax.attention import RelativeBias, SelfAttention, relative_position_buckets, text_mask
 from instructor_jax.config import EncoderConfig
-from instructor_jax.layers import DropoutSite, Dtype, FeedForward, RMSNorm, TokenEmbedding
+from instructor_jax.layers import DropoutSite, Dtype, FeedForward, RMSNorm, SlicedFeedForward, TokenEmbedding
+from instructor_jax.layout import STACKED, Layout
 from instructor_jax.sharding import constrain
 
 Remat = Literal["none", "full", "dots"]
@@ -22,11 +26,11 @@ Remat = Literal["none", "full", "dots"]
 class EncoderLayer(nnx.Module):
     """Pre-norm residual block: x + attention(norm x), then x + feed_forward(norm x)."""
 
-    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs):
+    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs, mlp_slices: int = 1):
         self.attention_norm = RMSNorm(config)
         self.attention = SelfAttention(config, rngs)
         self.mlp_norm = RMSNorm(config)
-        self.mlp = FeedForward(config, rngs)
+        self.mlp = FeedForward(config, rngs) if mlp_slices == 1 else SlicedFeedForward(config, rngs, mlp_slices)
         self.attention_dropout = DropoutSite(config.dropout, site=2)
         self.mlp_dropout = DropoutSite(config.dropout, site=3)
 
@@ -51,8 +55,17 @@ class EncoderLayer(nnx.Module):
 class Encoder(nnx.Module):
     """Hidden state of every token of packed rows."""
 
-    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs, *, dtype: Dtype = jnp.float32, remat: Remat = "none"):
+    def __init__(
+        self,
+        config: EncoderConfig,
+        rngs: nnx.Rngs,
+        *,
+        dtype: Dtype = jnp.float32,
+        remat: Remat = "none",
+        layout: Layout = STACKED,
+    ):
         self.config = config
+        self.layout = layout
         self.dtype = dtype
         self.remat: Remat = remat
         self.embed = TokenEmbedding(config, rngs)
@@ -60,6 +73,10 @@ class Encoder(nnx.Module):
         self.final_norm = RMSNorm(config)
         self.embed_dropout = DropoutSite(config.dropout, site=4)
         self.final_dropout = DropoutSite(config.dropout, site=5)
+
+        if not layout.stacked:
+            self.layers = nnx.List([EncoderLayer(config, rngs, layout.mlp_slices) for _ in range(config.layers)])
+            return
 
         @nnx.split_rngs(splits=config.layers)
         @nnx.vmap(in_axes=0, out_axes=0, transform_metadata={nnx.PARTITION_NAME: "layers"})
@@ -92,6 +109,10 @@ class Encoder(nnx.Module):
         def run(x: Array, layer: EncoderLayer, index: Int[Array, ""]) -> Array:
             return layer(x, bias, buckets, mask, self.dtype, _fold_in_rows(row_keys, index))
 
+        if not self.layout.stacked:
+            for index, layer in enumerate(self.layers):
+                x = run(x, layer, jnp.int32(index))
+            return self.final_dropout(self.final_norm(x, self.dtype), row_keys)
         if self.remat != "none":
             policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if self.remat == "dots" else None
             run = nnx.remat(run, policy=policy, prevent_cse=False)  # inside scan CSE cannot undo it

@@ -17,6 +17,7 @@ from instructor_jax.batches import TokenBatch
 from instructor_jax.config import ModelConfig
 from instructor_jax.encoder import Encoder, Remat
 from instructor_jax.layers import Dtype, parameter, product
+from instructor_jax.layout import STACKED, Layout
 from instructor_jax.pooling import gather_slots, normalize, pool_texts
 from instructor_jax.sharding import named_sharding
 
@@ -26,9 +27,17 @@ Params = dict[str, Any]
 class EmbeddingModel(nnx.Module):
     """Texts packed into rows -> one vector per text."""
 
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs, *, dtype: Dtype = jnp.float32, remat: Remat = "none"):
+    def __init__(
+        self,
+        config: ModelConfig,
+        rngs: nnx.Rngs,
+        *,
+        dtype: Dtype = jnp.float32,
+        remat: Remat = "none",
+        layout: Layout = STACKED,
+    ):
         self.config = config
-        self.encoder = Encoder(config.encoder, rngs, dtype=dtype, remat=remat)
+        self.encoder = Encoder(config.encoder, rngs, dtype=dtype, remat=remat, layout=layout)
         width = config.encoder.embed
         self.projection = nnx.data(
             None
@@ -51,18 +60,24 @@ class EmbeddingModel(nnx.Module):
 
 @lru_cache
 def model_graph(
-    config: ModelConfig, dtype: Dtype = jnp.float32, remat: Remat = "none"
+    config: ModelConfig, dtype: Dtype = jnp.float32, remat: Remat = "none", layout: Layout = STACKED
 ) -> tuple[nnx.GraphDef[EmbeddingModel], nnx.State]:
     """The static part of a model and its parameters' shapes and logical axes; allocates nothing."""
     with nnx.use_eager_sharding(False):  # logical names are mapped to a mesh by our own table, later
-        model = nnx.eval_shape(lambda: EmbeddingModel(config, nnx.Rngs(0), dtype=dtype, remat=remat))
+        model = nnx.eval_shape(lambda: EmbeddingModel(config, nnx.Rngs(0), dtype=dtype, remat=remat, layout=layout))
     graph, state = nnx.split(model)
     return graph, state
 
 
-def merge(config: ModelConfig, params: Params, dtype: Dtype = jnp.float32, remat: Remat = "none") -> EmbeddingModel:
+def merge(
+    config: ModelConfig,
+    params: Params,
+    dtype: Dtype = jnp.float32,
+    remat: Remat = "none",
+    layout: Layout = STACKED,
+) -> EmbeddingModel:
     """A module that computes with these parameters; cheap, meant to be called inside jit."""
-    graph, _ = model_graph(config, jnp.dtype(dtype), remat)
+    graph, _ = model_graph(config, jnp.dtype(dtype), remat, layout)
     return nnx.merge(graph, nnx.State(params))
 
 
@@ -73,17 +88,23 @@ def embed(
     *,
     dtype: Dtype = jnp.float32,
     remat: Remat = "none",
+    layout: Layout = STACKED,
     row_keys: Key[Array, "groups rows"] | None = None,
 ) -> Float[Array, "groups texts dim"]:
     """One vector per text: the function that `encode`, training and evaluation jit."""
-    return merge(config, params, dtype, remat)(batch, row_keys)
+    return merge(config, params, dtype, remat, layout)(batch, row_keys)
 
 
 def encode_tokens(
-    config: ModelConfig, params: Params, batch: TokenBatch, *, dtype: Dtype = jnp.float32
+    config: ModelConfig,
+    params: Params,
+    batch: TokenBatch,
+    *,
+    dtype: Dtype = jnp.float32,
+    layout: Layout = STACKED,
 ) -> Float[Array, "groups rows len embed"]:
     """Hidden state of every token, before pooling."""
-    return merge(config, params, dtype).encoder(batch.tokens, batch.segments)
+    return merge(config, params, dtype, layout=layout).encoder(batch.tokens, batch.segments)
 
 
 def abstract_params(config: ModelConfig) -> Params:
@@ -92,9 +113,9 @@ def abstract_params(config: ModelConfig) -> Params:
     return nnx.to_pure_dict(state)
 
 
-def param_shardings(config: ModelConfig, mesh: Mesh) -> Params:
+def param_shardings(config: ModelConfig, mesh: Mesh, layout: Layout = STACKED) -> Params:
     """Where every parameter lies on the mesh, by the rules table of `sharding.py`."""
-    _, state = model_graph(config, jnp.dtype(jnp.float32), "none")
+    _, state = model_graph(config, jnp.dtype(jnp.float32), "none", layout)
     return jax.tree.map(
         lambda variable: named_sharding(mesh, *variable.get_metadata()["out_sharding"]),
         _variables(state),

@@ -173,7 +173,7 @@ class Tokenizer:
         """Tokenises and truncates; `mean_of_windows` is not truncation: use `windows`.
 
         Raises:
-            ValueError: with `on_overflow="error"`, a text is too long; unless it is "truncate", an instruction alone is.
+            ValueError: a text is too long (with "error"), or an instruction alone is (unless "truncate").
         """
         rows = self._token_ids([(pair.instruction + pair.text.strip()).strip() for pair in pairs])
         full = np.fromiter((len(row) for row in rows), np.int32, len(rows))
@@ -217,8 +217,8 @@ class Tokenizer:
             if length >= self.max_length:
                 raise ValueError(
                     f"the instruction {instruction[:60]!r}... has {length} tokens, the limit of instruction and text "
-                    f"together is max_length={self.max_length}; no text would be read. Shorten the instruction, or cut it "
-                    "with on_overflow='truncate'."
+                    f"together is max_length={self.max_length}; no text would be read. Shorten the instruction, or cut "
+                    "it with on_overflow='truncate'."
                 )
         long = np.flatnonzero(full > self.max_length)
         if len(long) and on_overflow == "error":
