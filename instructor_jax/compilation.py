@@ -32,7 +32,7 @@ def cache_folder() -> Path | None:
 def enable_cache() -> None:
     """Points JAX at the cache folder, once a process, unless the caller already chose one."""
     folder = cache_folder()
-    if folder is None or jax.config.jax_compilation_cache_dir:
+    if folder is None or jax.config.read("jax_compilation_cache_dir"):
         return
     try:
         folder = folder / _machine()
@@ -47,14 +47,35 @@ def enable_cache() -> None:
 
 def _machine() -> str:
     """A name for this kind of processor: programs compiled for a CPU must not reach a lesser one on a shared home."""
+    return f"{platform.machine()}-{hashlib.sha256(_cpu_features().encode()).hexdigest()[:12]}"
+
+
+@lru_cache
+def _cpu_features() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
     except OSError:
-        features = platform.processor()
-    return f"{platform.machine()}-{hashlib.sha256(features.encode()).hexdigest()[:12]}"
+        return platform.processor()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
-def compiler_options(platform: str) -> dict[str, str]:
-    """How programs for this platform are compiled; empty where XLA's defaults are best."""
-    return {}
+def computes_bfloat16(backend: str) -> bool:
+    """Whether the processor multiplies bfloat16 itself; CPUs without such instructions only convert back and forth."""
+    return backend != "cpu" or bool({"avx512_bf16", "amx_bf16", "bf16"} & set(_cpu_features().split()))
+
+
+@lru_cache
+def compiler_options(backend: str) -> dict[str, str]:
+    """How inference is compiled for this backend; empty where XLA's defaults are best, or where it knows no better.
+
+    On CPUs matrix products go to XLA's older library: on an AVX-512 machine [2048, 768] x [768, 768] ran at 115 to 120
+    GFLOP/s a core, at 75 to 100 by the newer one that XLA prefers.
+    """
+    if backend != "cpu":
+        return {}
+    options = {"xla_cpu_experimental_ynn_fusion_type": ""}
+    try:
+        jax.jit(lambda x: x + 1, compiler_options=options).lower(jax.ShapeDtypeStruct((1,), "float32")).compile()
+    except Exception:  # an XLA that no longer has the option
+        return {}
+    return options

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int32, Shaped
 from tqdm import tqdm
 
 from instructor_jax.batches import TokenBatch
-from instructor_jax.compilation import compiler_options, enable_cache
+from instructor_jax.compilation import compiler_options, computes_bfloat16, enable_cache
 from instructor_jax.config import ModelConfig
 from instructor_jax.folder_writer import write_sentence_transformers
 from instructor_jax.folders import ModelFolder, read_folder, read_params
@@ -29,7 +29,7 @@ from instructor_jax.layout import STACKED, cpu_layout, stacked_params, unstacked
 from instructor_jax.model import Params, embed, encode_tokens, param_shardings
 from instructor_jax.packing import PackingConfig, bucket_ladder
 from instructor_jax.quantization import Precision, check_precision, quantize, ranges_of, truncate, unit_length
-from instructor_jax.sharding import MeshShape, data_shards, make_mesh, named_sharding
+from instructor_jax.sharding import Device, MeshShape, data_shards, make_mesh, named_sharding
 from instructor_jax.stages import Finished, finish, pipeline, prepare, run_calls
 from instructor_jax.tokenization import OnOverflow, Pair, Tokenizer, as_pairs, load_token_ids
 
@@ -84,7 +84,7 @@ class Instructor:
         *,
         dtype: Literal["float32", "bfloat16"] = "float32",
         max_length: int | None = None,
-        devices: Sequence[jax.Device] | None = None,
+        devices: Sequence[Device] | None = None,
         tokens_per_call: int | None = None,
     ) -> None:
         if dtype not in ("float32", "bfloat16"):
@@ -110,17 +110,21 @@ class Instructor:
             vocab=config.encoder.vocab,
         )
         kept = jnp.dtype(dtype)
+        # Where bfloat16 would only be converted back and forth: weights rounded to it, computation in float32.
+        compute = kept if computes_bfloat16(platform) else jnp.dtype(jnp.float32)
         self._layout = cpu_layout(config.encoder) if platform == "cpu" else STACKED
-        params = jax.tree.map(lambda array: np.asarray(array).astype(kept), params)
+        params = jax.tree.map(lambda array: np.asarray(array).astype(kept).astype(compute), params)
         if not self._layout.stacked:
             params = {**params, "encoder": unstacked_params(params["encoder"], self._layout)}
         self._params = jax.device_put(params, param_shardings(config, self._mesh, self._layout))
         # One sharding for every batch: groups over the devices. With one device the mesh has one place.
         self._batch_sharding = named_sharding(self._mesh, "batch")
         jit = partial(jax.jit, compiler_options=compiler_options(platform))
-        self._embed = jit(partial(embed, config, dtype=kept, layout=self._layout), out_shardings=self._batch_sharding)
+        self._embed = jit(
+            partial(embed, config, dtype=compute, layout=self._layout), out_shardings=self._batch_sharding
+        )
         self._encode_tokens = jit(
-            partial(encode_tokens, config, dtype=kept, layout=self._layout), out_shardings=self._batch_sharding
+            partial(encode_tokens, config, dtype=compute, layout=self._layout), out_shardings=self._batch_sharding
         )
 
     @classmethod
@@ -133,7 +137,7 @@ class Instructor:
         local_files_only: bool = False,
         dtype: Literal["float32", "bfloat16"] = "float32",
         max_length: int | None = None,
-        devices: Sequence[jax.Device] | None = None,
+        devices: Sequence[Device] | None = None,
         tokens_per_call: int | None = None,
     ) -> "Instructor":
         """Loads a model.
@@ -144,7 +148,8 @@ class Instructor:
             revision: branch, tag or commit on the hub.
             cache_dir: the hub's cache; its own default otherwise.
             local_files_only: never ask the network.
-            dtype: of the computation; norms, softmax, pooling and the vectors are float32 in either.
+            dtype: of weights and computation; norms, softmax, pooling and the vectors are float32 in either. CPUs
+                without bfloat16 instructions compute with the rounded weights in float32.
             max_length: most tokens of instruction and text; the folder's own limit otherwise.
             devices: where to compute; all local devices otherwise, each with a full copy of the weights.
             tokens_per_call: size of the largest device call per device, in tokens.

@@ -7,7 +7,8 @@ All layers share one relative-bias table, computed once outside the scan; umT5 g
 come one per row and are folded with layer and site, so a row drops the same units however it is batched or sharded.
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -74,6 +75,7 @@ class Encoder(nnx.Module):
         self.embed_dropout = DropoutSite(config.dropout, site=4)
         self.final_dropout = DropoutSite(config.dropout, site=5)
 
+        self.layers: Any
         if not layout.stacked:
             self.layers = nnx.List([EncoderLayer(config, rngs, layout.mlp_slices) for _ in range(config.layers)])
             return
@@ -98,6 +100,22 @@ class Encoder(nnx.Module):
             segments: the text within the row, contiguous; texts of a row do not see each other.
             row_keys: a random key per row for dropout; None for inference.
         """
+        x, run = self.begin(tokens, segments, row_keys)
+        if not self.layout.stacked:
+            for index, layer in enumerate(self.layers):
+                x = run(x, layer, jnp.int32(index))
+            return self.final_dropout(self.final_norm(x, self.dtype), row_keys)
+        if self.remat != "none":
+            policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if self.remat == "dots" else None
+            run = nnx.remat(run, policy=policy, prevent_cse=False)  # inside scan CSE cannot undo it
+        scan = nnx.scan(run, in_axes=(nnx.Carry, 0, 0), out_axes=nnx.Carry)
+        x = scan(x, self.layers, jnp.arange(self.config.layers))
+        return self.final_dropout(self.final_norm(x, self.dtype), row_keys)
+
+    def begin(
+        self, tokens: Int[Array, "groups rows len"], segments: Int[Array, "groups rows len"], row_keys: Array | None
+    ) -> tuple[Float[Array, "groups rows len embed"], Callable[..., Array]]:
+        """What enters the first layer, and the function (x, layer, index) -> x that runs one."""
         buckets = relative_position_buckets(
             tokens.shape[-1], self.config.relative_buckets, self.config.relative_max_distance
         )
@@ -109,16 +127,7 @@ class Encoder(nnx.Module):
         def run(x: Array, layer: EncoderLayer, index: Int[Array, ""]) -> Array:
             return layer(x, bias, buckets, mask, self.dtype, _fold_in_rows(row_keys, index))
 
-        if not self.layout.stacked:
-            for index, layer in enumerate(self.layers):
-                x = run(x, layer, jnp.int32(index))
-            return self.final_dropout(self.final_norm(x, self.dtype), row_keys)
-        if self.remat != "none":
-            policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if self.remat == "dots" else None
-            run = nnx.remat(run, policy=policy, prevent_cse=False)  # inside scan CSE cannot undo it
-        scan = nnx.scan(run, in_axes=(nnx.Carry, 0, 0), out_axes=nnx.Carry)
-        x = scan(x, self.layers, jnp.arange(self.config.layers))
-        return self.final_dropout(self.final_norm(x, self.dtype), row_keys)
+        return x, run
 
 
 def _fold_in_rows(row_keys: Key[Array, "groups rows"] | None, index: Int[Array, ""]) -> Array | None:

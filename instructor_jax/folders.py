@@ -90,12 +90,17 @@ def read_torch_arrays(folder: ModelFolder) -> dict[str, np.ndarray]:
         raise ValueError(f"{folder.path} has no weights: model.safetensors or pytorch_model.bin (or shards) is needed.")
     arrays = dict(read_tensors(folder.path))
     if folder.config.projection is not None:
-        dense = _module_folder(folder.path, "Dense")
-        weights = read_tensors(dense)
-        if set(weights) != {"linear.weight"}:
-            raise ValueError(f"{dense} must hold exactly linear.weight; it holds {', '.join(sorted(weights))}.")
-        arrays[PROJECTION] = weights["linear.weight"]
+        arrays[PROJECTION] = projection_weights(folder)
     return arrays
+
+
+def projection_weights(folder: ModelFolder) -> np.ndarray:
+    """The weight [out, in] of a sentence-transformers folder's Dense module."""
+    dense = _module_folder(folder.path, "Dense")
+    weights = read_tensors(dense)
+    if set(weights) != {"linear.weight"}:
+        raise ValueError(f"{dense} must hold exactly linear.weight; it holds {', '.join(sorted(weights)) or 'none'}.")
+    return weights["linear.weight"]
 
 
 # --- sentence-transformers -----------------------------------------------------------------------------------------

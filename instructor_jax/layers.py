@@ -114,8 +114,10 @@ class SlicedFeedForward(nnx.Module):
         self.parts = nnx.List([FeedForward(part, rngs) for _ in range(slices)])
 
     def __call__(
-        self, x: Float[Array, "groups rows len embed"], dtype: Dtype, row_keys: None = None
+        self, x: Float[Array, "groups rows len embed"], dtype: Dtype, row_keys: Key[Array, "groups rows"] | None = None
     ) -> Float[Array, "groups rows len embed"]:
+        if row_keys is not None:
+            raise ValueError("a sliced feed-forward layer is for inference; its slices would drop the same units.")
         out = self.parts[0](x, dtype)
         for part in self.parts[1:]:
             out = out + part(x, dtype)

@@ -8,12 +8,13 @@ examples. The same code runs on one CPU and on a pod: only the sizes in `MeshSha
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 T = TypeVar("T")
+Device = Any  # jax.Device, which type checkers take for a variable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +70,7 @@ _RULES: dict[str, str | tuple[str, ...] | None] = {
 }
 
 
-def make_mesh(shape: MeshShape = MeshShape(), devices: Sequence[jax.Device] | None = None) -> Mesh:
+def make_mesh(shape: MeshShape = MeshShape(), devices: Sequence[Device] | None = None) -> Mesh:
     """A mesh over the given devices, all of the process group's by default.
 
     The axes are `Auto` (the compiler propagates shardings); JAX would make them `Explicit` by default.

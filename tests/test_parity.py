@@ -91,7 +91,7 @@ def test_encoder_of_a_whole_model_is_taken(variant, tmp_path):
 def test_wrong_names_and_shapes_are_named(variant):
     config, arrays = plain(random_model(variant))
     name = "encoder.block.1.layer.0.SelfAttention.k.weight"
-    with pytest.raises(ValueError, match="missing .*block.1.*SelfAttention.k.weight"):
+    with pytest.raises(ValueError, match=r"missing .*block.1.*SelfAttention.k.weight"):
         params_from_torch(config, {key: value for key, value in arrays.items() if key != name})
     with pytest.raises(ValueError, match=r"unknown \(encoder.block.9.surprise\)"):
         params_from_torch(config, {**arrays, "encoder.block.9.surprise": np.zeros(3)})

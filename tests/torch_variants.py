@@ -22,7 +22,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "mt5-wide-heads": ("MT5", {"feed_forward_proj": "gated-gelu", "num_heads": 8, "d_kv": 12}),
     "umt5": ("UMT5", {"feed_forward_proj": "gated-gelu", "vocab_size": 211}),
     "umt5-wide-heads": ("UMT5", {"feed_forward_proj": "gated-gelu", "num_heads": 6, "d_kv": 16, "num_layers": 4}),
-    "byt5": ("T5", {"feed_forward_proj": "gated-gelu", "vocab_size": 384, "d_ff": 80, "tokenizer_class": "ByT5Tokenizer"}),
+    "byt5": (
+        "T5",
+        {"feed_forward_proj": "gated-gelu", "vocab_size": 384, "d_ff": 80, "tokenizer_class": "ByT5Tokenizer"},
+    ),
 }
 
 

@@ -22,11 +22,11 @@ the of and to in a is that for it as was with be by on not he his but at are thi
 were her all she there would their we him been has when who will more no if out so said what up its about into than them
 can only other new some could time these two may then do first any my now such like our over man me even most made after
 also did many before must through back years where much your way well down should because each just those people how too
-little state good very make world still own see men work long get here between both life being under never day same another
-know while last might us great old year off come since against go came right used take three represent sentence document
-question query text title answer science medicine news retrieving retrieval classification clustering similar duplicate
+little state good very make world still own see men work long get here between both life being under never day same
+another know while last might us great old year off come since against go came right used take three represent sentence
+document question query text title answer science medicine news retrieving retrieval classification clustering similar duplicate
 review paper search find music film water river food small large example model data language learning number
-""".split()
+"""
 
 
 def create(
@@ -38,12 +38,13 @@ def create(
 ) -> None:
     """Write a model folder with random weights, in the layout of the published models.
 
-    Its vectors mean nothing until it is trained; it is for trying the commands, for tests and as a start for training.
+    Its vectors mean nothing until it is trained; it is for trying the
+    commands, for tests and as a start for training.
 
     Examples:
 
-        instructor-jax create tiny-model
-        instructor-jax create my-base --size instructor-base --tokenizer ./instructor-base
+      instructor-jax create tiny-model
+      instructor-jax create my-base --size t5-base --tokenizer ./t5-base
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def write_tiny_tokenizer(folder: Path) -> int:
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -4.0)]
     characters = string.ascii_letters + string.digits + string.punctuation
     pieces += [(mark + character, -8.0) for character in characters for mark in ("▁", "")]
-    words = sorted({word for word in _WORDS if len(word) > 1})
+    words = sorted({word for word in _WORDS.split() if len(word) > 1})
     pieces += [("▁" + word, -5.0) for word in words] + [("▁" + word.title(), -6.0) for word in words]
     pieces += [(ending, -6.0) for ending in ("ing", "ed", "er", "ly", "tion", "ment", "es", "al", "en", "th", "st")]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
