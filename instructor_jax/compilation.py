@@ -32,7 +32,7 @@ def cache_folder() -> Path | None:
 def enable_cache() -> None:
     """Points JAX at the cache folder, once a process, unless the caller already chose one."""
     folder = cache_folder()
-    if folder is None or jax.config.read("jax_compilation_cache_dir"):
+    if folder is None or jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
         return
     try:
         folder = folder / _machine()

@@ -24,8 +24,8 @@ can only other new some could time these two may then do first any my now such l
 also did many before must through back years where much your way well down should because each just those people how too
 little state good very make world still own see men work long get here between both life being under never day same
 another know while last might us great old year off come since against go came right used take three represent sentence
-document question query text title answer science medicine news retrieving retrieval classification clustering similar duplicate
-review paper search find music film water river food small large example model data language learning number
+document question query text title answer science medicine news retrieving retrieval classification clustering similar
+duplicate review paper search find music film water river food small large example model data language learning number
 """
 
 

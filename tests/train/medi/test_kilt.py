@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+
 from instructor_jax.train.examples import Example, Side
 from instructor_jax.train.medi.kilt import read_kilt
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from instructor_jax.train.examples import Example, Side
 from instructor_jax.train.medi.medmcqa import read_medmcqa
 

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from instructor_jax.train.medi.plain_text import chained, group_id, passage_around, squeeze
 
 

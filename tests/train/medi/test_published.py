@@ -5,6 +5,7 @@ import json
 import tracemalloc
 
 import pytest
+
 from instructor_jax.train.examples import Example, Side
 from instructor_jax.train.medi.published import json_list_records, read_published
 

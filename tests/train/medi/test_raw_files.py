@@ -1,6 +1,7 @@
 """Opening files: evaluation data refused, row numbers in errors, every format plain and gzipped."""
 
 import pytest
+
 from instructor_jax.train.medi import raw_files
 
 

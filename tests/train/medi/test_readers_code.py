@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from instructor_jax.train.medi import readers_code as code
 from instructor_jax.train.medi.sources import Row
 

@@ -1,6 +1,7 @@
 """Documents become rows of heading and section, with the next section as the negative."""
 
 import pytest
+
 from instructor_jax.train.medi import readers_documents as documents
 from instructor_jax.train.medi.sources import Row
 

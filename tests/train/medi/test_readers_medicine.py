@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from instructor_jax.train.medi import readers_medicine as medicine
 from instructor_jax.train.medi.sources import Row
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from instructor_jax.train.medi import readers_paraphrase as paraphrase
 from instructor_jax.train.medi.plain_text import group_id
 from instructor_jax.train.medi.sources import Row

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from instructor_jax.train.medi import readers_qa as qa
 from instructor_jax.train.medi.sources import Row
 

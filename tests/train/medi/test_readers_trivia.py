@@ -1,6 +1,7 @@
 """Trivia files with all their quirks of encoding and layout, and TruthfulQA."""
 
 import pytest
+
 from instructor_jax.train.medi import readers_trivia as trivia
 from instructor_jax.train.medi.sources import Instance, Row
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from instructor_jax.train.medi.registry import SOURCES, all_sources
 from instructor_jax.train.medi.sources import read_source
 

@@ -4,6 +4,7 @@ import gzip
 import json
 
 import pytest
+
 from instructor_jax.train.examples import Example, Side
 from instructor_jax.train.medi.rows import Columns, file_source, read_labelled, read_pairs
 from instructor_jax.train.medi.sources import Instance, read_source

@@ -1,6 +1,7 @@
 """The four line forms of the sentence-transformers training files."""
 
 import pytest
+
 from instructor_jax.train.examples import Example, Side
 from instructor_jax.train.medi.sentence_transformers_files import read_sentence_transformers
 

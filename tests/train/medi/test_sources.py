@@ -3,10 +3,10 @@
 import logging
 
 import pytest
-from instructor_jax.train.examples import Example, Side
-from instructor_jax.train.medi.sources import Instance, Row, labelled_source, pair_source, read_source
 
 from instructor_jax.instructions import Instruction
+from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.medi.sources import Instance, Row, labelled_source, pair_source, read_source
 
 QUERY, DOCUMENT = Instruction("Wikipedia", "question", "retrieval"), Instruction("", "paragraph")
 

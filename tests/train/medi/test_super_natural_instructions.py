@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from instructor_jax.train.medi.sources import Instance, read_source
 from instructor_jax.train.medi.super_natural_instructions import FOLDER, super_natural_sources
 

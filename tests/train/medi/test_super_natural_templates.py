@@ -1,6 +1,7 @@
 """Instructions from metadata, and a user's file laid over the shipped corrections."""
 
 import pytest
+
 from instructor_jax.train.medi.super_natural_templates import read_corrections, task_instruction
 
 
