@@ -68,12 +68,13 @@ def computes_bfloat16(backend: str) -> bool:
 def compiler_options(backend: str) -> dict[str, str]:
     """How inference is compiled for this backend; empty where XLA's defaults are best, or where it knows no better.
 
-    On CPUs matrix products go to XLA's older library: on an AVX-512 machine [2048, 768] x [768, 768] ran at 115 to 120
-    GFLOP/s a core, at 75 to 100 by the newer one that XLA prefers.
+    On CPUs XLA hands products and reductions to a newer library (YNNPACK), which is better at the reductions of a
+    softmax but not at the products: on an AVX-512 machine [2048, 768] x [768, 768] ran at 75 to 100 GFLOP/s a core by it
+    and at 115 to 120 by the older one. So it gets the reductions alone.
     """
     if backend != "cpu":
         return {}
-    options = {"xla_cpu_experimental_ynn_fusion_type": ""}
+    options = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
     try:
         jax.jit(lambda x: x + 1, compiler_options=options).lower(jax.ShapeDtypeStruct((1,), "float32")).compile()
     except Exception:  # an XLA that no longer has the option

@@ -169,9 +169,11 @@ def encoder_config_from_t5(config: Mapping[str, Any]) -> EncoderConfig:
     model_type = config.get("model_type", "t5")
     if model_type not in ("t5", "mt5", "umt5"):
         raise ValueError(f"model_type={model_type!r} in config.json is not of the T5 family (t5, mt5, umt5).")
-    missing = [key for key in ("vocab_size", "d_model", "num_layers", "num_heads", "d_kv", "d_ff") if key not in config]
-    if missing:
+    sizes = ("vocab_size", "d_model", "num_layers", "num_heads", "d_kv", "d_ff")
+    if missing := [key for key in sizes if key not in config]:
         raise ValueError(f"config.json lacks {', '.join(missing)}; a T5 configuration needs them.")
+    if wrong := [f"{key}={config[key]!r}" for key in sizes if not isinstance(config[key], int)]:
+        raise ValueError(f"config.json has {', '.join(wrong)}; sizes are whole numbers.")
     projection = str(config.get("feed_forward_proj", "gated-gelu" if model_type != "t5" else "relu"))
     gated = projection.startswith("gated-")
     activation = projection.removeprefix("gated-")
@@ -203,7 +205,19 @@ def encoder_config_from_t5(config: Mapping[str, Any]) -> EncoderConfig:
 
 
 def encoder_config_to_t5(config: EncoderConfig) -> dict[str, Any]:
-    """The `config.json` dictionary that transformers reads as the same encoder."""
+    """The `config.json` dictionary that transformers reads as the same encoder.
+
+    Raises:
+        ValueError: no such file can say it: transformers reads "gated-gelu" as the tanh approximation, and takes the
+            number of bias tables from the model type.
+    """
+    if config.gated and config.activation == "gelu":
+        raise ValueError("a T5 config.json cannot name gated units with the exact gelu; use activation='gelu_new'.")
+    if config.shared_relative_bias == (config.model_type == "umt5"):
+        raise ValueError(
+            f"model_type={config.model_type!r} does not go with shared_relative_bias={config.shared_relative_bias}; "
+            "umt5 has a bias table in every layer, the other types share one."
+        )
     if config.gated:
         feed_forward = "gated-gelu" if config.activation == "gelu_new" else f"gated-{config.activation}"
     else:

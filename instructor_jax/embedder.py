@@ -6,7 +6,6 @@ keyword-only. The work is done by the stages of `stages.py`.
 
 import dataclasses
 import logging
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -16,22 +15,25 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int32, Shaped
+from jaxtyping import Float, Shaped
 from tqdm import tqdm
 
 from instructor_jax.batches import TokenBatch
 from instructor_jax.compilation import compiler_options, computes_bfloat16, enable_cache
 from instructor_jax.config import ModelConfig
+from instructor_jax.encode_info import encode_info, warn_of_truncation
 from instructor_jax.folder_writer import write_sentence_transformers
 from instructor_jax.folders import ModelFolder, read_folder, read_params
 from instructor_jax.hub import resolve_model
 from instructor_jax.layout import STACKED, cpu_layout, stacked_params, unstacked_params
 from instructor_jax.model import Params, embed, encode_tokens, param_shardings
 from instructor_jax.packing import PackingConfig, bucket_ladder
+from instructor_jax.prompts import resolve_pairs
 from instructor_jax.quantization import Precision, check_precision, quantize, ranges_of, truncate, unit_length
 from instructor_jax.sharding import Device, MeshShape, data_shards, make_mesh, named_sharding
 from instructor_jax.stages import Finished, finish, pipeline, prepare, run_calls
-from instructor_jax.tokenization import OnOverflow, Pair, Tokenizer, as_pairs, load_token_ids
+from instructor_jax.token_outputs import all_outputs, token_states
+from instructor_jax.tokenization import OnOverflow, Pair, Tokenizer, load_token_ids
 
 logger = logging.getLogger(__name__)
 
@@ -41,27 +43,6 @@ _INLINE = 64  # up to this many texts, starting a thread costs more than it hide
 # matrix units waiting.
 _TOKENS_PER_CALL = {"cpu": 2048, "gpu": 65536, "tpu": 32768}
 _CALL_OVERHEAD = {"cpu": 256, "gpu": 4096, "tpu": 2048}
-
-
-class TruncationWarning(UserWarning):
-    """Texts were longer than the model reads."""
-
-
-@dataclasses.dataclass(frozen=True)
-class EncodeInfo:
-    """What happened in one `encode`.
-
-    Attributes:
-        token_counts: per text, tokens of instruction and text before truncation, end-of-sequence included.
-        truncated: per text, whether tokens were cut off.
-        padding: share of the computed tokens that were padding, 0 to 1.
-        calls: device calls made.
-    """
-
-    token_counts: Int32[np.ndarray, "texts"]
-    truncated: Bool[np.ndarray, "texts"]
-    padding: float
-    calls: int
 
 
 class Instructor:
@@ -259,14 +240,14 @@ class Instructor:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1.")
         single = isinstance(sentences, str)
-        pairs = self._pairs([sentences] if single else sentences, instruction, prompt_name, prompt)
+        pairs = resolve_pairs([sentences] if single else sentences, self.folder, instruction, prompt_name, prompt)
         if output_value != "sentence_embedding":
             outputs = self._token_outputs(pairs, on_overflow, output_value)
             return outputs[0] if single else outputs
         finished = list(self._finished(pairs, batch_size, on_overflow, show_progress_bar))
         vectors = np.concatenate([chunk.vectors for chunk in finished])
-        info = _info(finished)
-        self._warn(info, on_overflow)
+        info = encode_info(finished)
+        warn_of_truncation(info, self.config.max_length, on_overflow)
         vectors = self._shrink(vectors, normalize_embeddings, truncate_dim, precision)
         result = self._converted(vectors[0] if single else vectors, convert_to_numpy, convert_to_tensor)
         return (result, info) if return_info else result
@@ -298,9 +279,9 @@ class Instructor:
         check_precision(precision)
         source = iter(sentences)
         chunks = iter(lambda: list(islice(source, _CHUNK)), [])
-        pairs = (self._pairs(chunk, instruction, None, None) for chunk in chunks)
+        pairs = (resolve_pairs(chunk, self.folder, instruction) for chunk in chunks)
         for finished in self._pipeline(pairs, batch_size, on_overflow):
-            self._warn(_info([finished]), on_overflow)
+            warn_of_truncation(encode_info([finished]), self.config.max_length, on_overflow)
             yield from self._shrink(finished.vectors, normalize_embeddings, truncate_dim, precision)
 
     def similarity(
@@ -338,7 +319,10 @@ class Instructor:
 
     def _run(self, batch: TokenBatch) -> jax.Array:
         """Stage two: one device call, dispatched without waiting."""
-        return self._embed(self._params, jax.device_put(batch, self._batch_sharding))
+        return self._embed(self._params, self._put(batch))
+
+    def _put(self, batch: TokenBatch) -> TokenBatch:
+        return jax.device_put(batch, self._batch_sharding)
 
     def _prepare(self, pairs: list[Pair], batch_size: int | None, on_overflow: OnOverflow) -> Any:
         return prepare(self.tokenizer, pairs, self.packing, on_overflow, batch_size)
@@ -367,25 +351,6 @@ class Instructor:
     def _no_vectors(self) -> np.ndarray:
         return np.zeros((0, self.config.embedding_dim), np.float32)
 
-    def _pairs(
-        self, sentences: Sequence[Any], instruction: str | None, prompt_name: str | None, prompt: str | None
-    ) -> list[Pair]:
-        given = [value for value in (instruction, prompt_name, prompt) if value is not None]
-        if len(given) > 1:
-            raise ValueError("give one of instruction, prompt and prompt_name, not several.")
-        if prompt_name is not None and prompt_name not in self.folder.prompts:
-            known = ", ".join(map(repr, self.folder.prompts)) or "none"
-            raise ValueError(f"prompt_name={prompt_name!r} is not in the model's prompts; it has {known}.")
-        if not isinstance(sentences, Sequence) and not isinstance(sentences, np.ndarray):
-            raise ValueError(f"sentences must be a list, not a {type(sentences).__name__}; see encode_stream.")
-        name = prompt_name or (None if given else self.folder.default_prompt_name)
-        fallback = None if name is None else self.folder.prompts.get(name)
-        has_pairs = any(not isinstance(item, str) for item in sentences)
-        chosen = next((value for value in (instruction, prompt) if value is not None), None)
-        if chosen is None and not (has_pairs and prompt_name is None):
-            chosen = fallback
-        return as_pairs(sentences, chosen)
-
     def _with_prompt(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
         chosen = any(options.get(key) is not None for key in ("instruction", "prompt", "prompt_name"))
         return options if chosen or name not in self.folder.prompts else {**options, "prompt_name": name}
@@ -398,16 +363,6 @@ class Instructor:
                 f"device={device!r}, but this model was loaded on {platform}; choose with "
                 "from_pretrained(devices=jax.devices(...))."
             )
-
-    def _warn(self, info: EncodeInfo, on_overflow: OnOverflow) -> None:
-        count = int(info.truncated.sum())
-        if count and on_overflow == "warn":
-            first = int(np.flatnonzero(info.truncated)[0])
-            message = (
-                f"{count} of {len(info.truncated)} texts were cut to {self.config.max_length} tokens (text {first} has "
-                f"{info.token_counts[first]}); see on_overflow for other ways."
-            )
-            warnings.warn(message, TruncationWarning, stacklevel=3)
 
     def _shrink(self, vectors: np.ndarray, normalize: bool, dim: int | None, precision: Precision) -> np.ndarray:
         if normalize and not self.config.normalize:
@@ -425,7 +380,6 @@ class Instructor:
         return vectors if to_numpy else list(vectors)
 
     def _token_outputs(self, pairs: list[Pair], on_overflow: OnOverflow, output_value: str | None) -> list[Any]:
-        """Hidden states per token, one text after another; all outputs where `output_value` is None."""
         if output_value not in ("token_embeddings", None):
             raise ValueError(
                 f"output_value={output_value!r} must be 'sentence_embedding', 'token_embeddings' or None (everything)."
@@ -433,36 +387,12 @@ class Instructor:
         if on_overflow == "mean_of_windows":
             raise ValueError("on_overflow='mean_of_windows' gives one vector per text, not token embeddings.")
         prepared = self._prepare(pairs, None, on_overflow)
-        texts = prepared.texts
-        states: list[np.ndarray] = [np.empty(0)] * len(texts)
-        for call in prepared.calls:
-            hidden = np.asarray(self._encode_tokens(self._params, jax.device_put(call.batch, self._batch_sharding)))
-            for group, members in enumerate(call.texts):
-                for text, slot in zip(members, call.batch.slots[group], strict=False):
-                    row, segment = divmod(int(slot), call.bucket.segments_per_row)
-                    states[text] = hidden[group, row][call.batch.segments[group, row] == segment].astype(np.float32)
+        hidden = [np.asarray(self._encode_tokens(self._params, self._put(call.batch))) for call in prepared.calls]
+        states = token_states(prepared, hidden)
         if output_value == "token_embeddings":
             return states
         vectors = finish(prepared, run_calls(prepared, self._run), self.config.normalize).vectors
-        return [
-            {
-                "sentence_embedding": vectors[text],
-                "token_embeddings": states[text],
-                "input_ids": texts.tokens[texts.offsets[text] : texts.offsets[text + 1]],
-                "pooled": np.arange(texts.lengths[text]) >= texts.unpooled[text],
-            }
-            for text in range(len(texts))
-        ]
+        return all_outputs(prepared, states, vectors)
 
 
 INSTRUCTOR = Instructor
-
-
-def _info(finished: list[Finished]) -> EncodeInfo:
-    computed = sum(chunk.computed_tokens for chunk in finished)
-    return EncodeInfo(
-        token_counts=np.concatenate([chunk.token_counts for chunk in finished]),
-        truncated=np.concatenate([chunk.truncated for chunk in finished]),
-        padding=1.0 - sum(chunk.real_tokens for chunk in finished) / computed if computed else 0.0,
-        calls=sum(chunk.calls for chunk in finished),
-    )

@@ -123,7 +123,7 @@ def param_shardings(config: ModelConfig, mesh: Mesh, layout: Layout = STACKED) -
     )
 
 
-def _variables(state: nnx.State) -> dict[str, Any]:
+def _variables(state: nnx.State) -> dict[Any, Any]:
     return {
         key: _variables(value) if isinstance(value, nnx.State) else value for key, value in dict(state.items()).items()
     }

@@ -103,8 +103,8 @@ def pack_rows(lengths: Int[np.ndarray, "texts"], config: PackingConfig) -> dict[
             if not open_rows[free]:
                 free_sizes &= ~(1 << free)
         else:
-            # four texts or more to a row keep its end from being wasted; short rows keep attention cheap
-            capacity = next((size for size in bulk if size >= 4 * length), bulk[-1])
+            # three texts or more to a row keep its end from being wasted; short rows keep attention cheap
+            capacity = next((size for size in bulk if size >= 3 * length), bulk[-1])
             row, free = len(rows), capacity
             rows.append([])
             used.append(0)
@@ -122,16 +122,32 @@ def pack_rows(lengths: Int[np.ndarray, "texts"], config: PackingConfig) -> dict[
     return by_length
 
 
-@lru_cache(maxsize=4096)
-def _calls(rows: int, length: int, config: PackingConfig) -> tuple[int, ...]:
+def _calls(rows: int, length: int, config: PackingConfig) -> list[int]:
     """Row counts of the calls that process `rows` rows per group at the least cost in tokens."""
+    first = _first_calls(length, config)
+    most = first[-1]
+    calls = [most] * -(-max(0, rows - (len(first) - 1)) // most)  # far from the end only the largest call is best
+    left = rows - sum(calls)
+    while left > 0:
+        calls.append(first[left])
+        left -= first[left]
+    return calls
+
+
+@lru_cache
+def _first_calls(length: int, config: PackingConfig) -> tuple[int, ...]:
+    """For 0 to four largest calls' worth of rows per group: the first of the calls that process them at least cost.
+
+    Filled from few rows to many, without recursion: on accelerators a call holds hundreds of rows.
+    """
     sizes = [bucket.rows for bucket in bucket_ladder(config) if bucket.length == length]
-    if rows > 4 * sizes[-1]:
-        return (sizes[-1], *_calls(rows - sizes[-1], length, config))
-    padded = next((size for size in sizes if size >= rows), None)
-    options = [] if padded is None else [(padded,)]
-    options += [(size, *_calls(rows - size, length, config)) for size in sizes if size < rows]
-    return min(options, key=lambda calls: sum(config.call_overhead + size * length for size in calls))
+    cost, first = [0], [0]
+    for rows in range(1, 4 * sizes[-1] + 1):
+        options = [(config.call_overhead + size * length + cost[max(0, rows - size)], -size) for size in sizes]
+        least, negative = min(options)  # of equal ones the larger call first, so that only the last can be padded
+        cost.append(least)
+        first.append(-negative)
+    return tuple(first)
 
 
 def plan_calls(

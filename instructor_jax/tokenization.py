@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32, Int64
@@ -31,6 +31,7 @@ class Pair(NamedTuple):
     text: str
 
 
+@runtime_checkable  # beartype asks in tests
 class TokenIds(Protocol):
     """Turns strings into token ids that end with the end-of-sequence token, without truncation or padding."""
 

@@ -1,0 +1,45 @@
+"""Which instruction each text gets: its own, the call's, or one of the folder's named prompts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from instructor_jax.folders import ModelFolder
+from instructor_jax.tokenization import Pair, as_pairs
+
+
+def resolve_pairs(
+    sentences: Sequence[Any],
+    folder: ModelFolder,
+    instruction: str | None = None,
+    prompt_name: str | None = None,
+    prompt: str | None = None,
+) -> list[Pair]:
+    """(instruction, text) pairs from what `encode` was given.
+
+    Args:
+        sentences: strings, or pairs that bring their own instruction.
+        folder: the model's named prompts; its default serves plain strings when nothing else is said.
+        instruction: for plain strings.
+        prompt_name: the same, by name.
+        prompt: the same, under sentence-transformers' name.
+
+    Raises:
+        ValueError: more than one is given, the name is unknown, or an element is wrong (with its index).
+    """
+    given = [value for value in (instruction, prompt_name, prompt) if value is not None]
+    if len(given) > 1:
+        raise ValueError("give one of instruction, prompt and prompt_name, not several.")
+    if prompt_name is not None and prompt_name not in folder.prompts:
+        known = ", ".join(map(repr, folder.prompts)) or "none"
+        raise ValueError(f"prompt_name={prompt_name!r} is not in the model's prompts; it has {known}.")
+    if not isinstance(sentences, Sequence | np.ndarray):
+        raise ValueError(f"sentences must be a list, not a {type(sentences).__name__}; see encode_stream.")
+    if prompt_name is not None:
+        return as_pairs(sentences, folder.prompts[prompt_name])
+    if given:
+        return as_pairs(sentences, given[0])
+    if folder.default_prompt_name and all(isinstance(item, str) for item in sentences):
+        return as_pairs(sentences, folder.prompts.get(folder.default_prompt_name))
+    return as_pairs(sentences, None)
