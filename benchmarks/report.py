@@ -1,0 +1,112 @@
+"""The results as tables that a person reads: what was measured, then each figure beside the one that is wanted."""
+
+from collections.abc import Iterator
+from typing import Any
+
+_WANTED_SPEEDUP = 2.0
+_WANTED_ON_CPU_IN_BFLOAT16 = 1.5
+_WANTED_PADDING = 0.05
+
+
+def lines(results: dict[str, Any]) -> Iterator[str]:
+    """The whole report, line by line."""
+    yield from _machine(results)
+    yield from _workload(results["workload"])
+    for dtype, run in results["runs"].items():
+        yield from ["", f"== {dtype} =="]
+        yield from _about(run["about"])
+        if "mixed" in run:
+            yield from _race(f"mixed lengths, {run['mixed']['texts']} texts", run["mixed"])
+            on_cpu = run["about"]["ours"]["device"].startswith("cpu")
+            wanted = _WANTED_ON_CPU_IN_BFLOAT16 if on_cpu and dtype == "bfloat16" else _WANTED_SPEEDUP
+            yield from _verdict(run["mixed"], wanted)
+        for name, values in run.get("agreement", {}).items():
+            yield (
+                f"vectors, {name}: max difference {values['max_difference']:.1e}, "
+                f"cosine mean {values['mean_cosine']:.6f}, min {values['min_cosine']:.6f}"
+            )
+        if run.get("lengths"):
+            yield from _lengths(run["lengths"])
+        if "latency" in run:
+            yield from _latency(run["latency"])
+
+
+def _machine(results: dict[str, Any]) -> Iterator[str]:
+    machine = results["machine"]
+    yield f"machine   {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}"
+    yield f"flags     {' '.join(machine['cpu_flags'])}"
+    yield f"load      {machine['load_average']} at the start, {machine['time']}"
+    versions = (f"{name} {version}" for name, version in machine["versions"].items() if version)
+    yield f"versions  Python {machine['python']}, {', '.join(versions)}"
+    yield f"model     {results['options']['model'] or results['options']['size'] + ', random weights'}"
+
+
+def _workload(workload: dict[str, Any]) -> Iterator[str]:
+    quantiles = ", ".join(f"{share}: {value}" for share, value in workload["token_quantiles"].items())
+    yield f"texts     {workload['texts']}; tokens a text {workload['mean_tokens']:.0f} on average ({quantiles})"
+    yield f"          with the instruction {workload['instruction']!r}, {workload['instruction_tokens']} tokens"
+
+
+def _about(about: dict[str, Any]) -> Iterator[str]:
+    ours, peer = about["ours"], about["peer"]
+    yield (
+        f"ours      {ours['device']}; loaded in {ours['load_seconds']:.1f} s, {ours['programs']} programs compiled and "
+        f"run once in {ours['warmup_seconds']:.1f} s (no cache); {ours['tokens_per_call']} tokens a call"
+    )
+    yield (
+        f"peer      {peer['device']}; loaded in {peer['load_seconds']:.1f} s; attention "
+        f"{', '.join(sorted(set(peer['attention'].values())))}; weights {', '.join(peer['dtypes'])}"
+    )
+
+
+def _race(title: str, race: dict[str, Any]) -> Iterator[str]:
+    yield ""
+    title = f"{title}, {race['tokens']} tokens"
+    yield f"{title:44}{'tokens/s':>9}{'median':>8}{'texts/s':>9}{'tok/cpu-s':>11}"
+    for row in race["contenders"]:
+        yield (
+            f"{row['label']:44}{row['tokens_per_s']:9.0f}{row['median_tokens_per_s']:8.0f}{row['texts_per_s']:9.1f}"
+            f"{row['tokens_per_cpu_s']:11.0f}{_rounds(row['rounds'])}{'' if row['finalist'] else ', not near the best'}"
+        )
+
+
+def _verdict(race: dict[str, Any], wanted: float) -> Iterator[str]:
+    yield (
+        f"speed-up over {race['best_peer']}: {race['speedup']:.2f} (wanted {wanted}); of medians "
+        f"{race['speedup_of_medians']:.2f}, per CPU second {race['speedup_per_cpu_second']:.2f}"
+    )
+    yield f"padding: {race['padding']:.1%} of the computed tokens (wanted at most {_WANTED_PADDING:.0%})"
+
+
+def _lengths(lengths: dict[str, Any]) -> Iterator[str]:
+    yield ""
+    header = ("ours tok/s", "peer tok/s", "speed-up", "of medians", "per CPU-s", "padding")
+    yield f"{'tokens a text':15}" + "".join(f"{name:>12}" for name in header) + "  best peer"
+    for length, race in lengths.items():
+        rows = {row["label"]: row for row in race["contenders"]}
+        yield (
+            f"{length:15}{rows['ours']['tokens_per_s']:12.0f}{rows[race['best_peer']]['tokens_per_s']:12.0f}"
+            f"{race['speedup']:12.2f}{race['speedup_of_medians']:12.2f}{race['speedup_per_cpu_second']:12.2f}"
+            f"{race['padding']:12.1%}  {race['best_peer']}"
+        )
+
+
+def _latency(rows: list[dict[str, Any]]) -> Iterator[str]:
+    yield ""
+    title = f"one query at a time, {rows[0]['queries']} queries"
+    yield f"{title:44}{'median ms':>11}{'p95 ms':>9}{'best round':>12}"
+    for row in rows:
+        yield (
+            f"{row['label']:44}{row['median_ms']:11.1f}{row['p95_ms']:9.1f}{row['best_round_median_ms']:12.1f}"
+            f"{_rounds(row['rounds'])}"
+        )
+    ours = next(row for row in rows if row["library"] == "ours")
+    peer = min((row for row in rows if row["library"] == "peer"), key=lambda row: row["median_ms"])
+    yield f"latency against {peer['label']}: {ours['median_ms'] / peer['median_ms']:.2f} (wanted at most 1)"
+
+
+def _rounds(rounds: list[dict[str, Any]]) -> str:
+    """How many there were, and the most processors that other processes took in one."""
+    others = [round["others"] for round in rounds if round["others"] is not None]
+    count = f"  {len(rounds)} round{'s' * (len(rounds) > 1)}"
+    return f"{count}, others took {max(others):.1f} CPUs" if others else count
