@@ -41,7 +41,7 @@ def lint_instruction(instruction: str) -> list[str]:
     """What in an instruction differs from the shapes that the published INSTRUCTOR models saw; empty when nothing.
 
     The rules come from the published training and evaluation instructions: they begin with "Represent", end in a colon
-    or semicolon, stay within one line and a few dozen words.
+    or semicolon, stay within one line and, but for one that lists its classes, within 40 words.
     """
     warnings = []
     stripped = instruction.strip()
@@ -56,7 +56,7 @@ def lint_instruction(instruction: str) -> list[str]:
     if "\n" in stripped:
         warnings.append("spans several lines; published instructions are one line")
     if len(stripped.split()) > 40:
-        warnings.append(f"has {len(stripped.split())} words; published instructions have at most a few dozen")
+        warnings.append(f"has {len(stripped.split())} words; all published instructions but one have at most 40")
     if re.search(r"\{[a-z_ ]*\}", stripped):
         warnings.append("contains an unfilled placeholder in braces")
     if re.search(r"represents?\s+the\s+for\b", stripped, re.IGNORECASE):

@@ -37,6 +37,8 @@ class MeshShape:
         Raises:
             ValueError: a size is neither positive nor -1, more than one is -1, or the product does not fit.
         """
+        if devices < 1:
+            raise ValueError("there are no devices to make a mesh of; give at least one, or None for all.")
         sizes = [self.data, self.fsdp, self.tensor]
         if any(size < 1 and size != -1 for size in sizes) or sizes.count(-1) > 1:
             raise ValueError(f"{self}: each size must be at least 1, and at most one may be -1 (all that are left).")

@@ -109,7 +109,8 @@ def params_from_torch(config: ModelConfig, arrays: Arrays) -> dict[str, Any]:
             `encoder.embed_tokens.weight` or both, the projection as `projection.weight`; a decoder is left out.
 
     Raises:
-        ValueError: a name is unknown or missing, a shape is wrong, or two copies of the embedding differ.
+        ValueError: a name is unknown or missing, a shape is wrong, layers differ in dtype, or two copies of the
+            embedding differ.
     """
     arrays = _without_copies(arrays)
     wanted = torch_shapes(config)
@@ -129,7 +130,14 @@ def params_from_torch(config: ModelConfig, arrays: Arrays) -> dict[str, Any]:
             raise ValueError(f"{name} has shape {tuple(arrays[name].shape)}; the configuration says {shape}.")
     params: dict[str, Any] = {}
     for entry in table(config):
-        parts = [entry.from_torch(np.asarray(arrays[name])) for name in _names(entry, config.encoder)]
+        names = list(_names(entry, config.encoder))
+        for name in names:
+            if arrays[name].dtype != arrays[names[0]].dtype:
+                raise ValueError(
+                    f"{name} has dtype {arrays[name].dtype}, {names[0]} has {arrays[names[0]].dtype}; layers share one "
+                    "array, so they must have one dtype."
+                )
+        parts = [entry.from_torch(np.asarray(arrays[name])) for name in names]
         value = np.stack(parts) if entry.per_layer else np.ascontiguousarray(parts[0])
         node = params
         for key in entry.path[:-1]:

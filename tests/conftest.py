@@ -37,3 +37,31 @@ def shared() -> Path:
 def tiny_instructor(shared: Path) -> Path:
     """A random two-layer INSTRUCTOR model in the published layout."""
     return shared / "fixtures" / "tiny_instructor"
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the type checks that only tests add: the error that a user gets for a value of a wrong type."""
+    from jaxtyping import config
+
+    monkeypatch.setattr(config, "jaxtyping_disable", True)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random two-layer model with a tokenizer of its own, as `instructor-jax create` writes it. Not to be changed."""
+    from instructor_jax.commands.create import create
+
+    folder = tmp_path_factory.mktemp("created") / "tiny"
+    create(folder, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def embedder(tiny_folder: Path):
+    """The tiny model on one device, with few buckets; shared, so that each bucket is compiled once in a test run."""
+    import jax
+
+    from instructor_jax import Instructor
+
+    return Instructor.from_pretrained(tiny_folder, devices=jax.devices()[:1], tokens_per_call=512)

@@ -1,0 +1,112 @@
+"""The mesh and the table of axes, and that a sharded model gives the vectors of an unsharded one."""
+
+import ast
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import AxisType, PartitionSpec
+
+from instructor_jax.batches import TokenBatch
+from instructor_jax.model import embed, param_shardings
+from instructor_jax.sharding import MeshShape, constrain, data_shards, make_mesh, named_sharding, partition_spec
+
+from .small_models import SMALL, UMT5, leaves, random_params
+
+
+@pytest.mark.parametrize(
+    ("shape", "devices", "sizes"),
+    [
+        (MeshShape(), 8, (8, 1, 1)),
+        (MeshShape(), 1, (1, 1, 1)),
+        (MeshShape(data=-1, tensor=4), 8, (2, 1, 4)),
+        (MeshShape(data=1, fsdp=-1), 6, (1, 6, 1)),
+        (MeshShape(data=2, fsdp=2, tensor=2), 8, (2, 2, 2)),
+    ],
+)
+def test_sizes(shape: MeshShape, devices: int, sizes: tuple[int, int, int]) -> None:
+    assert shape.resolve(devices) == sizes
+
+
+@pytest.mark.parametrize(
+    ("shape", "devices", "message"),
+    [
+        (MeshShape(data=3), 8, "does not fit 8 devices"),
+        (MeshShape(data=-1, tensor=3), 8, "does not fit 8 devices"),
+        (MeshShape(data=-1, fsdp=-1), 8, "at most one may be -1"),
+        (MeshShape(data=0), 8, "must be at least 1"),
+        (MeshShape(data=-2), 8, "must be at least 1"),
+        (MeshShape(), 0, "no devices"),
+    ],
+)
+def test_sizes_that_do_not_fit(shape: MeshShape, devices: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        shape.resolve(devices)
+
+
+def test_axes_are_automatic_and_examples_are_split_by_two_of_them() -> None:
+    mesh = make_mesh(MeshShape(data=2, fsdp=2, tensor=2))
+    assert mesh.axis_types == (AxisType.Auto,) * 3
+    assert data_shards(mesh) == 4
+    assert make_mesh(devices=jax.devices()[:3]).size == 3
+
+
+def test_the_table() -> None:
+    assert partition_spec(("embed", "ffn")) == PartitionSpec("fsdp", "tensor")
+    assert partition_spec(("batch", None, "act_len")) == PartitionSpec(("data", "fsdp"), None, None)
+    assert partition_spec(()) == PartitionSpec()
+    with pytest.raises(ValueError, match="unknown logical axis 'ffm'; known are layers, vocab"):
+        partition_spec(("embed", "ffm"))
+
+
+def test_every_parameter_has_axes_in_the_table() -> None:
+    mesh = make_mesh(MeshShape(data=2, fsdp=2, tensor=2))
+    for config in (SMALL, UMT5):
+        params = leaves(random_params(config))
+        shardings = leaves(param_shardings(config, mesh))
+        assert set(shardings) == set(params)
+        for name, sharding in shardings.items():
+            pieces = sharding.item().shard_shape(params[name].shape)
+            split = params[name].size // int(np.prod(pieces))
+            assert split == (1 if "norm" in name else 2 if "relative_bias" in name or name == "projection" else 4), name
+
+
+def test_constrain_does_nothing_without_a_mesh() -> None:
+    array = np.zeros((2, 3), np.float32)
+    assert constrain(array, "batch", "act_embed") is array
+
+
+def batch(groups: int) -> TokenBatch:
+    random = np.random.default_rng(0)
+    segments = np.sort(random.integers(0, 3, (groups, 2, 16)), axis=2).astype(np.int32)
+    segments[:, :, 13:] = -1
+    tokens = random.integers(2, 600, segments.shape).astype(np.int32)
+    slots = np.tile(np.arange(8, dtype=np.int32), (groups, 1))
+    return TokenBatch(tokens, segments, (segments >= 0) & (tokens % 5 > 0), slots, 4)
+
+
+@pytest.mark.parametrize("config", [SMALL, UMT5], ids=["t5", "umt5"])
+def test_sharded_equals_unsharded(config) -> None:
+    params, texts = random_params(config), batch(groups=4)
+    expected = np.asarray(jax.jit(partial(embed, config))(params, texts))
+    mesh = make_mesh(MeshShape(data=2, fsdp=2, tensor=2))
+    with jax.set_mesh(mesh):
+        placed = jax.device_put(params, param_shardings(config, mesh))
+        spread = jax.device_put(texts, named_sharding(mesh, "batch"))
+        vectors = jax.jit(partial(embed, config), out_shardings=named_sharding(mesh, "batch"))(placed, spread)
+    # float32; sums over split axes are added in another order
+    np.testing.assert_allclose(np.asarray(vectors), expected, rtol=0, atol=2e-6)
+
+
+def test_no_other_file_names_a_mesh_axis(repository: Path) -> None:
+    """'fsdp' is the name that cannot mean anything else."""
+    files = [*(repository / "instructor_jax").rglob("*.py"), *(repository / "train").rglob("*.py")]
+    naming = {
+        file.relative_to(repository).as_posix()
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value == "fsdp"
+    }
+    assert naming == {"instructor_jax/sharding.py"}
