@@ -177,8 +177,7 @@ def encoder_config_from_t5(config: Mapping[str, Any]) -> EncoderConfig:
     projection = str(config.get("feed_forward_proj", "gated-gelu" if model_type != "t5" else "relu"))
     gated = projection.startswith("gated-")
     activation = projection.removeprefix("gated-")
-    if projection == "gated-gelu":  # transformers' T5Config reads this name as the tanh approximation
-        activation = "gelu_new"
+    activation = "gelu_new" if projection == "gated-gelu" else activation  # T5Config's name for the tanh approximation
     if activation not in _ACTIVATIONS:
         raise ValueError(
             f"feed_forward_proj={projection!r} in config.json is not supported; known are "
@@ -205,19 +204,14 @@ def encoder_config_from_t5(config: Mapping[str, Any]) -> EncoderConfig:
 
 
 def encoder_config_to_t5(config: EncoderConfig) -> dict[str, Any]:
-    """The `config.json` dictionary that transformers reads as the same encoder.
+    """The `config.json` dictionary that transformers reads as the same encoder; a `ValueError` where none can say it.
 
-    Raises:
-        ValueError: no such file can say it: transformers reads "gated-gelu" as the tanh approximation, and takes the
-            number of bias tables from the model type.
+    transformers reads "gated-gelu" as the tanh approximation, and takes the number of bias tables from the model type.
     """
     if config.gated and config.activation == "gelu":
         raise ValueError("a T5 config.json cannot name gated units with the exact gelu; use activation='gelu_new'.")
     if config.shared_relative_bias == (config.model_type == "umt5"):
-        raise ValueError(
-            f"model_type={config.model_type!r} does not go with shared_relative_bias={config.shared_relative_bias}; "
-            "umt5 has a bias table in every layer, the other types share one."
-        )
+        raise ValueError(f"{config}: shared_relative_bias must be False for model_type='umt5', and only for it.")
     if config.gated:
         feed_forward = "gated-gelu" if config.activation == "gelu_new" else f"gated-{config.activation}"
     else:

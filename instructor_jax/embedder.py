@@ -21,7 +21,7 @@ from tqdm import tqdm
 from instructor_jax.batches import TokenBatch
 from instructor_jax.compilation import compiler_options, computes_bfloat16, enable_cache
 from instructor_jax.config import ModelConfig
-from instructor_jax.encode_info import encode_info, warn_of_truncation
+from instructor_jax.encode_info import EncodeInfo, encode_info, prepared_info, warn_of_truncation
 from instructor_jax.folder_writer import write_sentence_transformers
 from instructor_jax.folders import ModelFolder, read_folder, read_params
 from instructor_jax.hub import resolve_model
@@ -29,9 +29,9 @@ from instructor_jax.layout import STACKED, cpu_layout, stacked_params, unstacked
 from instructor_jax.model import Params, embed, encode_tokens, param_shardings
 from instructor_jax.packing import PackingConfig, bucket_ladder
 from instructor_jax.prompts import resolve_pairs
-from instructor_jax.quantization import Precision, check_precision, quantize, ranges_of, truncate, unit_length
+from instructor_jax.quantization import Precision, quantize, ranges_of, truncate, unit_length
 from instructor_jax.sharding import Device, MeshShape, data_shards, make_mesh, named_sharding
-from instructor_jax.stages import Finished, finish, pipeline, prepare, run_calls
+from instructor_jax.stages import Finished, Prepared, finish, pipeline, prepare, run_calls
 from instructor_jax.token_outputs import all_outputs, token_states
 from instructor_jax.tokenization import OnOverflow, Pair, Tokenizer, load_token_ids
 
@@ -50,7 +50,12 @@ class Instructor:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Instructor":
         if args and isinstance(args[0], str | Path):  # INSTRUCTOR("hkunlp/instructor-large") of the original
-            return cls.from_pretrained(*args, **kwargs)
+            device = kwargs.pop("device", None)  # options of the original, under its names
+            if "cache_folder" in kwargs:
+                kwargs["cache_dir"] = kwargs.pop("cache_folder")
+            model = cls.from_pretrained(*args, **kwargs)
+            model._check_device(device)
+            return model
         return super().__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -233,17 +238,15 @@ class Instructor:
         Raises:
             ValueError: a wrong element (with its index), option or combination, or an instruction that fills the limit.
         """
-        check_precision(precision)
+        self._check_options(batch_size, truncate_dim, precision, on_overflow)
         self._check_device(device)
-        if on_overflow not in ("warn", "error", "truncate", "mean_of_windows"):
-            raise ValueError(f"on_overflow={on_overflow!r} must be warn, error, truncate or mean_of_windows.")
-        if batch_size is not None and batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} must be at least 1.")
         single = isinstance(sentences, str)
         pairs = resolve_pairs([sentences] if single else sentences, self.folder, instruction, prompt_name, prompt)
         if output_value != "sentence_embedding":
-            outputs = self._token_outputs(pairs, on_overflow, output_value)
-            return outputs[0] if single else outputs
+            outputs, info = self._token_outputs(pairs, batch_size, on_overflow, output_value)
+            warn_of_truncation(info, self.config.max_length, on_overflow)
+            result = outputs[0] if single else outputs
+            return (result, info) if return_info else result
         finished = list(self._finished(pairs, batch_size, on_overflow, show_progress_bar))
         vectors = np.concatenate([chunk.vectors for chunk in finished])
         info = encode_info(finished)
@@ -276,18 +279,29 @@ class Instructor:
 
         Args and errors: as for `encode`.
         """
-        check_precision(precision)
+        self._check_options(batch_size, truncate_dim, precision, on_overflow)
+        if isinstance(sentences, str):
+            raise ValueError("sentences must be an iterable of texts or pairs, not a single string; see encode.")
         source = iter(sentences)
-        chunks = iter(lambda: list(islice(source, _CHUNK)), [])
-        pairs = (resolve_pairs(chunk, self.folder, instruction) for chunk in chunks)
-        for finished in self._pipeline(pairs, batch_size, on_overflow):
-            warn_of_truncation(encode_info([finished]), self.config.max_length, on_overflow)
-            yield from self._shrink(finished.vectors, normalize_embeddings, truncate_dim, precision)
+        chunks = enumerate(iter(lambda: list(islice(source, _CHUNK)), []))
+        numbered = (
+            (index * _CHUNK, resolve_pairs(chunk, self.folder, instruction, first=index * _CHUNK))
+            for index, chunk in chunks
+        )
+
+        def vectors() -> Iterator[np.ndarray]:  # so that wrong options raise at once, not at the first vector
+            first = 0
+            for finished in self._pipeline(numbered, batch_size, on_overflow):
+                warn_of_truncation(encode_info([finished]), self.config.max_length, on_overflow, first)
+                first += len(finished.vectors)
+                yield from self._shrink(finished.vectors, normalize_embeddings, truncate_dim, precision)
+
+        return vectors()
 
     def similarity(
-        self, first: Float[np.ndarray, "n dim"], second: Float[np.ndarray, "m dim"]
-    ) -> Float[np.ndarray, "n m"]:
-        """Cosine of every vector of the first array with every one of the second."""
+        self, first: Float[np.ndarray, "*n dim"], second: Float[np.ndarray, "*m dim"]
+    ) -> Float[np.ndarray, "rows columns"]:
+        """Cosine of every vector of the first array with every one of the second; a single vector is a row."""
         first, second = (np.atleast_2d(np.asarray(vectors, np.float32)) for vectors in (first, second))
         return unit_length(first) @ unit_length(second).T
 
@@ -298,7 +312,7 @@ class Instructor:
         self.folder = dataclasses.replace(self.folder, int8_ranges=ranges)
 
     def warmup(self) -> int:
-        """Compiles every bucket, so that no later call compiles; returns how many there are."""
+        """Compiles every bucket, so that no later call for vectors compiles; returns how many there are."""
         ladder = bucket_ladder(self.packing)
         for bucket in tqdm(ladder, desc="compiling", disable=not logger.isEnabledFor(logging.INFO)):
             shape = (self.packing.groups, bucket.rows, bucket.length)
@@ -313,7 +327,9 @@ class Instructor:
         Raises:
             ValueError: the folder exists and is not empty.
         """
-        write_sentence_transformers(Path(path), self.folder, self.params)
+        kept = jnp.dtype(self.dtype)  # the computation's may be wider
+        params = jax.tree.map(lambda array: np.asarray(array).astype(kept, copy=False), self.params)
+        write_sentence_transformers(Path(path), self.folder, params)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
@@ -324,26 +340,27 @@ class Instructor:
     def _put(self, batch: TokenBatch) -> TokenBatch:
         return jax.device_put(batch, self._batch_sharding)
 
-    def _prepare(self, pairs: list[Pair], batch_size: int | None, on_overflow: OnOverflow) -> Any:
-        return prepare(self.tokenizer, pairs, self.packing, on_overflow, batch_size)
+    def _prepare(self, chunk: tuple[int, list[Pair]], batch_size: int | None, on_overflow: OnOverflow) -> Prepared:
+        first, pairs = chunk
+        return prepare(self.tokenizer, pairs, self.packing, on_overflow, batch_size, first)
 
     def _finished(
         self, pairs: list[Pair], batch_size: int | None, on_overflow: OnOverflow, progress: bool | None
     ) -> Iterator[Finished]:
         if len(pairs) <= _INLINE:
-            prepared = self._prepare(pairs, batch_size, on_overflow)
+            prepared = self._prepare((0, pairs), batch_size, on_overflow)
             results = run_calls(prepared, self._run)
             finished = finish(prepared, results, self.config.normalize)
             yield finished if len(pairs) else dataclasses.replace(finished, vectors=self._no_vectors())
             return
-        chunks = (pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK))
+        chunks = ((start, pairs[start : start + _CHUNK]) for start in range(0, len(pairs), _CHUNK))
         with tqdm(total=len(pairs), desc="encode", unit="text", disable=not progress) as bar:
             for finished in self._pipeline(chunks, batch_size, on_overflow):
                 bar.update(len(finished.vectors))
                 yield finished
 
     def _pipeline(
-        self, chunks: Iterable[list[Pair]], batch_size: int | None, on_overflow: OnOverflow
+        self, chunks: Iterable[tuple[int, list[Pair]]], batch_size: int | None, on_overflow: OnOverflow
     ) -> Iterator[Finished]:
         stage_one = partial(self._prepare, batch_size=batch_size, on_overflow=on_overflow)
         return pipeline(chunks, stage_one, self._run, self.config.normalize)
@@ -354,6 +371,15 @@ class Instructor:
     def _with_prompt(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
         chosen = any(options.get(key) is not None for key in ("instruction", "prompt", "prompt_name"))
         return options if chosen or name not in self.folder.prompts else {**options, "prompt_name": name}
+
+    def _check_options(
+        self, batch_size: int | None, truncate_dim: int | None, precision: Precision, on_overflow: OnOverflow
+    ) -> None:
+        if on_overflow not in ("warn", "error", "truncate", "mean_of_windows"):
+            raise ValueError(f"on_overflow={on_overflow!r} must be warn, error, truncate or mean_of_windows.")
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1.")
+        self._shrink(self._no_vectors(), False, truncate_dim, precision)  # refuses before any work what cannot be done
 
     def _check_device(self, device: str | None) -> None:
         platform = self._mesh.devices.flat[0].platform
@@ -377,22 +403,24 @@ class Instructor:
             except ImportError as error:
                 raise ImportError("convert_to_tensor=True needs torch: pip install 'instructor-jax[torch]'") from error
             return torch.from_numpy(vectors)
-        return vectors if to_numpy else list(vectors)
+        return vectors if to_numpy or vectors.ndim == 1 else list(vectors)
 
-    def _token_outputs(self, pairs: list[Pair], on_overflow: OnOverflow, output_value: str | None) -> list[Any]:
+    def _token_outputs(
+        self, pairs: list[Pair], batch_size: int | None, on_overflow: OnOverflow, output_value: str | None
+    ) -> tuple[list[Any], EncodeInfo]:
         if output_value not in ("token_embeddings", None):
             raise ValueError(
                 f"output_value={output_value!r} must be 'sentence_embedding', 'token_embeddings' or None (everything)."
             )
         if on_overflow == "mean_of_windows":
             raise ValueError("on_overflow='mean_of_windows' gives one vector per text, not token embeddings.")
-        prepared = self._prepare(pairs, None, on_overflow)
+        prepared = self._prepare((0, pairs), batch_size, on_overflow)
         hidden = [np.asarray(self._encode_tokens(self._params, self._put(call.batch))) for call in prepared.calls]
         states = token_states(prepared, hidden)
         if output_value == "token_embeddings":
-            return states
+            return states, prepared_info(prepared)
         vectors = finish(prepared, run_calls(prepared, self._run), self.config.normalize).vectors
-        return all_outputs(prepared, states, vectors)
+        return all_outputs(prepared, states, vectors), prepared_info(prepared)
 
 
 INSTRUCTOR = Instructor

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from instructor_jax.stages import Finished
+from instructor_jax.stages import Finished, Prepared
 from instructor_jax.tokenization import OnOverflow
 
 
@@ -43,13 +43,26 @@ def encode_info(finished: Sequence[Finished]) -> EncodeInfo:
     )
 
 
-def warn_of_truncation(info: EncodeInfo, max_length: int, on_overflow: OnOverflow) -> None:
-    """Warns when texts were cut and the caller did not ask for it; other libraries cut in silence."""
+def prepared_info(prepared: Prepared) -> EncodeInfo:
+    """The same for a chunk whose vectors nobody asked for."""
+    padding = 1.0 - prepared.real_tokens / prepared.computed_tokens if prepared.computed_tokens else 0.0
+    return EncodeInfo(prepared.token_counts, prepared.truncated, padding, len(prepared.calls))
+
+
+def warn_of_truncation(info: EncodeInfo, max_length: int, on_overflow: OnOverflow, offset: int = 0) -> None:
+    """Warns when texts were cut and the caller did not ask for it; other libraries cut in silence.
+
+    Args:
+        info: about these texts.
+        max_length: the limit they exceeded.
+        on_overflow: what the caller asked for.
+        offset: how many texts of the caller came before these.
+    """
     count = int(info.truncated.sum())
     if count and on_overflow == "warn":
         first = int(np.flatnonzero(info.truncated)[0])
         message = (
-            f"{count} of {len(info.truncated)} texts were cut to {max_length} tokens (text {first} has "
+            f"{count} of {len(info.truncated)} texts were cut to {max_length} tokens (text {offset + first} has "
             f"{info.token_counts[first]}); see on_overflow for other ways."
         )
         warnings.warn(message, TruncationWarning, stacklevel=3)

@@ -4,6 +4,7 @@ The folder appears under its name only when it is complete: it is written beside
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ from instructor_jax.folders import (
     RANGES,
     TOKENIZER_FILES,
     ModelFolder,
+    import_orbax,
 )
 from instructor_jax.tensor_files import write_safetensors
 from instructor_jax.weights import PROJECTION, check_params, params_to_torch
@@ -79,11 +81,9 @@ def write_own(target: Path, folder: ModelFolder, params: dict[str, Any]) -> None
 
     Raises:
         ValueError: the target is not empty, or the weights do not fit the configuration.
+        ImportError: Orbax is not installed.
     """
-    import dataclasses
-
-    import orbax.checkpoint as ocp
-
+    ocp = import_orbax()
     check_params(folder.config, params)
     with _appearing(target) as draft:
         content = {"format_version": FORMAT_VERSION, "written_by": f"instructor-jax {__version__}"}
@@ -94,6 +94,12 @@ def write_own(target: Path, folder: ModelFolder, params: dict[str, Any]) -> None
             checkpointer.save((draft / OWN_PARAMS).resolve(), jax.tree.map(np.asarray, params))
         _copy_tokenizer(folder.path, draft)
         _write_ranges(draft, folder)
+
+
+def check_target(target: Path) -> None:
+    """Raises a `ValueError` where a folder could not be written: something is there already."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ValueError(f"{target} exists and is not an empty folder; choose another name or remove it.")
 
 
 def _pooling(config: ModelConfig) -> dict[str, Any]:
@@ -117,8 +123,7 @@ def _dense(config: ModelConfig) -> dict[str, Any]:
 @contextlib.contextmanager
 def _appearing(target: Path) -> Iterator[Path]:
     """A draft folder beside the target that takes its name at the end, or vanishes on an error."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ValueError(f"{target} exists and is not an empty folder; choose another name or remove it.")
+    check_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:

@@ -5,6 +5,7 @@ mean pooling, only a bias-free projection without activation, only these modules
 """
 
 import dataclasses
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ def read_folder(path: Path) -> ModelFolder:
     """Reads a folder's configuration files.
 
     Raises:
-        ValueError: files are missing or broken, or describe a model that this library would compute wrongly.
+        ValueError: files are broken, or describe a model that this library would compute wrongly.
+        OSError: a file is missing.
     """
     if (path / OWN_CONFIG).is_file():
         config = _own_config(path)
@@ -67,10 +69,8 @@ def read_folder(path: Path) -> ModelFolder:
             f"{path} is not a model folder: it has none of {OWN_CONFIG}, modules.json (sentence-transformers) and "
             "config.json (T5)."
         )
-    stored = read_json(path / RANGES) if (path / RANGES).is_file() else {}
-    ranges = {int(dim): np.asarray(value, np.float32) for dim, value in stored.items()}
     prompts, default = _prompts(path)
-    return ModelFolder(path, config, prompts, default, ranges)
+    return ModelFolder(path, config, prompts, default, _ranges(path))
 
 
 def read_params(folder: ModelFolder) -> dict[str, Any]:
@@ -108,8 +108,6 @@ def projection_weights(folder: ModelFolder) -> np.ndarray:
 
 def _modules(path: Path) -> list[tuple[str, Path]]:
     """(class name, folder) of each module; version 6 renamed the classes' modules, not the classes."""
-    import json
-
     try:
         modules = json.loads((path / "modules.json").read_text(encoding="utf-8"))
         return [(module["type"].rpartition(".")[2], path / module["path"]) for module in modules]
@@ -166,11 +164,12 @@ def _projection(dense: dict[str, Any], encoder: EncoderConfig, path: Path) -> in
             f"the Dense module of {path} has bias={dense.get('bias', True)}, activation {activation}; supported is a "
             "bias-free projection without activation."
         )
-    if dense.get("in_features") != encoder.embed:
-        raise ValueError(
-            f"the Dense module of {path} reads {dense.get('in_features')} values, T5 gives {encoder.embed}."
-        )
-    return int(dense["out_features"])
+    read, given = dense.get("in_features"), dense.get("out_features")
+    if read != encoder.embed:
+        raise ValueError(f"the Dense module of {path} reads {read} values, T5 gives {encoder.embed}.")
+    if not isinstance(given, int):
+        raise ValueError(f"the Dense module of {path} has out_features={given!r}, not a number.")
+    return given
 
 
 def _max_length(path: Path) -> int:
@@ -188,7 +187,24 @@ def _max_length(path: Path) -> int:
 def _prompts(path: Path) -> tuple[dict[str, str], str | None]:
     file = path / "config_sentence_transformers.json"
     content = read_json(file) if file.is_file() else {}
-    return {str(k): str(v) for k, v in (content.get("prompts") or {}).items()}, content.get("default_prompt_name")
+    prompts, default = content.get("prompts") or {}, content.get("default_prompt_name")
+    if not isinstance(prompts, dict) or not all(isinstance(prompt, str) for prompt in prompts.values()):
+        raise ValueError(f"prompts in {file} must be an object of strings by name.")
+    if default is not None and default not in prompts:
+        raise ValueError(f"default_prompt_name={default!r} in {file} is none of its prompts ({', '.join(prompts)}).")
+    return prompts, default
+
+
+def _ranges(path: Path) -> dict[int, np.ndarray]:
+    stored = read_json(path / RANGES) if (path / RANGES).is_file() else {}
+    try:
+        ranges = {int(dim): np.asarray(value, np.float32) for dim, value in stored.items()}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path / RANGES} does not hold numbers by dimension: {error}.") from error
+    for dim, value in ranges.items():
+        if value.shape != (2, dim):
+            raise ValueError(f"{path / RANGES} has shape {value.shape} for {dim} dimensions; expected is {(2, dim)}.")
+    return ranges
 
 
 # --- our own folder ------------------------------------------------------------------------------------------------
@@ -206,9 +222,17 @@ def _own_config(path: Path) -> ModelConfig:
         raise ValueError(f"{path / OWN_CONFIG} does not describe a model: {error}.") from error
 
 
-def _own_params(folder: ModelFolder) -> dict[str, Any]:
-    import orbax.checkpoint as ocp
+def import_orbax() -> Any:
+    """The library that keeps our own folders' weights; an `ImportError` that names the extra where it is absent."""
+    try:
+        import orbax.checkpoint as ocp
+    except ImportError as error:
+        raise ImportError("folders with Orbax weights need Orbax: pip install 'instructor-jax[train]'") from error
+    return ocp
 
+
+def _own_params(folder: ModelFolder) -> dict[str, Any]:
+    ocp = import_orbax()
     path = (folder.path / OWN_PARAMS).resolve()
     try:
         with ocp.StandardCheckpointer() as checkpointer:

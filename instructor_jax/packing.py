@@ -69,7 +69,7 @@ def row_lengths(max_length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def bucket_ladder(config: PackingConfig) -> tuple[Bucket, ...]:
     """Every shape that packing with this configuration can produce, and so every compilation there can be."""
     latency, bulk = row_lengths(config.max_length)
-    ladder = [Bucket(length, 1) for length in latency]
+    ladder = [Bucket(length, 1) for length in latency if config.groups == 1]
     for length in bulk:
         most, rows = max(1, config.tokens_per_call // length), 1
         while rows < most:

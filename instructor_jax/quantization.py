@@ -80,6 +80,6 @@ def quantize(
             "calibrate_int8(texts) once with typical texts (save_pretrained stores them), or use float32."
         )
     low, high = ranges
-    steps = np.maximum((high - low) / 255, np.finfo(np.float32).tiny)
-    levels = np.clip((vectors - low) / steps, 0, 255)
+    steps = (high - low) / 255
+    levels = np.clip(np.floor((vectors - low) / np.where(steps == 0, 1, steps)), 0, 255)
     return levels.astype(np.uint8) if precision == "uint8" else (levels - 128).astype(np.int8)

@@ -9,7 +9,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64
@@ -20,6 +20,8 @@ from instructor_jax.tokenization import OnOverflow, Pair, Tokenizer
 
 _IN_FLIGHT = 2  # device calls queued behind the one that runs
 _CHUNKS_AHEAD = 2
+
+Chunk = TypeVar("Chunk")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +53,16 @@ class Prepared:
     token_counts: Int32[np.ndarray, "count"]
     calls: list[Call]
 
+    @property
+    def real_tokens(self) -> int:
+        """Tokens that are encoded."""
+        return int(self.texts.offsets[-1])
+
+    @property
+    def computed_tokens(self) -> int:
+        """Tokens that the device computes, padding included."""
+        return sum(call.batch.tokens.size for call in self.calls)
+
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
@@ -70,8 +82,17 @@ def prepare(
     packing: PackingConfig,
     on_overflow: OnOverflow = "truncate",
     max_texts: int | None = None,
+    first: int = 0,
 ) -> Prepared:
     """Tokenises and packs a chunk.
+
+    Args:
+        tokenizer: the model's.
+        pairs: the chunk.
+        packing: sizes of the device calls.
+        on_overflow: what to do with texts that are too long.
+        max_texts: the most texts in one call.
+        first: index of the chunk's first text among the caller's, for messages.
 
     Raises:
         ValueError: an instruction fills the length limit, or a text exceeds it and `on_overflow` is "error".
@@ -79,11 +100,10 @@ def prepare(
     owner = None
     if on_overflow == "mean_of_windows":
         texts, owner = tokenizer.windows(pairs)
-        first = np.searchsorted(owner, np.arange(len(pairs)))
-        counts = texts.full_lengths[first]
+        counts = texts.full_lengths[np.searchsorted(owner, np.arange(len(pairs)))]
         truncated = np.zeros(len(pairs), np.bool_)
     else:
-        texts = tokenizer(pairs, on_overflow)
+        texts = tokenizer(pairs, on_overflow, first)
         counts = texts.full_lengths
         truncated = counts > tokenizer.max_length
     calls = [
@@ -93,7 +113,7 @@ def prepare(
     return Prepared(texts, owner, len(pairs), truncated, counts, calls)
 
 
-def finish(prepared: Prepared, results: list[Float32[np.ndarray, "groups texts dim"]], normalized: bool) -> Finished:
+def finish(prepared: Prepared, results: list[Float32[np.ndarray, "groups _ dim"]], normalized: bool) -> Finished:
     """Brings the calls' vectors into the chunk's order; averages windows, weighted by the tokens they pool.
 
     Args:
@@ -120,22 +140,22 @@ def finish(prepared: Prepared, results: list[Float32[np.ndarray, "groups texts d
         vectors,
         prepared.token_counts,
         prepared.truncated,
-        real_tokens=int(prepared.texts.offsets[-1]),
-        computed_tokens=sum(call.batch.tokens.size for call in prepared.calls),
+        real_tokens=prepared.real_tokens,
+        computed_tokens=prepared.computed_tokens,
         calls=len(prepared.calls),
     )
 
 
 def pipeline(
-    chunks: Iterable[list[Pair]],
-    prepare_chunk: Callable[[list[Pair]], Prepared],
+    chunks: Iterable[Chunk],
+    prepare_chunk: Callable[[Chunk], Prepared],
     run: Callable[[TokenBatch], Any],
     normalized: bool,
 ) -> Iterator[Finished]:
     """Runs chunk after chunk: the next ones are prepared in a thread while the device computes.
 
     Args:
-        chunks: lists of pairs; read a few ahead.
+        chunks: what `prepare_chunk` takes; read a few ahead.
         prepare_chunk: stage one.
         run: stage two; may return before the result is there (JAX dispatches asynchronously).
         normalized: passed to `finish`.

@@ -9,8 +9,8 @@ from instructor_jax.stages import Prepared
 
 
 def token_states(
-    prepared: Prepared, hidden: list[Float[np.ndarray, "groups rows len embed"]]
-) -> list[Float32[np.ndarray, "tokens embed"]]:
+    prepared: Prepared, hidden: list[Float[np.ndarray, "groups _ _ embed"]]
+) -> list[Float32[np.ndarray, "_ embed"]]:
     """For each text the states of its tokens, instruction and end-of-sequence included.
 
     Args:
@@ -28,7 +28,7 @@ def token_states(
 
 
 def all_outputs(
-    prepared: Prepared, states: list[Float32[np.ndarray, "tokens embed"]], vectors: Float32[np.ndarray, "texts dim"]
+    prepared: Prepared, states: list[Float32[np.ndarray, "_ embed"]], vectors: Float32[np.ndarray, "texts dim"]
 ) -> list[dict[str, Any]]:
     """Per text its vector, token states, token ids and which tokens were pooled."""
     texts = prepared.texts

@@ -46,7 +46,8 @@ def load_token_ids(folder: Path) -> TokenIds:
     """
     path = folder / "tokenizer.json"
     encode = _fast(path) if path.is_file() else _from_transformers(folder)
-    if len(encode(["a"])[0]) < 2:
+    some, empty = encode(["a", ""])
+    if not empty or some[-1] != empty[-1]:
         raise ValueError(f"the tokenizer in {folder} adds no end-of-sequence token; T5 models need one.")
     return encode
 
@@ -97,19 +98,20 @@ def vocabulary_size(folder: Path) -> int | None:
     return max([len(vocabulary), *added])
 
 
-def as_pairs(sentences: Sequence[Any], instruction: str | None) -> list[Pair]:
+def as_pairs(sentences: Sequence[Any] | np.ndarray, instruction: str | None, first: int = 0) -> list[Pair]:
     """Normalises what `encode` accepts to pairs.
 
     Args:
         sentences: strings, or (instruction, text) lists or tuples; a third element, as in the original's inputs, is
             ignored.
         instruction: the instruction of plain strings.
+        first: index of the first element among the caller's, for messages.
 
     Raises:
         ValueError: an element is neither, or a pair is combined with `instruction`; the message names its index.
     """
     pairs = []
-    for index, item in enumerate(sentences):
+    for index, item in enumerate(sentences, first):
         if isinstance(item, str):
             pairs.append(Pair(instruction or "", item))
         elif isinstance(item, list | tuple) and len(item) in (2, 3) and all(isinstance(part, str) for part in item[:2]):
@@ -170,15 +172,20 @@ class Tokenizer:
         length = min(self.instruction_length(instruction), self.max_length) - 1
         return length if length > 1 else 0
 
-    def __call__(self, pairs: Sequence[Pair], on_overflow: OnOverflow = "truncate") -> TokenizedTexts:
+    def __call__(self, pairs: Sequence[Pair], on_overflow: OnOverflow = "truncate", first: int = 0) -> TokenizedTexts:
         """Tokenises and truncates; `mean_of_windows` is not truncation: use `windows`.
+
+        Args:
+            pairs: instructions and texts.
+            on_overflow: what to do with texts that are too long.
+            first: index of the first pair among the caller's texts, for messages.
 
         Raises:
             ValueError: a text is too long (with "error"), or an instruction alone is (unless "truncate").
         """
         rows = self._token_ids([(pair.instruction + pair.text.strip()).strip() for pair in pairs])
         full = np.fromiter((len(row) for row in rows), np.int32, len(rows))
-        self._check(pairs, full, on_overflow)
+        self._check(pairs, full, on_overflow, first)
         cut = [row if len(row) <= self.max_length else [*row[: self.max_length - 1], row[-1]] for row in rows]
         unpooled = np.fromiter((self.unpooled(pair.instruction) for pair in pairs), np.int32, len(rows))
         return self._pack(cut, unpooled, full)
@@ -211,7 +218,9 @@ class Tokenizer:
         texts = self._pack(cut, np.asarray(unpooled, np.int32), np.asarray(full, np.int32))
         return texts, np.asarray(owner, np.int64)
 
-    def _check(self, pairs: Sequence[Pair], full: Int32[np.ndarray, "texts"], on_overflow: OnOverflow) -> None:
+    def _check(
+        self, pairs: Sequence[Pair], full: Int32[np.ndarray, "texts"], on_overflow: OnOverflow, first: int = 0
+    ) -> None:
         # Under "truncate" the original's behaviour: the instruction is cut, and end-of-sequence alone is pooled.
         for instruction in {pair.instruction for pair in pairs} if on_overflow != "truncate" else ():
             length = self.instruction_length(instruction)
@@ -224,7 +233,7 @@ class Tokenizer:
         long = np.flatnonzero(full > self.max_length)
         if len(long) and on_overflow == "error":
             raise ValueError(
-                f"text {long[0]} has {full[long[0]]} tokens with its instruction, more than max_length="
+                f"text {first + long[0]} has {full[long[0]]} tokens with its instruction, more than max_length="
                 f"{self.max_length} (and {len(long) - 1} more texts); shorten it, or choose on_overflow='truncate' or "
                 "'mean_of_windows'."
             )

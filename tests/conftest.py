@@ -13,7 +13,12 @@ os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
 os.environ.setdefault("INSTRUCTOR_JAX_CACHE", "off")  # tests count compilations; a warm disk cache would hide some
 
+import hypothesis
 import pytest
+
+# Examples are counted, not timed: a first one may compile, and machines are shared.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -1,5 +1,6 @@
 """The console command: exit codes, one-line errors, help that shows its examples, and what is not imported."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -81,8 +82,8 @@ def test_help_shows_the_docstring_with_its_examples_line_by_line(verb, capsys, m
     assert run([verb, "--help"]) == 0
     shown = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     module, _, attribute = cli.VERBS[verb][0].partition(":")
-    docstring = getattr(sys.modules[module], attribute).__doc__
-    examples = [line[4:] for line in docstring.splitlines() if line.startswith("      instructor-jax ")]
+    docstring = inspect.getdoc(getattr(sys.modules[module], attribute)) or ""
+    examples = [line for line in docstring.splitlines() if line.startswith("  instructor-jax ")]
     assert examples
     assert set(examples) <= set(shown)  # unbroken, unindented, unquoted
 

@@ -67,9 +67,7 @@ def test_the_encoder_is_that_of_the_published_model(name: str) -> None:
     assert parameter_count(config) + decoder + head == total
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in PUBLISHED if name.startswith(("gtr", "sentence-t5", "instructor"))]
-)
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if name.startswith(("gtr", "sentence-t5", "instructor"))])
 def test_published_embedders(name: str) -> None:
     config = PUBLISHED[name]
     assert parameter_count(config.encoder) == EMBEDDERS[name.rpartition("-")[2]]
@@ -142,7 +140,7 @@ def test_what_config_json_cannot_say_is_not_written() -> None:
 def test_refused_models() -> None:
     for change in ({"projection": 0}, {"max_length": 1}):
         with pytest.raises(ValueError, match=f"ModelConfig.{next(iter(change))}="):
-            ModelConfig(**change)
+            ModelConfig(**change)  # pyright: ignore[reportArgumentType]
     assert ModelConfig(projection=None).embedding_dim == EncoderConfig().embed
     with pytest.raises(dataclasses.FrozenInstanceError):
         ModelConfig().normalize = False  # pyright: ignore[reportAttributeAccessIssue]

@@ -22,7 +22,7 @@ def test_the_bytes_of_sentence_transformers(precision) -> None:
     ranges = ranges_of(calibration)
     vectors = np.clip(vectors, *ranges)  # outside the ranges its integers wrap around
     ours = quantize(vectors, precision, ranges)
-    theirs = quantize_embeddings(vectors, precision=precision, ranges=ranges)
+    theirs = np.asarray(quantize_embeddings(vectors, precision=precision, ranges=ranges))
     assert ours.dtype == theirs.dtype
     np.testing.assert_array_equal(ours, theirs)
 

@@ -48,8 +48,9 @@ def test_what_becomes_of_the_axes() -> None:
     out = params["encoder"]["layers"]["attention"]["out"]
     assert out.shape == (2, 2, 8, 16)
     assert out[1, 1, 5, 3] == arrays[f"{attention}.o.weight"][3, 1 * head_dim + 5]
-    assert params["encoder"]["layers"]["mlp"]["wi"][1, 3, 20] == (
-        arrays["encoder.block.1.layer.1.DenseReluDense.wi.weight"][20, 3]
+    assert (
+        params["encoder"]["layers"]["mlp"]["wi"][1, 3, 20]
+        == (arrays["encoder.block.1.layer.1.DenseReluDense.wi.weight"][20, 3])
     )
     assert params["projection"][3, 11] == arrays[PROJECTION][11, 3]
     bias = params["encoder"]["relative_bias"]["embedding"]

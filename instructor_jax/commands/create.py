@@ -61,10 +61,11 @@ def create(
         raise ValueError(f"size {size} needs --tokenizer FOLDER: a folder with its tokenizer.json or spiece.model.")
     import jax
 
-    from instructor_jax.folder_writer import write_sentence_transformers
+    from instructor_jax.folder_writer import check_target, write_sentence_transformers
     from instructor_jax.folders import ModelFolder
     from instructor_jax.model import init_params
 
+    check_target(output)
     with tempfile.TemporaryDirectory() as scratch:
         if tokenizer is None:
             tokenizer = Path(scratch)
@@ -74,6 +75,7 @@ def create(
             config = ModelConfig(dataclasses.replace(_TINY, vocab=_vocabulary(tokenizer)), projection=48)
         else:
             config = PUBLISHED[size]
+            _check_tokenizer(tokenizer, config.encoder.vocab)
         params = jax.device_get(init_params(config, seed))
         write_sentence_transformers(output, ModelFolder(tokenizer, config), params)
     print(f"wrote {output}: {size}, random weights, vectors of {config.embedding_dim} dimensions")
@@ -86,6 +88,15 @@ def _vocabulary(folder: Path) -> int:
     if size is None:
         raise ValueError(f"{folder} has no tokenizer.json to take the vocabulary from.")
     return size
+
+
+def _check_tokenizer(folder: Path, vocabulary: int) -> None:
+    from instructor_jax.tokenization import load_token_ids, vocabulary_size
+
+    load_token_ids(folder)
+    size = vocabulary_size(folder)
+    if size is not None and size > vocabulary:
+        raise ValueError(f"the tokenizer in {folder} has {size} tokens; a model of this size knows only {vocabulary}.")
 
 
 def write_tiny_tokenizer(folder: Path) -> int:

@@ -52,4 +52,4 @@ def test_closing_ends_the_thread():
     deadline = time.monotonic() + 5
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # other tests' threads may end meanwhile
