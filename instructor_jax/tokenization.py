@@ -7,6 +7,7 @@ tokens; the original does not check it either, and equal numbers are the point.
 """
 
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,6 +73,7 @@ def _from_transformers(folder: Path) -> TokenIds:
     """ByT5's byte tokenizer and SentencePiece-only folders; transformers is slow to import, so only here."""
     if not any((folder / name).is_file() for name in ("spiece.model", "tokenizer_config.json", "sentencepiece.model")):
         raise ValueError(f"{folder} has no tokenizer: tokenizer.json, spiece.model or tokenizer_config.json is needed.")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # it advises to install PyTorch, not needed here
     from transformers import AutoTokenizer
 
     try:
