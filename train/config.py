@@ -1,0 +1,121 @@
+"""`TrainConfig`: everything that decides what a training run computes, frozen, checked before anything is allocated.
+
+Settings lie with what they set: those of the loss in `objective.py`, of the optimizer in `optimizer.py`, of the batch's
+shape in `group_packing.py`. Devices are not part of it but for the shape of the mesh: the same configuration gives the
+same batches and, to rounding, the same losses on any number of them.
+"""
+
+import dataclasses
+from dataclasses import field
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from instructor_jax.config import PUBLISHED, ModelConfig
+from instructor_jax.encoder import Remat
+from instructor_jax.model import abstract_params, param_shardings
+from instructor_jax.sharding import MeshShape, data_shards
+
+from .group_packing import GroupShape
+from .objective import LossConfig, task_tables
+from .optimizer import OptimizerConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes:
+        model: what is trained; embeddings must be normalised, the losses are on cosines.
+        group: static shape of a group: packed rows, their length, examples, negatives.
+        groups: groups of the global batch, each packed on its own; a multiple of the devices that hold different
+            examples. The global batch has at most `groups * group.examples` examples.
+        steps: updates to make.
+        loss: what is minimised.
+        optimizer: how.
+        mesh: how the devices are used.
+        tasks: names of the mixture's tasks in the order of their numbers; filled in when the mixture is opened.
+        seed: of initialisation, dropout and data order.
+        dropout: whether the encoder's dropout is on, at the rate of `model.encoder.dropout`.
+        dtype: of the computation; parameters, statistics and updates are float32 in any case.
+        chunks: parts into which the rows of a group are cut, to encode a batch larger than memory (gradient cache).
+        remat: what each layer computes again in the backward pass: none, dots (all but matrix products), full.
+    """
+
+    model: ModelConfig = PUBLISHED["instructor-large"]
+    # batch 4, hard-coded in the code of December 2022
+    group: GroupShape = field(default_factory=lambda: GroupShape(rows=12, length=512, examples=4, negatives=1))
+    groups: int = 1
+    steps: int = 20_000  # large; base about 40,000, xl not said (xlang-ai/instructor-embedding#14, #32, #66)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    mesh: MeshShape = field(default_factory=MeshShape)
+    tasks: tuple[str, ...] = ("all",)
+    seed: int = 42  # Trainer's default
+    dropout: bool = True  # T5's 0.1; the original trained in PyTorch's train mode
+    dtype: Literal["float32", "bfloat16"] = "float32"  # the original set no half precision
+    chunks: int = 1
+    remat: Remat = "none"
+
+    def __post_init__(self) -> None:
+        for name in ("groups", "steps", "chunks"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"TrainConfig.{name}={getattr(self, name)} must be at least 1.")
+        for name, allowed in (("dtype", ("float32", "bfloat16")), ("remat", ("none", "dots", "full"))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"TrainConfig.{name}={getattr(self, name)!r} must be one of {', '.join(allowed)}.")
+        if not self.model.normalize:
+            raise ValueError("TrainConfig.model must have normalize=True: the losses are on cosines of unit vectors.")
+        if self.group.length < self.model.max_length:
+            raise ValueError(
+                f"group.length={self.group.length} must be at least model.max_length={self.model.max_length}, or a "
+                "long text fits into no row; raise the one or lower the other."
+            )
+        if self.group.rows % self.chunks:
+            divisors = [n for n in range(1, self.group.rows + 1) if self.group.rows % n == 0]
+            raise ValueError(f"chunks={self.chunks} must divide group.rows={self.group.rows}; possible are {divisors}.")
+        if self.loss.dims and self.loss.dims[0] > self.model.embedding_dim:
+            raise ValueError(
+                f"loss.dims={self.loss.dims} must be at most {self.model.embedding_dim}, the size of the embedding."
+            )
+        if not self.tasks or len(set(self.tasks)) < len(self.tasks):
+            raise ValueError(f"TrainConfig.tasks must name at least one task, and none twice: {self.tasks}.")
+        if self.tasks != ("all",):
+            task_tables(self.loss, self.tasks)
+
+    @property
+    def compute_dtype(self) -> Any:
+        """`dtype` as JAX knows it."""
+        return jnp.dtype(self.dtype)
+
+    @property
+    def loss_precision(self) -> jax.lax.Precision:
+        """Of products of embeddings: those of bfloat16 computation have fewer true digits than HIGH (TF32) keeps."""
+        return jax.lax.Precision.HIGHEST if self.dtype == "float32" else jax.lax.Precision.HIGH
+
+    def check_mesh(self, mesh: Mesh) -> None:
+        """Whether the batch and every parameter can be divided among the devices.
+
+        Raises:
+            ValueError: one cannot; says which, and what to change.
+        """
+        shards = data_shards(mesh)
+        if self.groups % shards:
+            raise ValueError(
+                f"groups={self.groups} must be a multiple of {shards}, the devices that hold different examples; try "
+                f"{-(-self.groups // shards) * shards}."
+            )
+        shardings = jax.tree.leaves(param_shardings(self.model, mesh))
+        for (path, param), sharding in zip(
+            jax.tree_util.tree_leaves_with_path(abstract_params(self.model)), shardings, strict=True
+        ):
+            try:
+                sharding.shard_shape(param.shape)
+            except ValueError as error:
+                name = jax.tree_util.keystr(path, simple=True, separator=".")
+                raise ValueError(
+                    f"parameter {name} of shape {param.shape} cannot be split as {sharding.spec} on a mesh of "
+                    f"{dict(mesh.shape)}; choose sizes of `mesh` that divide it."
+                ) from error

@@ -1,0 +1,81 @@
+"""Encoding a batch larger than memory: chunks of rows one after another, each computed again in the backward pass.
+
+A contrastive loss needs the vectors of the whole batch at once, but not the activations behind them (Gao et al. 2021,
+Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup). JAX does the bookkeeping: mapping a
+checkpointed function over chunks keeps one chunk's activations and everybody's vectors. Dropout repeats itself in the
+second computation, because a row's key depends on nothing but (seed, step, number of the row).
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from instructor_jax.batches import TokenBatch
+from instructor_jax.config import ModelConfig
+from instructor_jax.encoder import Remat
+from instructor_jax.layers import Dtype
+from instructor_jax.model import Params, embed
+from instructor_jax.pooling import gather_slots
+from instructor_jax.sharding import constrain
+
+
+def embed_in_chunks(
+    config: ModelConfig,
+    params: Params,
+    texts: TokenBatch,
+    row_keys: Key[Array, "groups rows"] | None = None,
+    *,
+    chunks: int = 1,
+    dtype: Dtype = jnp.float32,
+    remat: Remat = "none",
+) -> Float[Array, "groups texts dim"]:
+    """The same vectors as `embed`, a share of every group's rows at a time.
+
+    Args:
+        config: of the model.
+        params: its parameters.
+        texts: the whole batch.
+        row_keys: a random key per row for dropout; None for none.
+        chunks: into how many parts the rows of a group are cut; 1 keeps all activations.
+        dtype: of the computation.
+        remat: what is computed again within a chunk, layer by layer.
+
+    Raises:
+        ValueError: the rows cannot be cut into so many equal parts.
+    """
+    if chunks == 1:
+        return embed(config, params, texts, dtype=dtype, remat=remat, row_keys=row_keys)
+    groups, rows, _ = texts.tokens.shape
+    if rows % chunks:
+        raise ValueError(f"chunks={chunks} must divide the {rows} rows of a group; {_advice(rows, chunks)}.")
+    # a text's slot is a place among all rows of its group, so a chunk gives the vectors of all its places
+    places = rows // chunks * texts.segments_per_row
+    every_place = jnp.broadcast_to(jnp.arange(places, dtype=jnp.int32), (groups, places))
+
+    def encode(part: tuple[Array, Array, Array, Array | None]) -> Float[Array, "groups places dim"]:
+        tokens, segments, pooled, keys = part
+        chunk = dataclasses.replace(texts, tokens=tokens, segments=segments, pooled=pooled, slots=every_place)
+        return embed(config, params, chunk, dtype=dtype, remat=remat, row_keys=keys)
+
+    def cut(x: Array) -> Array:
+        # groups stay where they are: every device works on a part of its own rows
+        return x.reshape(groups, chunks, rows // chunks, *x.shape[2:]).swapaxes(0, 1)
+
+    parts = jax.tree.map(cut, (texts.tokens, texts.segments, texts.pooled, row_keys))
+    vectors = jax.lax.map(jax.checkpoint(encode, prevent_cse=False), parts)
+    vectors = constrain(vectors.swapaxes(0, 1), "batch", None, None, None)
+    return gather_slots(vectors.reshape(groups, chunks * places, -1), texts.slots)
+
+
+def dropout_keys(seed: int, step: Int[Array, ""], groups: int, rows: int) -> Key[Array, "groups rows"]:
+    """A key per row of the global batch, whatever devices and chunks it is spread over."""
+    key = jax.random.fold_in(jax.random.key(seed), step)
+    number = jnp.arange(groups * rows).reshape(groups, rows)
+    return jax.vmap(jax.vmap(lambda n: jax.random.fold_in(key, n)))(number)
+
+
+def _advice(rows: int, chunks: int) -> str:
+    divisors = [n for n in range(1, rows + 1) if rows % n == 0]
+    return f"try {min(divisors, key=lambda n: (abs(n - chunks), n))}"

@@ -1,0 +1,184 @@
+"""What is minimised: which loss of `instructor_jax` applies to which rows of a batch, with each task's own settings.
+
+Rows that carry a score are ranked by it; all others are contrasted. Settings per task are tables over the tasks'
+numbers, looked up for every row, so one compiled step serves all tasks.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from instructor_jax.losses import Loss, Pairs, RowLosses, Scoring, in_batch_loss, matryoshka, original_loss
+from instructor_jax.ranking_loss import ranking_loss
+
+from .batches import PairBatch
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskLoss:
+    """Settings of one task that differ from the others'.
+
+    Attributes:
+        task: its name.
+        temperature: None for that of all tasks.
+        in_batch: whether other rows' texts are negatives. Where classes are few (sentiment), most of them would be
+            false, and a row has only its own hard negatives.
+    """
+
+    task: str
+    temperature: float | None = None
+    in_batch: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """The loss; its defaults are the original's.
+
+    Attributes:
+        name: `original`, the published code's (only hard negatives are negatives of a query), or `in_batch`, with all
+            texts of the task in the global batch.
+        temperature: cosines are divided by it. 0.01 is the paper's, and the README's until 2023-09-15, which says 0.1
+            since then.
+        both_directions: in_batch only: adds the loss from positive to query. The original always has it.
+        mask_false_negatives: in_batch only: leaves out texts known to be right. The original never does.
+        dims: sizes of nested prefixes that are trained too, descending (Matryoshka); () for the whole vector alone.
+        dim_weights: their weights; () for 1 each.
+        per_task: tasks with settings of their own.
+        score_scale: steepness of the ranking loss of scored rows.
+        rows_at_a_time: rows of scores that a device holds at once; memory against number of steps of a loop.
+    """
+
+    name: Literal["original", "in_batch"] = "original"
+    temperature: float = 0.01
+    both_directions: bool = True
+    mask_false_negatives: bool = True
+    dims: tuple[int, ...] = ()
+    dim_weights: tuple[float, ...] = ()
+    per_task: tuple[TaskLoss, ...] = ()
+    score_scale: float = 20.0  # CoSENT's
+    rows_at_a_time: int = 512
+
+    def __post_init__(self) -> None:
+        if self.name not in ("original", "in_batch"):
+            raise ValueError(f"LossConfig.name={self.name!r} must be 'original' or 'in_batch'.")
+        temperatures = {"temperature": self.temperature, "score_scale": self.score_scale}
+        temperatures |= {f"temperature of {one.task!r}": one.temperature for one in self.per_task if one.temperature}
+        for what, value in temperatures.items():
+            if not 0.0 < value < math.inf:
+                raise ValueError(f"LossConfig: {what} is {value}, but must be positive.")
+        if self.rows_at_a_time < 1:
+            raise ValueError(f"LossConfig.rows_at_a_time={self.rows_at_a_time} must be at least 1.")
+        if list(self.dims) != sorted(set(self.dims), reverse=True) or (self.dims and self.dims[-1] < 1):
+            raise ValueError(f"LossConfig.dims={self.dims} must be positive and descending, as in (768, 256, 64).")
+        if len(self.dim_weights) not in (0, len(self.dims)):
+            raise ValueError(
+                f"LossConfig.dim_weights={self.dim_weights} must be one for each of dims={self.dims}, or () for 1 each."
+            )
+        names = [one.task for one in self.per_task]
+        if len(set(names)) < len(names):
+            raise ValueError(f"LossConfig.per_task names a task twice: {sorted(names)}.")
+        for one in self.per_task:
+            if self.name == "original" and not one.in_batch:
+                raise ValueError(
+                    f"task {one.task!r}: in_batch=False needs LossConfig.name='in_batch'; the original has none."
+                )
+
+
+def row_losses(
+    config: LossConfig,
+    tasks: Sequence[str],
+    batch: PairBatch,
+    vectors: Float[Array, "groups texts dim"],
+    precision: jax.lax.Precision = jax.lax.Precision.HIGHEST,
+) -> RowLosses:
+    """The loss of every row.
+
+    Args:
+        config: which loss.
+        tasks: names of all tasks, in the order of their numbers.
+        batch: what is known of the rows.
+        vectors: of `batch.texts`, of unit length.
+        precision: of products of vectors.
+    """
+    pairs = _pairs(config, tasks, batch, vectors)
+    loss = _contrastive(config, Scoring(config.rows_at_a_time, precision))
+    if batch.score is None:
+        return loss(pairs)
+    scored = ~jnp.isnan(batch.score)
+    ranked = ranking_loss(pairs, batch.score, config.rows_at_a_time, config.score_scale)
+    contrasted = loss(dataclasses.replace(pairs, valid=pairs.valid & ~scored))
+    return jax.tree.map(lambda x, y: jnp.where(scored, x, y), ranked, contrasted)
+
+
+def row_weights(batch: PairBatch) -> Float[Array, "groups n"]:
+    """How much each row counts in the mean loss; 0 for filler rows."""
+    weight = jnp.ones(batch.valid.shape, jnp.float32) if batch.weight is None else batch.weight
+    return jnp.where(batch.valid, weight, 0.0)
+
+
+def _contrastive(config: LossConfig, scoring: Scoring) -> Loss:
+    loss: Loss = partial(original_loss, scoring=scoring)
+    if config.name == "in_batch":
+        loss = partial(
+            in_batch_loss,
+            scoring=scoring,
+            both_directions=config.both_directions,
+            mask_false_negatives=config.mask_false_negatives,
+        )
+    if not config.dims:
+        return loss
+    weights = config.dim_weights or (1.0,) * len(config.dims)
+    return partial(matryoshka, loss, dims=config.dims, weights=weights)
+
+
+def _pairs(
+    config: LossConfig, tasks: Sequence[str], batch: PairBatch, vectors: Float[Array, "groups texts dim"]
+) -> Pairs:
+    query, positive, negatives = batch.split(vectors)
+    temperature, in_batch = task_tables(config, tasks)
+    return Pairs(
+        query,
+        positive,
+        negatives,
+        valid=batch.valid,
+        negative_valid=batch.negative_valid,
+        temperature=_look_up(temperature, batch.task),
+        in_batch=_look_up(in_batch, batch.task),
+        task=batch.task,
+        query_id=batch.query_id,
+        positive_id=batch.positive_id,
+        negative_id=batch.negative_id,
+        label=batch.label,
+    )
+
+
+def task_tables(
+    config: LossConfig, tasks: Sequence[str]
+) -> tuple[Float[np.ndarray, "tasks"], Bool[np.ndarray, "tasks"]]:
+    """Temperature and in-batch switch of every task, in the order of their numbers.
+
+    Raises:
+        ValueError: `per_task` names a task that there is not.
+    """
+    own = {one.task: one for one in config.per_task}
+    unknown = sorted(set(own) - set(tasks))
+    if unknown:
+        raise ValueError(
+            f"LossConfig.per_task names {unknown[0]!r}, which is no task of the mixture; its tasks are "
+            f"{', '.join(list(tasks)[:10])}{', ...' if len(tasks) > 10 else ''}."
+        )
+    settings = [own.get(task, TaskLoss(task)) for task in tasks]
+    temperature = [config.temperature if one.temperature is None else one.temperature for one in settings]
+    return np.array(temperature, np.float32), np.array([one.in_batch for one in settings])
+
+
+def _look_up(table: np.ndarray, task: Int[Array, "groups n"]) -> Array:
+    # filler rows may carry any number
+    return jnp.asarray(table).at[task].get(mode="clip")

@@ -1,0 +1,123 @@
+"""Optimizers and learning-rate schedules: AdamW as the original used it, Adafactor for models that leave no room.
+
+The schedule is a pure function of the step. Its nominal end is configuration of its own, apart from the number of
+steps: the original planned ten epochs and stopped long before, so its learning rate never left the warm-up.
+"""
+
+import dataclasses
+import math
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+_NOT_DECAYED = ("scale", "relative_bias")  # norms and position biases, as in the parameter groups of HF's Trainer
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    """What turns gradients into updates. The defaults are the original's: Trainer's AdamW, with nothing set.
+
+    Attributes:
+        name: adamw, or adafactor (Shazeer and Stern 2018), whose state is a few vectors per matrix instead of two
+            copies of it; its learning rate is relative to the size of each parameter (T5 was fine-tuned with 1e-3,
+            constant), where a parameter is that of all layers, stacked.
+        learning_rate: the highest, reached after warm-up.
+        schedule: how it falls from there: linear, cosine, or constant (not at all).
+        warmup_steps: steps over which it rises linearly from 0; the first step has 0, as Trainer's.
+        schedule_steps: nominal last step, where it has fallen to `final_fraction`; may be after the last step made.
+            In a `RunConfig` 0 stands for the run's own steps.
+        final_fraction: share of the learning rate that is left there.
+        b1, b2, epsilon: AdamW's.
+        weight_decay: AdamW's, times the learning rate; of all parameters but norm scales and the position bias.
+        clip_norm: gradients are scaled down to this global norm; None for no clipping.
+    """
+
+    name: Literal["adamw", "adafactor"] = "adamw"
+    learning_rate: float = 2e-5  # the README's command line
+    schedule: Literal["linear", "cosine", "constant"] = "linear"  # Trainer's default
+    warmup_steps: int = 0
+    schedule_steps: int = 20_000
+    final_fraction: float = 0.0
+    b1: float = 0.9
+    b2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    clip_norm: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        if self.name not in ("adamw", "adafactor") or self.schedule not in ("linear", "cosine", "constant"):
+            raise ValueError(
+                f"OptimizerConfig: name={self.name!r} must be adamw or adafactor, and schedule={self.schedule!r} "
+                "linear, cosine or constant."
+            )
+        rules = (
+            ("learning_rate", 0.0 < self.learning_rate < math.inf, "positive"),
+            ("epsilon", 0.0 < self.epsilon < math.inf, "positive"),
+            ("b1", 0.0 <= self.b1 < 1.0, "in [0, 1)"),
+            ("b2", 0.0 <= self.b2 < 1.0, "in [0, 1)"),
+            ("final_fraction", 0.0 <= self.final_fraction <= 1.0, "in [0, 1]"),
+            ("weight_decay", 0.0 <= self.weight_decay < math.inf, "0 or positive"),
+            ("warmup_steps", self.warmup_steps >= 0, "0 or positive"),
+            ("clip_norm", self.clip_norm is None or self.clip_norm > 0.0, "positive, or None for no clipping"),
+        )
+        for name, holds, rule in rules:
+            if not holds:
+                raise ValueError(f"OptimizerConfig.{name}={getattr(self, name)} must be {rule}.")
+        if self.weight_decay and self.name == "adafactor":
+            raise ValueError(
+                f"OptimizerConfig.weight_decay={self.weight_decay} is AdamW's only; set it to 0 or name='adamw'."
+            )
+        if self.schedule_steps < 0:
+            raise ValueError(f"OptimizerConfig.schedule_steps={self.schedule_steps} must be 0 or positive.")
+        if self.schedule != "constant" and 0 < self.schedule_steps <= self.warmup_steps:
+            raise ValueError(
+                f"OptimizerConfig.schedule_steps={self.schedule_steps} must exceed warmup_steps={self.warmup_steps}; "
+                "raise it, or set schedule='constant'."
+            )
+
+
+def learning_rate(config: OptimizerConfig, step: int | Int[Array, ""]) -> Float[Array, ""]:
+    """The rate of the update made in `step` (0 is the first), as transformers' `get_linear_schedule_with_warmup`."""
+    return jnp.asarray(_schedule(config)(step))
+
+
+def _schedule(config: OptimizerConfig) -> optax.Schedule:
+    peak, final = config.learning_rate, config.learning_rate * config.final_fraction
+    falling = max(1, config.schedule_steps - config.warmup_steps)
+    after = {
+        "linear": optax.schedules.linear_schedule(peak, final, falling),
+        "cosine": optax.schedules.cosine_decay_schedule(peak, falling, config.final_fraction),
+        "constant": optax.schedules.constant_schedule(peak),
+    }[config.schedule]
+    if not config.warmup_steps:
+        return after
+    return optax.schedules.join_schedules(
+        [optax.schedules.linear_schedule(0.0, peak, config.warmup_steps), after], [config.warmup_steps]
+    )
+
+
+def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
+    """Clipping, then the optimizer with its schedule; cheap, made anew wherever it is needed."""
+    if config.name == "adamw":
+        update = optax.adamw(
+            _schedule(config),
+            b1=config.b1,
+            b2=config.b2,
+            eps=config.epsilon,
+            weight_decay=config.weight_decay,
+            mask=decayed,
+        )
+    else:
+        update = optax.adafactor(_schedule(config))
+    clip = optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm)
+    return optax.chain(clip, update)
+
+
+def decayed(params: Any) -> Any:
+    """Which parameters weight decay applies to: a tree of booleans."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: not any(getattr(key, "key", None) in _NOT_DECAYED for key in path), params
+    )

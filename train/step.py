@@ -1,0 +1,111 @@
+"""One training step: loss, gradient, update, metrics, in that order.
+
+State and batch in, state and metrics out; nothing else decides what happens, so the loop may jit it, a test may call
+it, and the same arrays give the same step on any mesh. Call it under `jax.set_mesh`: sharded arrays alone would leave
+the layout of the loss to the compiler.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+from jaxtyping import Array, Float
+
+from instructor_jax.losses import RowLosses
+from instructor_jax.model import Params, abstract_params, param_shardings
+from instructor_jax.sharding import named_sharding
+
+from .batches import PairBatch
+from .config import TrainConfig
+from .gradient_cache import dropout_keys, embed_in_chunks
+from .metrics import Metrics, TaskSums, count_texts, task_sums
+from .objective import row_losses, row_weights
+from .optimizer import learning_rate, make_optimizer
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """What one step hands to the next.
+
+    Attributes:
+        params: float32 master weights, whatever the dtype of the computation.
+        optimizer: state of the optimizer.
+        step: number of updates made.
+    """
+
+    params: Params
+    optimizer: Any
+    step: Any
+
+
+def train_step(config: TrainConfig, state: TrainState, batch: PairBatch) -> tuple[TrainState, Metrics]:
+    """Updates the parameters on one global batch."""
+
+    def mean_loss(params: Params) -> tuple[Float[Array, ""], RowLosses]:
+        losses = batch_losses(config, params, batch, dropout_at=state.step if config.dropout else None)
+        weight = row_weights(batch)
+        return (weight * losses.loss).sum() / jnp.maximum(weight.sum(), 1e-9), losses
+
+    (loss, losses), gradients = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
+    updates, optimizer = make_optimizer(config.optimizer).update(gradients, state.optimizer, state.params)
+    params: Any = optax.apply_updates(state.params, updates)
+
+    tokens, texts = count_texts(batch)
+    metrics = Metrics(
+        loss=loss,
+        accuracy=losses.correct.sum() / losses.contrasted.sum(),
+        gradient_norm=optax.tree.norm(gradients),
+        learning_rate=learning_rate(config.optimizer, state.step),
+        tokens=tokens,
+        texts=texts,
+        by_task=task_sums(batch, losses, len(config.tasks)),
+    )
+    return TrainState(params, optimizer, state.step + 1), metrics
+
+
+def held_out_sums(config: TrainConfig, params: Params, batch: PairBatch) -> TaskSums:
+    """Loss and accuracy per task on rows that are not trained on, without dropout."""
+    return task_sums(batch, batch_losses(config, params, batch, dropout_at=None), len(config.tasks))
+
+
+def batch_losses(config: TrainConfig, params: Params, batch: PairBatch, dropout_at: Any) -> RowLosses:
+    """The loss of every row of a batch; with dropout where a step is given."""
+    groups, rows, _ = batch.texts.tokens.shape
+    keys = None if dropout_at is None else dropout_keys(config.seed, dropout_at, groups, rows)
+    vectors = embed_in_chunks(
+        config.model, params, batch.texts, keys, chunks=config.chunks, dtype=config.compute_dtype, remat=config.remat
+    )
+    return row_losses(config.loss, config.tasks, batch, vectors, config.loss_precision)
+
+
+def new_state(config: TrainConfig, params: Params) -> TrainState:
+    """The state before the first step."""
+    return TrainState(params, make_optimizer(config.optimizer).init(params), jnp.zeros((), jnp.int32))
+
+
+def abstract_state(config: TrainConfig) -> TrainState:
+    """Shapes of the state; nothing is allocated."""
+    return jax.eval_shape(lambda params: new_state(config, params), abstract_params(config.model))
+
+
+def state_shardings(config: TrainConfig, mesh: Mesh) -> TrainState:
+    """Where every array of the state lies: what has a parameter's shape lies with it, the rest is on every device.
+
+    The rest are counts, and Adafactor's factors, which are vectors where the parameter is a matrix.
+    """
+    everywhere = named_sharding(mesh)
+    abstract = abstract_state(config)
+    shardings = param_shardings(config.model, mesh)
+    optimizer = optax.tree_map_params(
+        make_optimizer(config.optimizer),
+        lambda leaf, param, sharding: sharding if leaf.shape == param.shape else everywhere,
+        abstract.optimizer,
+        abstract.params,
+        shardings,
+        transform_non_params=lambda _: everywhere,
+    )
+    return TrainState(shardings, optimizer, everywhere)
