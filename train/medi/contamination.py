@@ -1,0 +1,86 @@
+"""Texts of the mixture that also occur in evaluation data: whole texts, compared without case and punctuation.
+
+Only 8-byte hashes are kept; two different texts share one with a probability of 1e-7 among a million.
+"""
+
+import gzip
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Set
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt64
+
+SHORTEST = 20  # characters of a text that is compared; shorter ones coincide by chance
+
+
+def comparable(text: str) -> str:
+    """The form in which training and evaluation texts are compared: lower case, without punctuation, single spaces."""
+    return " ".join(re.sub(r"[^\w\s]|_", "", text.lower()).split())
+
+
+def text_hash(text: str) -> int:
+    """64 bits of the text."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+def hashes_of(texts: Iterable[str]) -> set[int]:
+    """Hashes of the texts that are long enough to be compared."""
+    return {text_hash(plain) for text in texts if len(plain := comparable(text)) >= SHORTEST}
+
+
+class EvaluationTexts:
+    """Hashes of evaluation texts by set, and which of them were found in training."""
+
+    def __init__(self, texts: Iterable[tuple[str, str]]) -> None:
+        sets: dict[str, set[int]] = defaultdict(set)
+        for name, text in texts:
+            sets[name] |= hashes_of([text])
+        self.sets: dict[str, UInt64[np.ndarray, " texts"]] = {
+            name: np.sort(np.fromiter(hashes, np.uint64)) for name, hashes in sets.items()
+        }
+        self.seen = {name: np.zeros(len(hashes), bool) for name, hashes in self.sets.items()}
+        self.any_set = np.unique(np.concatenate([np.zeros(0, np.uint64), *self.sets.values()]))
+
+    def find(self, texts: Set[int]) -> dict[str, int]:
+        """Evaluation set -> how many of these hashes it has; under "" how many are in any set."""
+        ours = np.intersect1d(np.fromiter(texts, np.uint64), self.any_set, assume_unique=True)
+        found = {"": len(ours)}
+        for name, hashes in self.sets.items() if len(ours) else ():
+            self.seen[name] |= np.isin(hashes, ours)
+            inside = int(np.isin(ours, hashes).sum())
+            if inside:
+                found[name] = inside
+        return found
+
+    def found(self) -> dict[str, tuple[int, int]]:
+        """Evaluation set -> its texts, and those found so far."""
+        return {name: (len(seen), int(seen.sum())) for name, seen in sorted(self.seen.items())}
+
+
+def read_evaluation_texts(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """(file's name, text) of files of texts: `.txt`, one a line, or `.jsonl` with a field "text"; each also `.gz`.
+
+    Raises:
+        ValueError: another kind of file, or a line without text.
+    """
+    for path in paths:
+        plain = Path(path.name.removesuffix(".gz"))
+        if plain.suffix not in (".txt", ".jsonl"):
+            raise ValueError(f"{path} must end in .txt or .jsonl (.gz allowed).")
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                yield plain.stem, line if plain.suffix == ".txt" else _text_field(line, path, number)
+
+
+def _text_field(line: str, path: Path, number: int) -> str:
+    try:
+        text = json.loads(line)["text"]
+    except (json.JSONDecodeError, TypeError, KeyError) as error:
+        raise ValueError(f"{path}, line {number}: must be a JSON object with the field 'text'.") from error
+    if not isinstance(text, str):
+        raise ValueError(f"{path}, line {number}: 'text' must be a text, is {text!r:.60}.")
+    return text

@@ -1,0 +1,156 @@
+"""Own files and the published file on their way into a store, or into a file of rows with mined negatives.
+
+The published file mixes its tasks and is passed through once, in constant memory; an own file is one task, read, mined
+and resumed like a source of the builder.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from ..examples import Example
+from .builder import BuildSettings, TaskReport, build_task, finished_rows, report_of
+from .published import read_published
+from .rows import file_source
+from .scorers import Scorer
+from .sentence_transformers_files import read_sentence_transformers
+from .sources import Source
+from .staging import Staging
+from .store import refuse_existing, write_store
+
+Format = Literal["auto", "pairs", "labelled", "published", "sentence-transformers"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How own files are read.
+
+    Attributes:
+        format: what the files hold; "auto" takes `.json` for published MEDI and all else for pairs.
+        query_instruction: instruction of queries whose row has none.
+        document_instruction: the same for positives and negatives; None = that of the queries.
+        score_range: lowest and highest score in the files.
+        licence: of the files, for the metadata.
+        instruction_suffix: what published instructions are to end in; None keeps their own ";".
+    """
+
+    format: Format = "auto"
+    query_instruction: str = ""
+    document_instruction: str | None = None
+    score_range: tuple[float, float] = (0.0, 1.0)
+    licence: str = "not given"
+    instruction_suffix: str | None = None
+
+    def of(self, path: Path) -> Format:
+        """The format of one file."""
+        published = path.name.removesuffix(".gz").endswith(".json")
+        return self.format if self.format != "auto" else "published" if published else "pairs"
+
+
+def import_files(
+    files: Sequence[Path],
+    folder: Path,
+    scorer: Scorer,
+    settings: BuildSettings,
+    reading: Reading,
+    replace: bool = False,
+) -> list[TaskReport]:
+    """Stores files as a mixture: every own file as a task named by the file, the published file as its tasks.
+
+    Raises:
+        FileExistsError: the store is there already.
+        ValueError: a malformed row, evaluation data, or files that give tasks of one name.
+    """
+    refuse_existing(folder, replace)
+    _refuse_equal_names([path for path in files if reading.of(path) != "published"])
+    staging = Staging(folder.with_name(f"{folder.name}.partial"))
+    reports: list[TaskReport] = []
+    for path in files:
+        if reading.of(path) == "published":
+            reports += _stage_published(path, staging, reading)
+        else:
+            reports.append(build_task(source_of(path, reading), path.parent, staging, scorer, settings))
+    _refuse_repeated([report.name for report in reports])
+    names = [report.name for report in reports if report.rows]
+    about = {"scorer": scorer.name, "settings": dataclasses.asdict(settings), "files": [path.name for path in files]}
+    write_store(folder, staging, names, about, replace)
+    shutil.rmtree(staging.folder)
+    return reports
+
+
+def mine_file(
+    path: Path, to: Path, scorer: Scorer, settings: BuildSettings, reading: Reading, replace: bool = False
+) -> dict[str, int]:
+    """Writes the rows of one file with mined negatives as JSON Lines, which `read_pairs` reads; returns the counts.
+
+    Raises:
+        FileExistsError: the file is there already.
+    """
+    if to.exists() and not replace:
+        raise FileExistsError(f"{to} exists; give another place, or --replace it.")
+    examples, about = finished_rows(source_of(path, reading), path.parent, scorer, settings)
+    beside = to.with_name(f"{to.name}.writing")
+    with beside.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(as_record(example), ensure_ascii=False) + "\n" for example in examples)
+    os.replace(beside, to)
+    return {"rows": about["read"], "examples": len(examples), **about.get("mining", {})}
+
+
+def source_of(path: Path, reading: Reading) -> Source:
+    """An own file as a source called by the file, for the folder that the file lies in."""
+    format, sides = reading.of(path), (reading.query_instruction, reading.document_instruction)
+    name = _task_name(path)
+    if format == "published":
+        raise ValueError(
+            f"{path} is taken for a published medi-data.json, which is for import only; give its --format."
+        )
+    if format == "sentence-transformers":
+        read = functools.partial(
+            read_sentence_transformers, task=name, query_instruction=sides[0], document_instruction=sides[1]
+        )
+        plain = file_source(path, name, *sides, licence=reading.licence)
+        return dataclasses.replace(plain, read=read)
+    labelled = format == "labelled"
+    return file_source(path, name, *sides, score_range=reading.score_range, labelled=labelled, licence=reading.licence)
+
+
+def as_record(example: Example) -> dict[str, Any]:
+    """The example as a JSON object of the names that `read_pairs` expects; what it lacks is left out."""
+    document = example.positive.instruction
+    record: dict[str, Any] = {"id": example.row_id}
+    record |= {"query_instruction": example.query.instruction} if example.query.instruction else {}
+    record |= {"document_instruction": document} if document else {}
+    record |= {"query": example.query.text, "positive": example.positive.text}
+    if example.negatives:
+        record["negatives"] = [side.text if side.instruction == document else list(side) for side in example.negatives]
+    record |= {name: getattr(example, name) for name in ("score", "label") if getattr(example, name) is not None}
+    return record | ({"weight": example.weight} if example.weight != 1.0 else {})
+
+
+def _stage_published(path: Path, staging: Staging, reading: Reading) -> list[TaskReport]:
+    start = time.perf_counter()
+    rows = tqdm(read_published(path, reading.instruction_suffix), desc=path.name, unit="row", disable=None)
+    entries = staging.write_mixed(iter(rows), about={"licence": "see the sources of MEDI", "folder": path.name})
+    seconds = (time.perf_counter() - start) / max(len(entries), 1)
+    return [report_of(entry, seconds) for entry in entries.values()]
+
+
+def _task_name(path: Path) -> str:
+    return path.name.removesuffix(".gz").rpartition(".")[0] or path.name
+
+
+def _refuse_equal_names(paths: Sequence[Path]) -> None:
+    _refuse_repeated([_task_name(path) for path in paths])
+
+
+def _refuse_repeated(names: Sequence[str]) -> None:
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"several files give the task {repeated[0]!r}; tasks are named by their files, rename one.")
