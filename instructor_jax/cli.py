@@ -14,6 +14,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "encode": ("instructor_jax.commands.encode:encode", "Embed a file of texts; resumable, in constant memory."),
     "similarity": ("instructor_jax.commands.similarity:similarity", "Compare texts under an instruction."),
     "search": ("instructor_jax.commands.search:search", "Find the nearest lines of a corpus for each query."),
+    "train": ("instructor_jax.train.main:train", "Train a model on a mixture; resumable, on any number of devices."),
+    "medi": ("instructor_jax.train.medi.main:app", "Build, import, inspect and measure the training mixture."),
     "convert": ("instructor_jax.convert.main:app", "Move weights between PyTorch, T5X, Flax and Orbax folders."),
     "create": (
         "instructor_jax.commands.create:create",

@@ -1,0 +1,61 @@
+"""Being asked to stop: SIGTERM (what schedulers send before they take a machine away) and Ctrl-C.
+
+The request is remembered and looked at between steps, so that the state that is saved is whole. Before the first step
+there is nothing to save, and the run ends at once. With several processes all must stop after the same step, whoever
+was asked: JAX's preemption notice, which takes SIGTERM for itself there, agrees on one.
+"""
+
+import logging
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+import jax
+
+logger = logging.getLogger(__name__)
+
+
+class StoppedEarly(BaseException):
+    """A stop was requested before a step was made. No error: nothing is lost."""
+
+
+class StopRequest:
+    """Whether somebody asked the run to stop. As a context manager it listens to signals; else only to `set`."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._stepping = False
+        self._old: dict[int, Any] = {}
+
+    def set(self) -> None:
+        """Asks."""
+        self._event.set()
+
+    def requested(self, step: int) -> bool:
+        """Whether to stop after this step; all processes call it after every step and get the same answer."""
+        self._stepping = True
+        if jax.process_count() > 1:
+            from jax.experimental import multihost_utils
+
+            return multihost_utils.reached_preemption_sync_point(step)
+        return self._event.is_set()
+
+    def __enter__(self) -> "StopRequest":
+        """Listens, in the main thread of a run of one process."""
+        if jax.process_count() == 1:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._old[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if not self._stepping:
+            raise StoppedEarly
+        if self._event.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt  # asked twice by hand: now
+        self._event.set()
+        logger.warning("%s: stopping after this step", signal.Signals(number).name)

@@ -1,0 +1,145 @@
+"""`instructor-jax train RECIPE key=value ...`: train a model, or go on where the same command stopped."""
+
+import dataclasses
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from .recipes import recipe
+
+if TYPE_CHECKING:
+    from .preparation import Prepared
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    recipe_name: Annotated[str, Parameter(name="recipe")],
+    /,
+    *settings: str,
+    config: Path | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    show: Annotated[bool, Parameter(negative="")] = False,
+    coordinator: str | None = None,
+    processes: int | None = None,
+    process: int | None = None,
+) -> None:
+    """Train an embedding model on a mixture; killed and started again it goes on where it was.
+
+    RECIPE is tiny, instructor_base, instructor_large, instructor_xl or
+    modern_base; settings change single values of it. OUTPUT gets checkpoints,
+    metrics.jsonl, TensorBoard files, report.html and at the end the folder
+    model, which this program and sentence-transformers open.
+
+    Examples:
+
+      instructor-jax medi import pairs.jsonl --to data/mine
+      instructor-jax train tiny data=data/mine output=runs/tiny steps=500
+
+      instructor-jax train modern_base data=data/medi output=runs/modern \\
+          batch.groups=32 optimizer.learning_rate=1e-4 mesh.fsdp=8
+
+      instructor-jax train modern_base data=data/medi output=runs/x --dry-run
+      instructor-jax train tiny --show
+
+      instructor-jax train modern_base data=data/medi output=runs/two \\
+          --coordinator host0:1234 --processes 2 --process 0
+
+    Args:
+        recipe_name: The settings to start from.
+        settings: key=value; values are TOML, quotes around texts may be left out.
+        config: TOML file of settings, laid over the recipe before those of the command line.
+        dry_run: Check everything, print what would be trained, and stop.
+        show: Print all settings of the recipe, and stop.
+        coordinator: HOST:PORT of process 0, for several processes that no scheduler started.
+        processes: How many they are.
+        process: Which of them this is, from 0.
+    """
+    from .overrides import override
+    from .processes import Processes
+    from .run_config import flat
+
+    run = override(recipe(recipe_name), settings, config)
+    if show:
+        print("\n".join(f"{key} = {_shown(value)}" for key, value in flat(run).items()))
+        return
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("instructor_jax").setLevel(logging.INFO)
+    own = Processes(coordinator, processes, process)
+    _train(run, own, dry_run, recipe_name)
+
+
+def _train(run, own, dry_run: bool, name: str) -> None:
+    import jax
+
+    from .interruption import StoppedEarly, StopRequest
+    from .journal import NonFiniteLoss
+    from .loop import MODEL
+    from .loop import train as loop
+    from .preparation import prepare
+    from .processes import is_main, join
+    from .report import write_report
+
+    join(own)
+    try:
+        with StopRequest() as stop:
+            prepared = prepare(run)
+            if is_main():
+                print(describe(prepared), flush=True)
+            if dry_run:
+                return
+            outcome = loop(prepared, stop)
+    except StoppedEarly:
+        print("stopped before a step was made; the same command starts again", file=sys.stderr)
+        return
+    except NonFiniteLoss as error:
+        raise ValueError(str(error)) from error
+    except Exception as error:
+        if jax.process_count() == 1:
+            raise
+        # the others may be gone, and JAX would wait for them when it ends
+        print(f"process {jax.process_index()}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
+    if not is_main():
+        return
+    report = write_report(Path(run.output), f"Training of {Path(run.output).name} ({name})")
+    if outcome.finished:
+        print(f"{outcome.step:,} steps; model: {Path(run.output) / MODEL}; report: {report}")
+    else:
+        print(f"stopped and saved at step {outcome.step:,}; the same command goes on from there")
+
+
+def describe(prepared: "Prepared") -> str:
+    """What is about to be trained, in a few lines."""
+    import jax
+
+    from instructor_jax.config import parameter_count
+
+    config, plan = prepared.config, prepared.batches.plan
+    group = config.group
+    rows = sum(task.rows for task in plan.tasks)
+    whole = config.groups * group.tokens
+    alone = sum(task.alone for task in plan.tasks)
+    mesh = ", ".join(f"{name} {size}" for name, size in prepared.mesh.shape.items())
+    start = prepared.run.start or "random weights"
+    lines = {
+        "model": f"{parameter_count(config.model):,} weights, vectors of {config.model.embedding_dim}, from {start}",
+        "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}, {jax.process_count()} processes ({mesh})",
+        "mixture": f"{rows:,} rows of {len(plan.tasks)} tasks, {alone} of them with steps of their own",
+        "step": f"{config.groups} groups of {group.rows} x {group.length} tokens = {whole:,}, "
+        f"{plan.expected_fill:.1%} of them real; at most {config.groups * group.examples:,} examples, "
+        f"{group.negatives} negatives each",
+        "run": f"{config.steps:,} steps = {config.steps * whole * plan.expected_fill / 1e6:,.1f} M tokens, "
+        f"{config.dtype}, {dataclasses.asdict(config.optimizer)['name']} at {config.optimizer.learning_rate:g}",
+    }
+    return "\n".join(f"{name:8} {text}" for name, text in lines.items())
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None else str(value)

@@ -1,0 +1,146 @@
+"""`key=value` settings laid over a recipe, with the types of its fields; a wrong one is refused with the nearest fit.
+
+Values are TOML (`true`, `1e-4`, `[768, 256]`, `[{task = "imdb", in_batch = false}]`); what is no TOML is a string, so
+that paths and names need no quotes. A TOML file of the same keys does the same for many settings at once.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+Config = TypeVar("Config")
+
+
+def override(config: Config, settings: Sequence[str], file: Path | None = None) -> Config:
+    """The configuration with settings such as `optimizer.learning_rate=1e-4` laid over it, all at once.
+
+    Args:
+        config: any dataclass of dataclasses.
+        settings: each key=value.
+        file: TOML file of settings, which count less than those.
+
+    Raises:
+        ValueError: no such key, a value of another type, one that the configuration refuses, or the file is no TOML.
+    """
+    tree = {} if file is None else _read(file)
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key.strip():
+            raise ValueError(f"{setting!r} is no setting; write key=value, as in steps=1000.")
+        _put(tree, key.strip().split("."), _parsed(text.strip()), setting)
+    return overlay(config, tree)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{file} is not TOML: {error}.") from error
+
+
+def overlay(config: Config, tree: Mapping[str, Any], path: str = "") -> Config:
+    """The configuration with some of its fields replaced; nested mappings replace fields of nested configurations."""
+    hints = typing.get_type_hints(type(config))
+    changes = {}
+    for name, value in tree.items():
+        key = f"{path}{name}"
+        if name not in hints:
+            raise ValueError(_unknown(key, [f"{path}{known}" for known in hints]))
+        inner = getattr(config, name)
+        if isinstance(value, Mapping) and dataclasses.is_dataclass(inner):
+            changes[name] = overlay(inner, value, f"{key}.")
+        elif dataclasses.is_dataclass(inner):
+            fields = ", ".join(f"{key}.{one.name}" for one in dataclasses.fields(inner))
+            raise ValueError(f"{key}={value!r}: {key} has fields, set one of {fields}.")
+        else:
+            changes[name] = _typed(value, hints[name], key)
+    return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+
+
+def _put(tree: dict[str, Any], parts: list[str], value: Any, setting: str) -> None:
+    for part in parts[:-1]:
+        tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise ValueError(f"{setting!r}: {part!r} is given twice, once as a value.")
+    if isinstance(tree.get(parts[-1]), dict) and not isinstance(value, dict):
+        raise ValueError(f"{setting!r}: {parts[-1]!r} is given twice, once with fields.")
+    tree[parts[-1]] = value
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _typed(value: Any, hint: Any, key: str) -> Any:
+    """The value as a field of this type takes it.
+
+    Raises:
+        ValueError: it is of another type.
+    """
+    for kind in _alternatives(hint):
+        converted = _as(value, kind, key)
+        if converted is not _NO:
+            return converted
+    raise ValueError(f"{key}={value!r} must be {_words(hint)}.")
+
+
+_NO = object()
+
+
+def _as(value: Any, kind: Any, key: str) -> Any:
+    """The value as this type, or `_NO`; a whole number is a float too, a truth value is no number."""
+    if typing.get_origin(kind) is Literal:
+        return value if value in typing.get_args(kind) else _NO
+    if typing.get_origin(kind) is tuple:
+        values = value if isinstance(value, list) else [value]
+        return tuple(_typed(one, typing.get_args(kind)[0], key) for one in values)
+    if kind is types.NoneType:
+        return None if value in (None, "none", "None", "null") else _NO
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
+        return _made(kind, value, key)
+    return value if type(value) is kind else _NO
+
+
+def _made(kind: Any, value: Mapping[str, Any], key: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    if unknown := [name for name in value if name not in hints]:
+        raise ValueError(_unknown(f"{key}.{unknown[0]}", [f"{key}.{known}" for known in hints]))
+    try:
+        return kind(**{name: _typed(one, hints[name], f"{key}.{name}") for name, one in value.items()})
+    except TypeError as error:
+        raise ValueError(f"{key}={dict(value)}: {error}.") from error
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    return typing.get_args(hint) if union else (hint,)
+
+
+def _words(hint: Any) -> str:
+    """The type for a person."""
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", types.NoneType: "none"}
+    parts = []
+    for kind in _alternatives(hint):
+        if typing.get_origin(kind) is Literal:
+            parts.append("one of " + ", ".join(map(str, typing.get_args(kind))))
+        else:
+            parts.append(names.get(kind, str(kind)))
+    return " or ".join(parts)
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
+    names = {one.rpartition(".")[2]: one for one in known}
+    close = [names[name] for name in difflib.get_close_matches(key.rpartition(".")[2], names, n=1)]
+    return f"unknown setting {key!r}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}.")

@@ -1,0 +1,212 @@
+"""`RunConfig`: everything a user sets for a training run, in sections; `TrainConfig` is what becomes of it.
+
+A recipe is one of these, and `key=value` on the command line changes single fields of it. What only decides how the
+work is done (mesh, workers, intervals) is named apart, because a run may be continued with other such values.
+"""
+
+import dataclasses
+from dataclasses import field
+from typing import Any, Literal
+
+from instructor_jax.config import EncoderConfig, ModelConfig
+from instructor_jax.encoder import Remat
+from instructor_jax.sharding import MeshShape
+
+from .objective import LossConfig
+from .optimizer import OptimizerConfig
+
+# Keys whose change leaves the losses of a continued run as they are, but for rounding (mesh, chunks, remat).
+CHANGEABLE = ("output", "mesh", "chunks", "remat", "workers", "ahead", "checkpoints", "log", "held_out")
+
+
+@dataclasses.dataclass(frozen=True)
+class MixtureConfig:
+    """Which rows are trained on, and how often.
+
+    Attributes:
+        only: tasks to take, as names or patterns ("nli_*"); () for all.
+        without: tasks to leave out.
+        cap: rows beyond which a task weighs no more; 0 for no cap.
+        temperature: 1 weighs tasks by their rows; the larger, the more equal they weigh.
+        instructions: False leaves all instructions away, to measure what they are worth.
+        rows_per_group: every group takes so many rows; 0 fills groups with tokens.
+        shuffle: False takes rows in stored order; needs `rows_per_group`.
+    """
+
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    cap: int = 0
+    temperature: float = 1.0
+    instructions: bool = True
+    rows_per_group: int = 0
+    shuffle: bool = True
+
+    def __post_init__(self) -> None:
+        if self.cap < 0 or self.rows_per_group < 0 or not self.temperature > 0:
+            raise ValueError(
+                f"mixture: cap={self.cap} and rows_per_group={self.rows_per_group} must be 0 or more, "
+                f"temperature={self.temperature} positive."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchConfig:
+    """The static shape of a step: groups of packed rows.
+
+    Attributes:
+        groups: groups of a step on all devices together, a multiple of the devices that hold different examples.
+        rows: packed rows of a group.
+        length: tokens of a packed row; 0 for `max_length`.
+        examples: most examples of a group; 0 for as many as the mixture's lengths ask for.
+        negatives: most hard negatives of an example.
+    """
+
+    groups: int = 8
+    rows: int = 8
+    length: int = 0
+    examples: int = 0
+    negatives: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.groups, self.rows) < 1 or min(self.length, self.examples, self.negatives) < 0:
+            raise ValueError(f"batch: {self}: groups and rows must be at least 1, the others 0 or more.")
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointConfig:
+    """When the state is saved.
+
+    Attributes:
+        every: steps between two checkpoints; one is also saved at the end and when the run is asked to stop.
+        keep: latest checkpoints that are kept, and besides them the one with the best held-out accuracy.
+    """
+
+    every: int = 500
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        if min(self.every, self.keep) < 1:
+            raise ValueError(f"checkpoints: every={self.every} and keep={self.keep} must be at least 1.")
+
+
+@dataclasses.dataclass(frozen=True)
+class LogConfig:
+    """What is reported.
+
+    Attributes:
+        every: steps of a line of metrics.jsonl; its numbers are means over them.
+        tensorboard: whether TensorBoard's event files are written too.
+    """
+
+    every: int = 10
+    tensorboard: bool = True
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"log.every={self.every} must be at least 1.")
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOutConfig:
+    """Rows that are kept from training, to measure on.
+
+    Attributes:
+        rows: of each task, a tenth of it at most; 0 for none.
+        every: steps between two measurements; one is also made before the first step and after the last.
+    """
+
+    rows: int = 64
+    every: int = 500
+
+    def __post_init__(self) -> None:
+        if self.rows < 0 or self.every < 1:
+            raise ValueError(f"held_out: rows={self.rows} must be 0 or more, every={self.every} at least 1.")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """One training run, as its user describes it.
+
+    Attributes:
+        data: folder of a mixture, made by `instructor-jax medi build` or `medi import`.
+        output: folder of the run; the same command with the same folder goes on where it stopped.
+        start: model that training starts from, a folder or a name on the hub; "" for random weights of `model`.
+        tokenizer: folder with a tokenizer, for random weights; "" trains a SentencePiece vocabulary on the mixture.
+        model: shape of a model with random weights.
+        max_length: most tokens of a text, instruction included; 0 for the model's own.
+        mixture, batch, loss, optimizer, mesh, checkpoints, log, held_out: see there.
+        steps: updates to make.
+        seed: of weights, dropout and data order.
+        dropout: whether dropout is on.
+        dtype: of the computation; weights and updates are float32 in any case.
+        chunks: parts in which a group is encoded, one after another; saves memory.
+        remat: what layers compute again in the backward pass: none, dots, full.
+        workers: processes that build batches; 0 for a thread.
+        ahead: batches that are built ahead.
+    """
+
+    data: str = ""
+    output: str = ""
+    start: str = ""
+    tokenizer: str = ""
+    model: ModelConfig = field(default_factory=lambda: ModelConfig(EncoderConfig()))
+    max_length: int = 0
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    steps: int = 1000
+    seed: int = 42
+    dropout: bool = True
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    chunks: int = 1
+    remat: Remat = "none"
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    mesh: MeshShape = field(default_factory=MeshShape)
+    workers: int = 0
+    ahead: int = 2
+    checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.workers < 0 or self.ahead < 1 or self.max_length < 0:
+            raise ValueError(
+                f"steps={self.steps} and ahead={self.ahead} must be at least 1, workers={self.workers} and "
+                f"max_length={self.max_length} 0 or more."
+            )
+        own_schedule = self.optimizer.schedule != "constant" and not self.optimizer.schedule_steps
+        if own_schedule and self.optimizer.warmup_steps >= self.steps:
+            raise ValueError(
+                f"optimizer.warmup_steps={self.optimizer.warmup_steps} must be below steps={self.steps}; lower it."
+            )
+        if self.start and self.tokenizer:
+            raise ValueError(
+                f"tokenizer={self.tokenizer!r} is for random weights; start={self.start!r} brings its own: drop one."
+            )
+
+
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Every setting by its dotted key, with values as JSON keeps them."""
+    found: dict[str, Any] = {}
+    for one in dataclasses.fields(value):
+        inner = getattr(value, one.name)
+        if dataclasses.is_dataclass(inner):
+            found |= flat(inner, f"{prefix}{one.name}.")
+        else:
+            found[prefix + one.name] = _plain(inner)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Settings that differ and decide the losses of a run: key -> (old, new)."""
+    return {
+        key: (old.get(key), new.get(key))
+        for key in {**old, **new}
+        if key.partition(".")[0] not in CHANGEABLE and old.get(key) != new.get(key)
+    }
