@@ -123,17 +123,17 @@ def test_the_ladder_is_short() -> None:
         assert len(bucket_ladder(PackingConfig(tokens_per_call=tokens_per_call))) <= 32
     one, eight = (bucket_ladder(PackingConfig(groups=groups)) for groups in (1, 8))
     assert set(eight) < set(one)  # rows for a single short query are for one device
-    assert {bucket.length for bucket in one} - {bucket.length for bucket in eight} == {16, 32, 64}
+    assert {bucket.length for bucket in one} - {bucket.length for bucket in eight} == {16, 24, 32, 40, 48, 64}
 
 
 @pytest.mark.parametrize(
     ("max_length", "latency", "bulk"),
     [
-        (512, (16, 32, 64), (128, 256, 384, 512)),
-        (256, (16, 32, 64), (128, 256)),
-        (100, (16, 32, 64), (112,)),
+        (512, (16, 24, 32, 40, 48, 64), (128, 256, 384, 512)),
+        (256, (16, 24, 32, 40, 48, 64), (128, 256)),
+        (100, (16, 24, 32, 40, 48, 64), (112,)),
         (9, (), (16,)),
-        (2048, (16, 32, 64), (128, 256, 384, 512, 1024, 2048)),
+        (2048, (16, 24, 32, 40, 48, 64), (128, 256, 384, 512, 1024, 2048)),
     ],
 )
 def test_row_lengths(max_length: int, latency: tuple, bulk: tuple) -> None:
