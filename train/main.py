@@ -94,8 +94,8 @@ def _train(run, own, dry_run: bool, name: str) -> None:
                 return
             outcome = loop(prepared, stop)
     except StoppedEarly:
-        print("stopped before a step was made; the same command starts again", file=sys.stderr)
-        return
+        print("stopped before a step was made; the same command goes on", file=sys.stderr, flush=True)
+        os._exit(0)  # nothing is to be saved, and the interpreter would end under threads that compile or read
     except NonFiniteLoss as error:
         raise ValueError(str(error)) from error
     except Exception as error:

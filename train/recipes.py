@@ -21,7 +21,7 @@ _PUBLISHED_ROWS = 1_435_000  # of the published medi-data.json
 def tiny() -> RunConfig:
     """A model of 5 million weights from scratch, with a vocabulary of its own: for a laptop, tests and tutorials.
 
-    Data: any mixture. Hardware: two CPU cores, about 10 minutes. Score: not measured; it is for trying out.
+    Data: any mixture. Hardware: two CPU cores. Score: not measured; it is for trying out.
 
       instructor-jax train tiny data=data/mine output=runs/tiny
     """

@@ -19,7 +19,7 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def tokenizer(data, tmp_path_factory) -> str:
     output = tmp_path_factory.mktemp("first") / "run"
-    finish(start(data, output, ["steps=1"]))
+    finish(start(data, output, ["steps=6"]))
     return f"tokenizer={output / 'tokenizer'}"
 
 
