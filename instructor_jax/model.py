@@ -63,7 +63,9 @@ def model_graph(
     config: ModelConfig, dtype: Dtype = jnp.float32, remat: Remat = "none", layout: Layout = STACKED
 ) -> tuple[nnx.GraphDef[EmbeddingModel], nnx.State]:
     """The static part of a model and its parameters' shapes and logical axes; allocates nothing."""
-    with nnx.use_eager_sharding(False):  # logical names are mapped to a mesh by our own table, later
+    # Logical names are mapped to a mesh by our own table, later; under the caller's mesh nnx takes them for its axes.
+    nowhere = jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ()))
+    with nnx.use_eager_sharding(False), nowhere:
         model = nnx.eval_shape(lambda: EmbeddingModel(config, nnx.Rngs(0), dtype=dtype, remat=remat, layout=layout))
     graph, state = nnx.split(model)
     return graph, state

@@ -10,7 +10,8 @@ import pytest
 from jax.sharding import AxisType, PartitionSpec
 
 from instructor_jax.batches import TokenBatch
-from instructor_jax.model import embed, param_shardings
+from instructor_jax.config import EncoderConfig, ModelConfig
+from instructor_jax.model import abstract_params, embed, model_graph, param_shardings
 from instructor_jax.sharding import MeshShape, constrain, data_shards, make_mesh, named_sharding, partition_spec
 
 from .small_models import SMALL, UMT5, leaves, random_params
@@ -110,3 +111,14 @@ def test_no_other_file_names_a_mesh_axis(repository: Path) -> None:
         if isinstance(node, ast.Constant) and node.value == "fsdp"
     }
     assert naming == {"instructor_jax/sharding.py"}
+
+
+def test_shapes_of_parameters_do_not_depend_on_the_caller_s_mesh() -> None:
+    config = ModelConfig(EncoderConfig(vocab=32, embed=16, layers=1, heads=2, head_dim=8, ffn=32))
+    model_graph.cache_clear()  # as in a process that first asks under a mesh
+    with jax.set_mesh(make_mesh()):
+        here = abstract_params(config)
+    model_graph.cache_clear()
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), here) == jax.tree.map(
+        lambda x: (x.shape, x.dtype), abstract_params(config)
+    )
