@@ -13,19 +13,13 @@ from typing import Any
 
 import numpy as np
 from corpus import read_pool, sample_texts
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+from instructor_jax.t5_tokenizer import end_like_t5, write_tokenizer
 
 _VOCABULARY = 32000  # as the published T5 tokenizer; fits the 32,128 rows of its embedding
 _TRAINING_CHARACTERS = 4_000_000
 _QUERY_TOKENS = (8, 40)  # instruction included
-_SETTINGS = {  # what transformers needs to load tokenizer.json as it is
-    "tokenizer_class": "T5Tokenizer",
-    "extra_ids": 0,
-    "model_max_length": 512,
-    "eos_token": "</s>",
-    "pad_token": "<pad>",
-    "unk_token": "<unk>",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +77,7 @@ class Workload:
 
     def write_tokenizer(self, folder: Path) -> None:
         """Writes the tokenizer's files as both libraries read them."""
-        (folder / "tokenizer.json").write_text(self.tokenizer, encoding="utf-8")
-        (folder / "tokenizer_config.json").write_text(json.dumps(_SETTINGS, indent=2) + "\n", encoding="utf-8")
+        write_tokenizer(self.tokenizer, folder)
 
 
 def make_workload(
@@ -137,14 +130,13 @@ def train_tokenizer(texts: Sequence[str], instruction: str) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
     )
-    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
     trainer = trainers.UnigramTrainer(
         vocab_size=_VOCABULARY, special_tokens=["<pad>", "</s>", "<unk>"], unk_token="<unk>", show_progress=False
     )
     sizes = np.cumsum([len(text) for text in texts])
     enough = texts[: int(np.searchsorted(sizes, _TRAINING_CHARACTERS)) + 1]
     tokenizer.train_from_iterator([*enough, *[instruction] * 1000], trainer)  # a known instruction has few pieces
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    end_like_t5(tokenizer)
     return tokenizer
 
 

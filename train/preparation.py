@@ -4,12 +4,10 @@ Nothing is allocated on devices here. What takes long (vocabulary, token cache) 
 by later runs and by the other processes of this one.
 """
 
-import contextlib
 import dataclasses
-import fcntl
 import fnmatch
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +22,7 @@ from instructor_jax.tokenization import Tokenizer, load_token_ids, vocabulary_si
 
 from .cell_size import examples_needed
 from .config import TrainConfig
+from .file_lock import one_process
 from .group_packing import GroupShape
 from .medi.store import MediStore
 from .mixture import MixturePlan, hold_out, task_weights
@@ -138,7 +137,7 @@ def model_folder(run: RunConfig, source: ExampleSource) -> ModelFolder:
         path = Path(run.tokenizer) if run.tokenizer else Path(run.output) / "tokenizer"
         if not run.tokenizer:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _one_process(path.with_name("tokenizer.lock")):
+            with one_process(path.with_name("tokenizer.lock")):
                 train_vocabulary(source, path, model.encoder.vocab, run.seed)
         size = vocabulary_size(path)
         if not run.tokenizer and size is not None and size < model.encoder.vocab:
@@ -219,11 +218,3 @@ def _held_out_plan(
         return None
     weights = [float(cache.rows.costs(shape.negatives, 1, rows).sum(dtype=np.int64)) for rows in held.values()]
     return MixturePlan(cache.rows, held, weights, shape, config.groups, seed=0)
-
-
-@contextlib.contextmanager
-def _one_process(path: Path) -> Iterator[None]:
-    """One process of this file system at a time; the others find its work done."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -7,12 +7,11 @@ one file system from writing the same cache: the second waits, and finds it fini
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from instructor_jax.tokenization import Pair, Tokenizer
 
 from .examples import Example, Side
+from .file_lock import one_process
 from .token_cache import FILES, FORMAT, META, CacheKey, ExampleSource, TokenCache
 
 logger = logging.getLogger(__name__)
@@ -49,18 +49,11 @@ def open_token_cache(
     folder = parent / key.name
     if not (folder / META).is_file():
         parent.mkdir(parents=True, exist_ok=True)
-        with _locked(parent / f"{key.name}.lock"):
+        with one_process(parent / f"{key.name}.lock"):
             if not (folder / META).is_file():
                 narrow = vocab is not None and vocab <= 2**16
                 _write(source, tokenizer, key, folder, np.dtype(np.uint16 if narrow else np.int32))
     return TokenCache(folder)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # freed by the system should the process die
-        yield
 
 
 def _write(source: ExampleSource, tokenizer: Tokenizer, key: CacheKey, folder: Path, dtype: np.dtype[Any]) -> None:

@@ -6,7 +6,6 @@ milliseconds.
 """
 
 import io
-import json
 import logging
 import os
 import random
@@ -14,6 +13,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from instructor_jax.t5_tokenizer import end_like_t5, write_tokenizer
 
 from .token_cache import ExampleSource
 
@@ -91,7 +92,7 @@ def _train(texts: Iterator[str], size: int) -> bytes:
 def write_fast_tokenizer(proto: bytes, folder: Path) -> None:
     """Writes the SentencePiece model as `tokenizer.json`, with the configuration that makes it T5's."""
     from sentencepiece import sentencepiece_model_pb2
-    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
     parsed: Any = sentencepiece_model_pb2.ModelProto()  # pyright: ignore[reportAttributeAccessIssue]
     parsed.ParseFromString(proto)
@@ -105,16 +106,6 @@ def write_fast_tokenizer(proto: bytes, folder: Path) -> None:
         ]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
-    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    end_like_t5(tokenizer)
     tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>"])
-    tokenizer.save(str(folder / "tokenizer.json"))
-    settings = {
-        "tokenizer_class": "T5Tokenizer",
-        "extra_ids": 0,
-        "model_max_length": 512,
-        "eos_token": "</s>",
-        "pad_token": "<pad>",
-        "unk_token": "<unk>",
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    write_tokenizer(tokenizer.to_str(pretty=True), folder)

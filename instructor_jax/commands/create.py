@@ -5,7 +5,6 @@ nothing from anywhere; the published sizes take the tokenizer of a folder.
 """
 
 import dataclasses
-import json
 import string
 import tempfile
 from pathlib import Path
@@ -101,7 +100,9 @@ def _check_tokenizer(folder: Path, vocabulary: int) -> None:
 
 def write_tiny_tokenizer(folder: Path) -> int:
     """Writes a small T5-style tokenizer (Unigram over letters and common words); returns the vocabulary's size."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    from instructor_jax.t5_tokenizer import end_like_t5, write_tokenizer
 
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -4.0)]
     characters = string.ascii_letters + string.digits + string.punctuation
@@ -113,17 +114,7 @@ def write_tiny_tokenizer(folder: Path) -> int:
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
     )
-    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    end_like_t5(tokenizer)
     tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>"])
-    tokenizer.save(str(folder / "tokenizer.json"))
-    settings = {
-        "tokenizer_class": "T5Tokenizer",
-        "extra_ids": 0,
-        "model_max_length": 512,
-        "eos_token": "</s>",
-        "pad_token": "<pad>",
-        "unk_token": "<unk>",
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    write_tokenizer(tokenizer.to_str(pretty=True), folder)
     return tokenizer.get_vocab_size()
