@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -168,23 +168,18 @@ def latencies(library: Library, setting: Setting, queries: list[str], instructio
 class Process:
     """A library in a fresh process; leaving the context ends it."""
 
-    def __init__(self, library: type[Ours] | type[Peer], *arguments: Any):
+    def __init__(self, library: Callable[..., Any], *arguments: Any):
         context = multiprocessing.get_context("spawn")
         self._pipe, far = context.Pipe()
-        self._name = library.__name__
+        self._name = getattr(library, "__name__", str(library))
         self._process = context.Process(target=_serve, args=(far, library, arguments), daemon=True)
         self._process.start()
         far.close()
         self.about: dict[str, Any] = self._answer()
 
-    def measure(self, setting: Setting, texts: list[str], instruction: str) -> Measurement:
-        """`measure` in the process."""
-        self._pipe.send((measure, setting, texts, instruction))
-        return self._answer()
-
-    def latencies(self, setting: Setting, queries: list[str], instruction: str) -> Latencies:
-        """`latencies` in the process."""
-        self._pipe.send((latencies, setting, queries, instruction))
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """`function(library, *arguments)` in the process."""
+        self._pipe.send((function, *arguments))
         return self._answer()
 
     def __enter__(self) -> "Process":
@@ -207,7 +202,7 @@ class Process:
         return value
 
 
-def _serve(pipe: Connection, library: type[Ours] | type[Peer], arguments: tuple[Any, ...]) -> None:
+def _serve(pipe: Connection, library: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:

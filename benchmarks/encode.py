@@ -22,7 +22,7 @@ from cyclopts import App, Group, Parameter
 from machine import describe_machine
 from parts import Bench, agreements
 from report import lines
-from workload import Workload, make_workload
+from workload import HasTokenizer, Workload, make_workload
 
 from instructor_jax.commands.whole_files import whole_file
 
@@ -168,7 +168,7 @@ def benchmark(*, out: Path | None = None, work: Work = Work(), plan: Plan = Plan
     print("\n".join(lines(results)))
 
 
-def random_model(scratch: Path, workload: Workload, size: str, seed: int) -> Path:
+def random_model(scratch: Path, workload: HasTokenizer, size: str, seed: int) -> Path:
     """A model folder with random weights and the workload's tokenizer, written by `instructor-jax create`."""
     tokenizer, folder = scratch / "tokenizer", scratch / "model"
     tokenizer.mkdir()

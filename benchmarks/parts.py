@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import numpy as np
-from contenders import Latencies, Measurement, Process, Setting
+from contenders import Latencies, Measurement, Process, Setting, latencies, measure
 from race import agreement, latency_row, race, summary
 from tqdm import tqdm
 from workload import Workload
@@ -53,7 +53,9 @@ class Bench:
             for setting in settings[::-1] if number % 2 else settings:
                 time.sleep(_SETTLE_SECONDS)
                 process = self.processes[setting.library]
-                found[setting].append(process.latencies(setting, self.workload.queries, self.workload.instruction))
+                found[setting].append(
+                    process.call(latencies, setting, self.workload.queries, self.workload.instruction)
+                )
         return [latency_row(setting, rounds) for setting, rounds in found.items()]
 
     def _race(self, title: str, texts: list[str]) -> list[dict[str, Any]]:
@@ -64,7 +66,7 @@ class Bench:
             def run(setting: Setting, texts: list[str] = texts) -> Measurement:
                 bar.set_postfix_str(setting.label, refresh=False)
                 time.sleep(_SETTLE_SECONDS)
-                measured = self.processes[setting.library].measure(setting, texts, self.workload.instruction)
+                measured = self.processes[setting.library].call(measure, setting, texts, self.workload.instruction)
                 bar.update()
                 return measured
 

@@ -9,7 +9,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from corpus import read_pool, sample_texts
@@ -20,6 +20,14 @@ from instructor_jax.t5_tokenizer import end_like_t5, write_tokenizer
 _VOCABULARY = 32000  # as the published T5 tokenizer; fits the 32,128 rows of its embedding
 _TRAINING_CHARACTERS = 4_000_000
 _QUERY_TOKENS = (8, 40)  # instruction included
+
+
+class HasTokenizer(Protocol):
+    """A workload that brings a tokenizer."""
+
+    def write_tokenizer(self, folder: Path) -> None:
+        """Writes the tokenizer's files as both libraries read them."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ The signature follows InstructorEmbedding's, so that old code runs by changing t
 keyword-only. The work is done by the stages of `stages.py`.
 """
 
+import copy
 import dataclasses
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -99,10 +100,8 @@ class Instructor:
         # Where bfloat16 would only be converted back and forth: weights rounded to it, computation in float32.
         compute = kept if computes_bfloat16(platform) else jnp.dtype(jnp.float32)
         self._layout = cpu_layout(config.encoder) if platform == "cpu" else STACKED
-        params = jax.tree.map(lambda array: np.asarray(array).astype(kept).astype(compute), params)
-        if not self._layout.stacked:
-            params = {**params, "encoder": unstacked_params(params["encoder"], self._layout)}
-        self._params = jax.device_put(params, param_shardings(config, self._mesh, self._layout))
+        self._kept, self._compute = kept, compute
+        self._params = self._placed(params)
         # One sharding for every batch: groups over the devices. With one device the mesh has one place.
         self._batch_sharding = named_sharding(self._mesh, "batch")
         jit = partial(jax.jit, compiler_options=compiler_options(platform))
@@ -172,6 +171,19 @@ class Instructor:
         if self._layout.stacked:
             return params
         return {**params, "encoder": stacked_params(params["encoder"], self._layout)}
+
+    def with_params(self, params: Params) -> "Instructor":
+        """The same model with other weights, as arrays on the host; compiled programs are shared with this one."""
+        other = copy.copy(self)
+        other._params = other._placed(params)
+        return other
+
+    def _placed(self, params: Params) -> Params:
+        """Weights on the devices, in the type and layout that the programs compute with."""
+        params = jax.tree.map(lambda array: np.asarray(array).astype(self._kept).astype(self._compute), params)
+        if not self._layout.stacked:
+            params = {**params, "encoder": unstacked_params(params["encoder"], self._layout)}
+        return jax.device_put(params, param_shardings(self.config, self._mesh, self._layout))
 
     @property
     def max_seq_length(self) -> int:

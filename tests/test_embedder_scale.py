@@ -190,3 +190,17 @@ def test_saved_and_loaded_again(tiny_folder: Path, tmp_path: Path, dtype) -> Non
     assert model.config.max_length == 48
     with pytest.raises(ValueError, match="exists and is not an empty folder"):
         model.save_pretrained(tmp_path / "saved")
+
+
+def test_other_weights_share_the_programs(embedder: Instructor, compilations: list[str]) -> None:
+    texts = [("Represent the title: ", text) for text in random_texts(5)]
+    before = embedder.encode(texts)
+    compilations.clear()
+    halved = jax.tree.map(lambda array: array * 0.5, embedder.params)
+    other = embedder.with_params(halved)
+    after = other.encode(texts)
+    assert not compilations
+    assert np.abs(after - before).max() > 1e-3
+    assert np.abs(embedder.encode(texts) - before).max() == 0  # the first keeps its own
+    fresh = Instructor(embedder.folder, halved)
+    assert np.abs(fresh.encode(texts) - after).max() <= SAME

@@ -6,7 +6,6 @@ step stands there once, as it was computed.
 
 import json
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 from tqdm import tqdm
+
+from instructor_jax.commands.whole_files import whole_file
 
 from .config import TrainConfig
 from .flops import utilization
@@ -99,10 +100,10 @@ class Journal:
         return accuracy
 
     def evaluated(self, step: int, scores: dict[str, float]) -> None:
-        """Reports scores of an evaluation after `step` steps."""
+        """Reports scores of an evaluation after `step` steps, in percent."""
         self._write({"step": step, "evaluation": scores})
         self._scalars(step, {f"evaluation/{name}": score for name, score in scores.items()})
-        self.say(f"step {step}: " + ", ".join(f"{name} {score:.4f}" for name, score in scores.items()))
+        self.say(f"step {step}: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
 
     def say(self, text: str) -> None:
         """A line above the progress bar."""
@@ -197,9 +198,8 @@ def cut_after(path: Path, step: int) -> None:
     if not path.is_file():
         return
     kept = [line for line in read_lines(path) if line["step"] <= step] if step else []  # step 0 is measured anew
-    beside = path.with_name(f"{path.name}.writing")
-    beside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    os.replace(beside, path)
+    with whole_file(path) as draft:
+        draft.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

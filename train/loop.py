@@ -18,14 +18,14 @@ from tqdm import tqdm
 
 from instructor_jax.compilation import enable_cache
 from instructor_jax.folder_writer import write_sentence_transformers
-from instructor_jax.folders import read_params
-from instructor_jax.model import Params, init_params, param_shardings
+from instructor_jax.model import Params, init_params
 from instructor_jax.sharding import named_sharding
 
 from .checkpoints import Checkpoints
 from .interruption import StopRequest
 from .journal import Journal
 from .metrics import TaskSums
+from .parameters import gathered, placed_params
 from .pipeline import host_batches, to_devices
 from .preparation import Prepared
 from .processes import is_main, quiet
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 CHECKPOINTS = "checkpoints"
 MODEL = "model"
 
-Evaluate = Callable[[Params, int], dict[str, float]]
+Evaluate = Callable[[Params], dict[str, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,8 @@ def train(prepared: Prepared, stop: StopRequest | None = None, evaluate: Evaluat
     Args:
         prepared: what to do.
         stop: asked after every step; a requested stop saves and returns.
-        evaluate: called with parameters and step whenever held-out rows are measured; its numbers go to the journal.
+        evaluate: called on every process with all parameters, as NumPy arrays, every `evaluation.every` steps; its
+            numbers go to the journal.
 
     Raises:
         NonFiniteLoss: a loss is not finite.
@@ -111,12 +112,17 @@ class _Run:
         return self.checkpoints.restore(latest, abstract_state(self.config), self.shardings), latest
 
     def _fresh(self) -> TrainState:
-        params = start_params(self.prepared)
-        return jax.jit(partial(new_state, self.config), out_shardings=self.shardings)(params)
+        prepared, config = self.prepared, self.config
+        if prepared.run.start:
+            params = placed_params(prepared.folder, config.model, prepared.mesh)
+        else:
+            params = init_params(config.model, config.seed, prepared.mesh)
+        return jax.jit(partial(new_state, config), out_shardings=self.shardings)(params)
 
     def _steps(self, state: TrainState, start: int, journal: Journal) -> Outcome:
         run, steps, accuracy = self.prepared.run, self.config.steps, None
         if start == 0:
+            self._evaluate(state, 0, journal)
             self._measure(state, 0, journal)
         with host_batches(self.prepared.batches, steps, start, run.workers, run.ahead) as batches:
             for number in range(start + 1, steps + 1):
@@ -131,6 +137,7 @@ class _Run:
                 if last or measured or number % run.checkpoints.every == 0:
                     journal.flush()  # raises where the loss is not finite, before anything of it is kept
                     journal.report()  # so that no line is about steps before and after a checkpoint
+                self._evaluate(state, number, journal)
                 accuracy = self._measure(state, number, journal) if measured else None
                 if last or number % run.checkpoints.every == 0:
                     self.checkpoints.save(state, self.about, accuracy)
@@ -141,11 +148,15 @@ class _Run:
         self._export(state)
         return Outcome(steps, True, accuracy)
 
+    def _evaluate(self, state: TrainState, step: int, journal: Journal) -> None:
+        """The caller's own evaluation, where one is due after this step."""
+        every = self.prepared.run.evaluation.every
+        if self.evaluate is not None and every and (step % every == 0 or step == self.config.steps):
+            journal.flush()  # or the step's time would count it
+            journal.evaluated(step, self.evaluate(gathered(state.params, self.prepared.mesh)))
+
     def _measure(self, state: TrainState, step: int, journal: Journal) -> float | None:
-        """Measures on held-out rows, and by the caller's own evaluation."""
-        own = self.evaluate(state.params, step) if self.evaluate is not None else {}
-        if own:
-            journal.evaluated(step, own)
+        """Accuracy on held-out rows; None where there are none."""
         if self.prepared.held_out is None:
             return None
         total: TaskSums | None = None
@@ -164,25 +175,6 @@ class _Run:
         params = gathered(state.params, self.prepared.mesh)
         if is_main() and not target.exists():
             write_sentence_transformers(target, self.prepared.folder, params)
-
-
-def start_params(prepared: Prepared) -> Params:
-    """The parameters before the first step, in float32, each where it belongs on the mesh."""
-    config, mesh = prepared.config, prepared.mesh
-    if not prepared.run.start:
-        return init_params(config.model, config.seed, mesh)
-    loaded = read_params(prepared.folder)
-
-    def place(array: Any, sharding: jax.sharding.Sharding) -> jax.Array:
-        host = np.asarray(array, np.float32)
-        return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
-
-    return jax.tree.map(place, loaded, param_shardings(config.model, mesh))
-
-
-def gathered(params: Params, mesh: jax.sharding.Mesh) -> Params:
-    """All parameters as NumPy arrays on every process."""
-    return jax.device_get(jax.jit(lambda x: x, out_shardings=named_sharding(mesh))(params))
 
 
 def check_same_run(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:

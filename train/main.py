@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from .recipes import recipe
 
 if TYPE_CHECKING:
+    from .loop import Evaluate
     from .preparation import Prepared
 
 logger = logging.getLogger(__name__)
@@ -88,11 +89,12 @@ def _train(run, own, dry_run: bool, name: str) -> None:
     try:
         with StopRequest() as stop:
             prepared = prepare(run)
+            evaluate = evaluation(prepared)
             if is_main():
                 print(describe(prepared), flush=True)
             if dry_run:
                 return
-            outcome = loop(prepared, stop)
+            outcome = loop(prepared, stop, evaluate)
     except StoppedEarly:
         print("stopped before a step was made; the same command goes on", file=sys.stderr, flush=True)
         os._exit(0)  # nothing is to be saved, and the interpreter would end under threads that compile or read
@@ -111,6 +113,22 @@ def _train(run, own, dry_run: bool, name: str) -> None:
         print(f"{outcome.step:,} steps; model: {Path(run.output) / MODEL}; report: {report}")
     else:
         print(f"stopped and saved at step {outcome.step:,}; the same command goes on from there")
+
+
+def evaluation(prepared: "Prepared") -> "Evaluate | None":
+    """What the run measures on evaluation tasks while it trains, if it does.
+
+    Raises:
+        ValueError: a task is not known, or its data are not there.
+        ImportError: the extra `eval` is absent.
+    """
+    settings = prepared.run.evaluation
+    if not settings.every:
+        return None
+    from instructor_jax.evaluation.in_training import TrainingEvaluation
+
+    instructions = prepared.run.mixture.instructions
+    return TrainingEvaluation(prepared.folder, Path(settings.data), settings.tasks, settings.limit, instructions)
 
 
 def describe(prepared: "Prepared") -> str:

@@ -5,7 +5,6 @@ by later runs and by the other processes of this one.
 """
 
 import dataclasses
-import fnmatch
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ from .mixture import MixturePlan, hold_out, task_weights
 from .pair_batches import BatchBuilder
 from .pipeline import local_groups
 from .run_config import RunConfig
+from .task_names import chosen_tasks
 from .token_cache import ExampleSource, TokenCache, tokenizer_digest
 from .token_cache_writer import open_token_cache
 from .vocabulary import train_vocabulary
@@ -102,27 +102,6 @@ def prepare(run: RunConfig, mesh: Mesh | None = None) -> Prepared:
         None if held_plan is None else BatchBuilder(held_plan, cache, own, [tasks.index(task) for task in held]),
         0 if held_plan is None else -(-int(np.ceil(sum(task.cells for task in held_plan.tasks))) // config.groups),
     )
-
-
-def chosen_tasks(tasks: Sequence[str], only: Sequence[str], without: Sequence[str]) -> tuple[str, ...]:
-    """Tasks that a pattern of `only` fits (all, if there is none) and none of `without`, in their order.
-
-    Raises:
-        ValueError: a pattern fits no task, or no task is left.
-    """
-    for pattern in (*only, *without):
-        if not fnmatch.filter(tasks, pattern):
-            raise ValueError(
-                f"mixture: no task is called {pattern!r}; there are {', '.join(tasks[:8])}, ... ({len(tasks)})."
-            )
-
-    def fits(task: str, patterns: Sequence[str]) -> bool:
-        return any(fnmatch.fnmatchcase(task, pattern) for pattern in patterns)
-
-    chosen = tuple(task for task in tasks if (not only or fits(task, only)) and not fits(task, without))
-    if not chosen:
-        raise ValueError("mixture: no task is left; check mixture.only and mixture.without.")
-    return chosen
 
 
 def model_folder(run: RunConfig, source: ExampleSource) -> ModelFolder:

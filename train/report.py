@@ -54,11 +54,16 @@ def report(lines: Sequence[Line], title: str) -> str:
     if evaluated:
         names = list(evaluated[-1]["evaluation"])
         rows = [
-            [f"{line['step']:,}", *(f"{line['evaluation'].get(name, float('nan')):.4f}" for name in names)]
+            [f"{line['step']:,}", *(f"{line['evaluation'].get(name, float('nan')):.2f}" for name in names)]
             for line in evaluated
         ]
         sections.append(
-            section("Evaluation", "Scores while training.", table(["step", *map(html.escape, names)], rows))
+            section(
+                "Evaluation",
+                "Main scores, in percent, of tasks that are never trained on.",
+                plot(_scores(evaluated, names), 3.2),
+                table(["step", *map(html.escape, names)], rows),
+            )
         )
     if measured:
         sections.append(
@@ -133,6 +138,18 @@ def _accuracies(steps: Sequence[Line], measured: Sequence[Line]) -> Callable[[An
             values = [line["held_out"]["accuracy"] for line in measured]
             axes.plot([line["step"] for line in measured], values, "o-", color=COLOURS[1], label="held out")
         axes.set_ylim(0, 1)
+        axes.set_xlabel("step")
+        axes.legend(frameon=False, fontsize=9)
+
+    return draw
+
+
+def _scores(evaluated: Sequence[Line], names: Sequence[str]) -> Callable[[Any], None]:
+    def draw(axes: Any) -> None:
+        for number, name in enumerate(names):
+            known = [line for line in evaluated if name in line["evaluation"]]
+            values = [line["evaluation"][name] for line in known]
+            axes.plot([line["step"] for line in known], values, "o-", color=COLOURS[number % len(COLOURS)], label=name)
         axes.set_xlabel("step")
         axes.legend(frameon=False, fontsize=9)
 

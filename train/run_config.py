@@ -16,7 +16,7 @@ from .objective import LossConfig
 from .optimizer import OptimizerConfig
 
 # Keys whose change leaves the losses of a continued run as they are, but for rounding (mesh, chunks, remat).
-CHANGEABLE = ("output", "mesh", "chunks", "remat", "workers", "ahead", "checkpoints", "log", "held_out")
+CHANGEABLE = ("output", "mesh", "chunks", "remat", "workers", "ahead", "checkpoints", "log", "held_out", "evaluation")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +124,32 @@ class HeldOutConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """Evaluation tasks that are measured while training, on data that is never trained on.
+
+    Attributes:
+        data: folder of the evaluation sets, as `instructor-jax evaluate --data` reads it.
+        tasks: names of its tasks; few and small ones, since training waits for them.
+        every: steps between two measurements; one is also made before the first step and after the last. 0 for none.
+        limit: most texts of a task; the same ones each time.
+    """
+
+    data: str = ""
+    tasks: tuple[str, ...] = ("STSBenchmark", "Banking77Classification", "XQuADRetrieval")
+    every: int = 0
+    limit: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.every < 0 or self.limit < 1:
+            raise ValueError(f"evaluation: every={self.every} must be 0 or more, limit={self.limit} at least 1.")
+        if self.every and not (self.data and self.tasks):
+            raise ValueError(
+                f"evaluation.every={self.every} needs evaluation.data=FOLDER, the folder of the evaluation sets, and "
+                "evaluation.tasks; or set evaluation.every=0."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
 class RunConfig:
     """One training run, as its user describes it.
 
@@ -134,7 +160,7 @@ class RunConfig:
         tokenizer: folder with a tokenizer, for random weights; "" trains a SentencePiece vocabulary on the mixture.
         model: shape of a model with random weights.
         max_length: most tokens of a text, instruction included; 0 for the model's own.
-        mixture, batch, loss, optimizer, mesh, checkpoints, log, held_out: see there.
+        mixture, batch, loss, optimizer, mesh, checkpoints, log, held_out, evaluation: see there.
         steps: updates to make.
         seed: of weights, dropout and data order.
         dropout: whether dropout is on.
@@ -167,6 +193,7 @@ class RunConfig:
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
     log: LogConfig = field(default_factory=LogConfig)
     held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.workers < 0 or self.ahead < 1 or self.max_length < 0:

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from tqdm import tqdm
 
+from instructor_jax.commands.whole_files import whole_file
 from instructor_jax.tokenization import Pair, Tokenizer
 
 from .examples import Example, Side
@@ -194,9 +195,5 @@ def _flush(files: Mapping[str, BinaryIO]) -> None:
 
 
 def _replace(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    with whole_file(path) as draft:
+        draft.write_text(json.dumps(content), encoding="utf-8")

@@ -16,7 +16,7 @@ from instructor_jax.train.journal import NonFiniteLoss, read_lines
 from instructor_jax.train.loop import CHECKPOINTS, MODEL, train
 from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.preparation import prepare
-from instructor_jax.train.run_config import CheckpointConfig, HeldOutConfig, RunConfig
+from instructor_jax.train.run_config import CheckpointConfig, EvaluationConfig, HeldOutConfig, RunConfig
 
 from .small_runs import small_run, write_mixture
 
@@ -75,6 +75,25 @@ def test_every_step_is_told_once(whole) -> None:
             assert line["tokens_per_second"] > 0
             assert sum(task["rows"] for task in line["tasks"].values()) == line["examples"]
     assert set(lines[0]["held_out"]["tasks"]) == {"animals", "plants", "stones"}
+
+
+def test_an_evaluation_gets_all_weights_when_it_is_due(data, whole, tmp_path) -> None:
+    seen: list[float] = []
+
+    def evaluate(params) -> dict[str, float]:
+        leaves = jax.tree.leaves(params)
+        assert all(isinstance(leaf, np.ndarray) for leaf in leaves)
+        seen.append(float(sum(np.abs(leaf).sum() for leaf in leaves)))
+        return {"size": seen[-1]}
+
+    settings = EvaluationConfig(data=str(tmp_path), tasks=("any",), every=3)
+    run = dataclasses.replace(small_run(data, tmp_path / "run"), evaluation=settings)
+    train(prepare(run, make_mesh(run.mesh, jax.devices())), evaluate=evaluate)
+    lines = [line for line in read_lines(tmp_path / "run" / "metrics.jsonl") if "evaluation" in line]
+    assert [line["step"] for line in lines] == [0, 3, 6, 8]
+    assert [line["evaluation"]["size"] for line in lines] == seen
+    assert len(set(seen)) == 4
+    assert losses(tmp_path / "run") == losses(whole)  # looking does not change the run
 
 
 def test_the_model_is_a_folder_that_opens(whole) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from instructor_jax.commands.create import create
 from instructor_jax.sharding import MeshShape
-from instructor_jax.train.preparation import chosen_tasks, prepare
+from instructor_jax.train.preparation import prepare
 from instructor_jax.train.run_config import BatchConfig, HeldOutConfig, MixtureConfig, RunConfig
 
 from .small_runs import small_run, write_mixture
@@ -115,11 +115,3 @@ def test_a_tokenizer_that_knows_more_than_the_model_is_refused(run) -> None:
 def test_no_mixture_is_a_clear_error(run, tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match="make one with 'instructor-jax medi build'"):
         prepare(dataclasses.replace(run, data=str(tmp_path)))
-
-
-def test_patterns_choose_tasks_in_their_order() -> None:
-    tasks = ("a1", "a2", "b")
-    assert chosen_tasks(tasks, (), ()) == tasks
-    assert chosen_tasks(tasks, ("b", "a*"), ("a1",)) == ("a2", "b")
-    with pytest.raises(ValueError, match="no task is left"):
-        chosen_tasks(tasks, ("b",), ("b",))

@@ -55,8 +55,8 @@ def test_a_run_without_steps_or_held_out_rows_has_a_report_too() -> None:
 
 
 def test_evaluations_are_a_table() -> None:
-    text = report([step_line(1), {"step": 1, "evaluation": {"sts": 0.5}}], "x")
-    assert "0.5000" in text
+    text = report([step_line(1), {"step": 1, "evaluation": {"sts": 50.25}}], "x")
+    assert "50.25" in text
 
 
 def test_writes_beside_the_metrics(tmp_path) -> None:

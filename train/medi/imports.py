@@ -7,7 +7,6 @@ and resumed like a source of the builder.
 import dataclasses
 import functools
 import json
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tqdm import tqdm
+
+from instructor_jax.commands.whole_files import whole_file
 
 from ..examples import Example
 from .builder import BuildSettings, TaskReport, build_task, finished_rows, report_of
@@ -97,10 +98,8 @@ def mine_file(
     if to.exists() and not replace:
         raise FileExistsError(f"{to} exists; give another place, or --replace it.")
     examples, about = finished_rows(source_of(path, reading), path.parent, scorer, settings)
-    beside = to.with_name(f"{to.name}.writing")
-    with beside.open("w", encoding="utf-8") as file:
+    with whole_file(to) as draft, draft.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(as_record(example), ensure_ascii=False) + "\n" for example in examples)
-    os.replace(beside, to)
     return {"rows": about["read"], "examples": len(examples), **about.get("mining", {})}
 
 

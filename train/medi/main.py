@@ -1,14 +1,14 @@
 """`instructor-jax medi`: build or import a mixture, look at it, and mine hard negatives for one's own pairs."""
 
 import dataclasses
-import fnmatch
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from ..task_names import chosen_tasks
 from .options import MiningOptions, RowOptions
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def inspect(
     if task is None:
         print(overview(store))
         return
-    for name in _matching(store.tasks, task):
+    for name in chosen_tasks(store.tasks, task):
         for block in described(sample(store, name, count, seed), width):
             print(f"{block}\n")
 
@@ -234,19 +234,8 @@ def mine(
 
 
 def _chosen(sources: "Sequence[Source]", only: Sequence[str] | None, without: Sequence[str] | None) -> "list[Source]":
-    names = [source.name for source in sources]
-    wanted = set(_matching(names, only)) if only else set(names)
-    unwanted = set(_matching(names, without)) if without else set()
-    return [source for source in sources if source.name in wanted - unwanted]
-
-
-def _matching(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
-    """The names that a pattern fits, in their order; a pattern that fits none is an error."""
-    names = list(names)
-    for pattern in patterns:
-        if not fnmatch.filter(names, pattern):
-            raise ValueError(f"no task is called {pattern!r}; there are {', '.join(names[:8])}, ... ({len(names)}).")
-    return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+    names = chosen_tasks([source.name for source in sources], only or (), without or ())
+    return [source for source in sources if source.name in names]
 
 
 def _print_reports(reports: "Sequence[TaskReport]") -> None:

@@ -18,6 +18,8 @@ from urllib.parse import quote
 
 import numpy as np
 
+from instructor_jax.commands.whole_files import whole_file
+
 from ..examples import Example
 from .raw_files import EVALUATION_PREFIX
 from .stored_rows import from_bytes, to_bytes
@@ -184,10 +186,9 @@ def stored_rows_of(path: Path) -> Iterator[bytes]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes beside and renames, so that the file is there whole or not at all."""
-    beside = path.with_name(f"{path.name}.writing")
-    beside.write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
-    os.replace(beside, path)
+    """Writes a file that is there whole or not at all."""
+    with whole_file(path) as draft:
+        draft.write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
 
 
 def _file_name(task: str) -> str:

@@ -1,0 +1,26 @@
+"""Parameters on the way between a folder, the mesh and the host."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from instructor_jax.config import ModelConfig
+from instructor_jax.folders import ModelFolder, read_params
+from instructor_jax.model import Params, param_shardings
+from instructor_jax.sharding import named_sharding
+
+
+def placed_params(folder: ModelFolder, model: ModelConfig, mesh: jax.sharding.Mesh) -> Params:
+    """The parameters of a folder in float32, each where it belongs on the mesh."""
+
+    def place(array: Any, sharding: jax.sharding.Sharding) -> jax.Array:
+        host = np.asarray(array, np.float32)
+        return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+    return jax.tree.map(place, read_params(folder), param_shardings(model, mesh))
+
+
+def gathered(params: Params, mesh: jax.sharding.Mesh) -> Params:
+    """All parameters as NumPy arrays on every process."""
+    return jax.device_get(jax.jit(lambda x: x, out_shardings=named_sharding(mesh))(params))
