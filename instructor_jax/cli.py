@@ -16,6 +16,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "search": ("instructor_jax.commands.search:search", "Find the nearest lines of a corpus for each query."),
     "train": ("instructor_jax.train.main:train", "Train a model on a mixture; resumable, on any number of devices."),
     "medi": ("instructor_jax.train.medi.main:app", "Build, import, inspect and measure the training mixture."),
+    "evaluate": ("instructor_jax.evaluation.main:evaluate", "Score a model on the paper's tasks and on local data."),
+    "compare-instructions": (
+        "instructor_jax.evaluation.compare_instructions:compare_instructions",
+        "Rank instructions on a small labelled file.",
+    ),
     "convert": ("instructor_jax.convert.main:app", "Move weights between PyTorch, T5X, Flax and Orbax folders."),
     "create": (
         "instructor_jax.commands.create:create",

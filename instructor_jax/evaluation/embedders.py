@@ -1,0 +1,211 @@
+"""What an evaluation asks of a model, and the two ways to get one: our own `Instructor`, or sentence-transformers.
+
+Both sides get the same strings in the same way (texts stripped, no prompt at all for an empty instruction, the
+instruction read but not pooled), so that a difference in scores is a difference of models and not of plumbing.
+"""
+
+import hashlib
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+if TYPE_CHECKING:
+    from instructor_jax.embedder import Instructor
+
+logger = logging.getLogger(__name__)
+
+SENTENCE_TRANSFORMERS = "st:"
+_HASHED_AT_ONCE = 1 << 22  # bytes
+
+
+@runtime_checkable  # beartype asks in tests
+class Embedder(Protocol):
+    """A model under evaluation.
+
+    Attributes:
+        name: "org/model"; "local/<folder>" for a folder, "sentence-transformers/<folder>" through that library.
+        revision: changes whenever the vectors may: the hash of the folder's files.
+        dimension: of the vectors.
+        max_length: most tokens of instruction and text together.
+        parameters: how many numbers the model has.
+    """
+
+    name: str
+    revision: str
+    dimension: int
+    max_length: int
+    parameters: int
+
+    def encode(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:
+        """One float32 row per text, in their order; the instruction "" is none."""
+        ...
+
+    def count_tokens(self, texts: Sequence[str], instruction: str) -> list[int]:
+        """Tokens of instruction and text together, end-of-sequence included, before any truncation."""
+        ...
+
+
+def load(model: str, *, instructions: bool = True, batch_size: int | None = None) -> Embedder:
+    """Loads a model for evaluation.
+
+    Args:
+        model: a folder or hub name for `Instructor`, or "st:" and a folder (or hub name) for sentence-transformers.
+        instructions: False encodes every text without its instruction.
+        batch_size: most texts per device call; by default tokens decide, and 32 with sentence-transformers.
+
+    Raises:
+        ValueError: no such model, or one that cannot be read.
+        ImportError: sentence-transformers is asked for and absent.
+    """
+    embedder: Embedder
+    if model.startswith(SENTENCE_TRANSFORMERS):
+        embedder = SentenceTransformersEmbedder(model.removeprefix(SENTENCE_TRANSFORMERS), batch_size)
+    else:
+        embedder = JaxEmbedder.load(model, batch_size)
+    return embedder if instructions else WithoutInstructions(embedder)
+
+
+class JaxEmbedder:
+    """`Instructor`, truncating silently as the published evaluation did."""
+
+    def __init__(self, model: "Instructor", name: str, revision: str, batch_size: int | None = None) -> None:
+        from instructor_jax.config import parameter_count
+
+        self._model, self._batch_size = model, batch_size
+        self.name, self.revision = name, revision
+        self.dimension = model.config.embedding_dim
+        self.max_length = model.config.max_length
+        self.parameters = parameter_count(model.config)
+
+    @classmethod
+    def load(cls, model: str, batch_size: int | None = None) -> "JaxEmbedder":
+        """From a folder or a name on the hub."""
+        from instructor_jax.embedder import Instructor
+
+        loaded = Instructor.from_pretrained(model)
+        name = _local_name(Path(model).resolve()) if Path(model).is_dir() else model
+        return cls(loaded, name, folder_hash(loaded.folder.path), batch_size)
+
+    def encode(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:
+        """See `Embedder`."""
+        return self._model.encode(
+            list(texts),
+            instruction=instruction,
+            batch_size=self._batch_size,
+            on_overflow="truncate",
+            show_progress_bar=False,
+        )
+
+    def count_tokens(self, texts: Sequence[str], instruction: str) -> list[int]:
+        """See `Embedder`."""
+        from instructor_jax.tokenization import Pair
+
+        return self._model.tokenizer([Pair(instruction, text) for text in texts]).full_lengths.tolist()
+
+
+class SentenceTransformersEmbedder:
+    """The same through sentence-transformers, whose own strings differ from InstructorEmbedding's in two places.
+
+    It strips nothing, and it pools over the prompt of a local INSTRUCTOR folder unless told not to; both are set right
+    here. Folders that are no T5 sentence encoders keep the pooling they declare.
+    """
+
+    def __init__(self, model: str, batch_size: int | None = None) -> None:
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise ImportError(
+                f"{SENTENCE_TRANSFORMERS}{model} needs sentence-transformers: pip install 'instructor-jax[torch]'"
+            ) from error
+        path = Path(model)
+        try:
+            self._model: Any = SentenceTransformer(model, local_files_only=path.is_dir())
+        except (OSError, ValueError) as error:
+            raise ValueError(f"sentence-transformers cannot load {model!r}: {error}") from error
+        self._batch_size = batch_size or 32
+        if path.is_dir() and not _pools_instruction(path, default=True):
+            self._model.set_pooling_include_prompt(False)
+        # "" means no instruction, not the folder's favourite one.
+        self._model.default_prompt_name = None
+        name = path.resolve().name if path.is_dir() else model.replace("/", "_")
+        self.name = f"sentence-transformers/{_safe(name)}"
+        self.revision = folder_hash(path) if path.is_dir() else "hub"
+        self.dimension = int(self._model.encode([""], show_progress_bar=False).shape[1])
+        self.max_length = int(self._model.max_seq_length or self._model.tokenizer.model_max_length)
+        self.parameters = sum(weights.numel() for weights in self._model.parameters())
+
+    def encode(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:
+        """See `Embedder`."""
+        if not texts:
+            return np.zeros((0, self.dimension), np.float32)
+        vectors = self._model.encode(
+            [text.strip() for text in texts],
+            prompt=instruction or None,
+            batch_size=self._batch_size,
+            show_progress_bar=False,
+        )
+        return np.asarray(vectors, np.float32)
+
+    def count_tokens(self, texts: Sequence[str], instruction: str) -> list[int]:
+        """See `Embedder`."""
+        joined = [(instruction + text.strip()).strip() for text in texts]
+        ids = (
+            self._model.tokenizer(joined, truncation=False, padding=False, verbose=False)["input_ids"] if joined else []
+        )
+        return [len(row) for row in ids]
+
+
+class WithoutInstructions:
+    """Another embedder, deaf to instructions; under a revision of its own, because its vectors differ."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self.name, self.dimension = embedder.name, embedder.dimension
+        self.max_length, self.parameters = embedder.max_length, embedder.parameters
+        self.revision = f"{embedder.revision}-without-instructions"
+
+    def encode(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:
+        """See `Embedder`; the instruction is ignored."""
+        return self._embedder.encode(texts, "")
+
+    def count_tokens(self, texts: Sequence[str], instruction: str) -> list[int]:
+        """See `Embedder`; the instruction is ignored."""
+        return self._embedder.count_tokens(texts, "")
+
+
+def folder_hash(folder: Path) -> str:
+    """Twelve hexadecimal digits that change when any file of a model folder does, its README and hidden files aside."""
+    digest = hashlib.blake2b(digest_size=6)
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if hidden or path.suffix.lower() == ".md" or not path.is_file():
+            continue
+        digest.update(f"{relative.as_posix()}\0{path.stat().st_size}\0".encode())
+        with open(path, "rb") as file:
+            while block := file.read(_HASHED_AT_ONCE):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _pools_instruction(path: Path, *, default: bool) -> bool:
+    """Whether the instruction is pooled like text, by the rule of our own reader; `default` where it cannot read."""
+    from instructor_jax.folders import read_folder
+
+    try:
+        return read_folder(path).config.pool_instruction
+    except ValueError:
+        return default
+
+
+def _local_name(path: Path) -> str:
+    return f"local/{_safe(path.name)}"
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", name)

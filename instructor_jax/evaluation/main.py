@@ -1,0 +1,184 @@
+"""`instructor-jax evaluate`: the paper's 70 tasks and local ones, on one model or several, resumable, with a report."""
+
+import dataclasses
+import functools
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from instructor_jax.evaluation.embedders import Embedder, load
+from instructor_jax.evaluation.protocol import Protocol, corrected, published
+from instructor_jax.evaluation.request import Request
+from instructor_jax.evaluation.scores import TaskScore
+from instructor_jax.evaluation.selection import Benchmark
+from instructor_jax.evaluation.task_instructions import InstructionTable, Size, default_table, published_size
+
+logger = logging.getLogger(__name__)
+
+Study = Literal["paraphrase", "detail", "without"]
+
+
+@Parameter(name="*", group=Group("Protocol", sort_key=1))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProtocolOptions:
+    """How texts are encoded and tasks are scored.
+
+    Attributes:
+        published_protocol: Do as the code behind the published scores did: no instruction for retrieval documents nor
+            for long texts to cluster, and its way with SummEval.
+        instructions: CSV file of exact instruction strings, in the format of the published ones: columns task, side,
+            exact (and exact_base, exact_xl).
+        instructions_size: Whose strings of that file to use; by default those of the published size nearest to the
+            model's.
+        without_instructions: Encode every text bare.
+        document_instructions: Whether retrieval documents are read under their instruction; by default as the protocol
+            says.
+        clustering_tokens: Texts to cluster that have more tokens than this with their instruction lose it; 0 for no
+            such rule; by default as the protocol says.
+    """
+
+    published_protocol: Annotated[bool, Parameter(negative="")] = False
+    instructions: Path | None = None
+    instructions_size: Size | None = None
+    without_instructions: Annotated[bool, Parameter(negative="")] = False
+    document_instructions: bool | None = None
+    clustering_tokens: int | None = None
+
+    def protocol(self) -> Protocol:
+        """The switches together."""
+        chosen = published() if self.published_protocol else corrected()
+        if self.document_instructions is not None:
+            chosen = dataclasses.replace(chosen, document_instructions=self.document_instructions)
+        if self.clustering_tokens is not None:
+            chosen = dataclasses.replace(chosen, clustering_tokens=self.clustering_tokens or None)
+        return chosen
+
+    def table(self, parameters: int) -> InstructionTable:
+        """The instructions for a model of this many parameters.
+
+        Raises:
+            ValueError: a broken file, or one together with `without_instructions`.
+        """
+        if self.without_instructions:
+            if self.instructions is not None:
+                raise ValueError("--instructions and --without-instructions exclude each other.")
+            return default_table().without()
+        if self.instructions is None:
+            return default_table()
+        return default_table().overridden_by(self.instructions, self.instructions_size or published_size(parameters))
+
+
+def evaluate(
+    model: Annotated[tuple[str, ...], Parameter(negative="")],
+    /,
+    *,
+    benchmark: Benchmark = "all",
+    tasks: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
+    data: Path | None = None,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("evaluation"),
+    limit: int | None = None,
+    seed: int = 42,
+    batch_size: int | None = None,
+    language_model: str | None = None,
+    study: Study | None = None,
+    keep_vectors: bool = True,
+    protocol: ProtocolOptions = ProtocolOptions(),
+) -> None:
+    """Evaluate models on the paper's tasks.
+
+    MTEB's 56 English tasks, from the Hugging Face hub:
+
+      instructor-jax evaluate hkunlp/instructor-large --benchmark mteb -o results
+
+    What lies in a folder of local data, without any network, ours beside sentence-transformers:
+
+      instructor-jax evaluate ./my-model st:./my-model --benchmark local --data eval-data -o results
+
+    Two tasks, quickly, on at most 500 examples each:
+
+      instructor-jax evaluate ./my-model --benchmark local --data eval-data \\
+          --tasks STSBenchmark Banking77Classification --limit 500 -o quick
+
+    As the published scores were made:
+
+      instructor-jax evaluate hkunlp/instructor-large --benchmark all --data eval-data \\
+          --published-protocol --instructions published_instructions.csv -o published
+
+    Killed or interrupted, the same command goes on with the first unfinished task. Results are in OUTPUT: report.md and
+    report.html, a JSON file a task under runs/, and MTEB's own result files under mteb/.
+
+    Args:
+        model: Model folders or names on the hub; with "st:" in front, through sentence-transformers.
+        benchmark: Which tasks. "local" is every set of the data folder, "all" is everything.
+        tasks: Only these tasks of the benchmark, by name.
+        data: Folder of local data, a sub-folder for each set; MTEB's tasks are read from here too where it has them.
+        output: Folder of results; runs of other models and settings may share it.
+        limit: Most examples of a task. Both sides of a comparison get the same, but scores are not the tasks' own.
+        seed: Of the choice of those examples.
+        batch_size: Most texts in one call of the device; by default the number of tokens decides.
+        language_model: Folder or hub name of a causal language model for Prompt Retrieval (extra torch). Without one
+            the agreement of labels is measured instead, which is not the paper's number.
+        study: One of the paper's studies on the chosen tasks: paraphrased instructions, their detail, or none.
+        keep_vectors: Keep vectors of retrieval corpora in OUTPUT, for restarts and other tasks.
+        protocol: See ProtocolOptions.
+    """
+    if not model:
+        raise ValueError("no model is named; give a folder, a name on the hub, or st:FOLDER")
+    _log_to_stderr()
+    switches = protocol.protocol()
+    request = Request(benchmark, output, tasks, data, switches, limit, seed, language_model, keep_vectors)
+    scores: list[TaskScore] = []
+    for name in model:
+        embedder = load(name, batch_size=batch_size)
+        table = protocol.table(embedder.parameters)
+        if study is None:
+            scores += request.scores(embedder, table)
+        else:
+            from instructor_jax.evaluation.studies import run_study
+
+            chosen = _for_study(study, request, embedder, table)
+            run_study(study, functools.partial(chosen.scores, embedder), table, output, embedder.name)
+    if study is None:
+        _finish(output, scores)
+
+
+def _for_study(study: Study, request: Request, embedder: Embedder, table: InstructionTable) -> Request:
+    """The request for a study; without --tasks, of the tasks that the study has instructions for.
+
+    Raises:
+        ValueError: it has none for any of them.
+    """
+    from instructor_jax.evaluation.studies import study_tasks
+
+    request = dataclasses.replace(request, study=study)
+    if request.tasks:
+        return request
+    names = [job.task for job in request.jobs(embedder, table)]
+    able = study_tasks(study, names)
+    if not able:
+        raise ValueError(f"--study {study} has no instructions for any of these {len(names)} tasks.")
+    if len(able) < len(names):
+        logger.info(
+            "the study leaves out %s: no instructions are written for them", ", ".join(sorted({*names} - {*able}))
+        )
+    return dataclasses.replace(request, tasks=tuple(able))
+
+
+def _finish(output: Path, scores: list[TaskScore]) -> None:
+    """Prints what ran, and where the report is; what did not run was logged with its reason."""
+    from instructor_jax.evaluation.report import write_report
+
+    ran = [score for score in scores if score.score is not None]
+    for score in ran:
+        print(f"{score.task:<44}{score.score:>7.2f}  {score.metric}")
+    print(f"{len(ran)} tasks run, {len(scores) - len(ran)} not run")
+    markdown, page = write_report(output)
+    print(f"report: {markdown} and {page}")
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("instructor_jax").setLevel(logging.INFO)

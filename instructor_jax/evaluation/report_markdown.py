@@ -1,0 +1,74 @@
+"""The report as Markdown, for a terminal, a repository or a pull request."""
+
+from collections.abc import Sequence
+
+from instructor_jax.evaluation.protocol import REMAINING, Protocol
+from instructor_jax.evaluation.published import MARKS, SOURCES, Published
+from instructor_jax.evaluation.report_tables import (
+    Table,
+    average_table,
+    data_table,
+    missing_tables,
+    other_table,
+    published_columns,
+    run_column,
+    run_facts,
+    task_table,
+)
+from instructor_jax.evaluation.runner import Run
+from instructor_jax.evaluation.scores import TaskScore
+
+
+def markdown(runs: Sequence[tuple[Run, Sequence[TaskScore]]], published: Published) -> str:
+    """The whole report.
+
+    Args:
+        runs: every run and its scores, at least one.
+        published: the figures to stand beside.
+    """
+    own = [run_column(run, scores, published) for run, scores in runs]
+    columns = [*own, *published_columns(published)]
+    parts = ["# Evaluation", _runs(runs)]
+    parts += ["## Averages", "\n".join(f"- {column.title}: {column.averages.describe()}" for column in own)]
+    parts += [_table(average_table(columns)), legend()]
+    parts += ["## The paper's 70 tasks, in percent", _table(task_table(columns, published.tasks))]
+    others = other_table(runs, published.tasks)
+    if others.rows:
+        parts += ["## Other tasks, in percent", OTHERS, _table(others)]
+    for run, scores in runs:
+        parts.append(f"## {run.title}: not run")
+        reasons = missing_tables(scores)
+        parts.append("\n".join(f"- {reason}: {', '.join(tasks)}" for reason, tasks in reasons) or "Nothing.")
+        parts += [f"## {run.title}: what was encoded", _table(data_table(scores))]
+    parts += ["## Differences from the published evaluation", "\n".join(f"- {line}" for line in REMAINING)]
+    return "\n\n".join(parts) + "\n"
+
+
+OTHERS = "None of these figures enters the averages above, and none is in the paper."
+
+
+def legend() -> str:
+    """What the marks beside figures mean, and where the published ones come from."""
+    marks = "; ".join(f"{mark} {SOURCES[source]}" for source, mark in MARKS.items())
+    return (
+        f"{marks}; figures without a mark: {SOURCES['results']}, published averages {SOURCES['readme']}. "
+        "(n/m): mean of n of m tasks. The average is the paper's: the mean of nine group means."
+    )
+
+
+def _runs(runs: Sequence[tuple[Run, Sequence[TaskScore]]]) -> str:
+    texts = []
+    for run, scores in runs:
+        done = sum(score.score is not None for score in scores)
+        facts = [f"- {what}: {value}" for what, value in run_facts(run)]
+        facts.append(f"- tasks: {done} run, {len(scores) - done} not run (reasons below)")
+        facts += [f"  - {line}" for line in Protocol(**run.protocol).describe()]
+        texts.append("\n".join([f"## {run.title}", "", *facts]))
+    return "\n\n".join(texts)
+
+
+def _table(table: Table) -> str:
+    lines = [table.heads, ("---",) * len(table.heads), *table.rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines
+    )

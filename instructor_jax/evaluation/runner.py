@@ -1,0 +1,175 @@
+"""Runs jobs one after another, each finished one on disk before the next begins: killed and restarted, nothing repeats.
+
+A run is a model under one protocol with one set of instructions; each has a folder `runs/<label>` of its own in the
+output, so that runs stand side by side in one report and never overwrite each other.
+"""
+
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.evaluation.embedders import Embedder
+from instructor_jax.evaluation.protocol import Protocol
+from instructor_jax.evaluation.scores import Job, ScoreFolder, TaskScore, fingerprint, missing
+from instructor_jax.evaluation.task_instructions import InstructionTable
+
+logger = logging.getLogger(__name__)
+
+RECORD = "run.json"
+_PACKAGES = ("instructor-jax", "mteb", "jax", "torch", "sentence-transformers", "scikit-learn", "scipy", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What sets a run apart.
+
+    Attributes:
+        model: the embedder's name.
+        revision: and revision.
+        parameters, dimension, max_length: of the model.
+        protocol: the switches by name.
+        protocol_name: "corrected", "published" or "custom".
+        instructions: where they come from.
+        limit: most examples of a task; None for all.
+        seed: of the subsample.
+    """
+
+    model: str
+    revision: str
+    parameters: int
+    dimension: int
+    max_length: int
+    protocol: Mapping[str, Any]
+    protocol_name: str
+    instructions: str
+    limit: int | None
+    seed: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the score of any task depends on; its instructions and data are the job's."""
+        names = ("model", "revision", "protocol", "limit", "seed")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def label(self) -> str:
+        """A name for its folder, readable and its own."""
+        digits = fingerprint({**self.settings, "instructions": self.instructions})[:6]
+        size = "" if self.limit is None else f"-limit{self.limit}"
+        return f"{self.model.replace('/', '__')}-{self.revision[:8]}-{self.protocol_name}{size}-{digits}"
+
+    @property
+    def title(self) -> str:
+        """A name for tables: the model, and what is not the default."""
+        other = [] if self.protocol_name == "corrected" else [f"{self.protocol_name} protocol"]
+        other += [] if self.instructions == DEFAULT_INSTRUCTIONS else [self.instructions]
+        other += [] if self.limit is None else [f"at most {self.limit}"]
+        return self.model + (f" ({', '.join(other)})" if other else "")
+
+    @property
+    def experiment(self) -> dict[str, Any] | None:
+        """What MTEB files the results under; None for the default run of a model."""
+        default = self.protocol_name == "corrected" and self.instructions == DEFAULT_INSTRUCTIONS and self.limit is None
+        return None if default else {"run": self.label.rpartition("-")[2]}
+
+
+DEFAULT_INSTRUCTIONS = "task_instructions.csv"
+
+
+def describe(embedder: Embedder, table: InstructionTable, protocol: Protocol, limit: int | None, seed: int) -> Run:
+    """The run of a model under these settings."""
+    return Run(
+        model=embedder.name,
+        revision=embedder.revision,
+        parameters=embedder.parameters,
+        dimension=embedder.dimension,
+        max_length=embedder.max_length,
+        protocol=protocol.settings(),
+        protocol_name=protocol.name,
+        instructions=table.source,
+        limit=limit,
+        seed=seed,
+    )
+
+
+def run_jobs(embedder: Embedder, jobs: Sequence[Job], run: Run, output: Path, study: str = "") -> list[TaskScore]:
+    """Runs what is not finished yet; returns every job's score, in their order.
+
+    A run that is only a study's is marked as such, so that reports of models leave it out.
+
+    A job that raises ValueError or OSError (a broken file, a task that cannot be computed) is reported as not run, and
+    the others go on; anything else is a bug and stops the run, of which nothing is lost.
+    """
+    folder = output / "runs" / run.label
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_record(folder / RECORD, run, study)
+    scores = ScoreFolder(folder)
+    outcome = []
+    with tqdm(jobs, unit="task", disable=None, dynamic_ncols=True) as bar:
+        for job in bar:
+            bar.set_description(job.task)
+            settings = {**run.settings, **job.settings}
+            score = scores.finished(job.benchmark, job.task, settings)
+            if score is None:
+                score = _attempt(job, embedder)
+                scores.save(score, settings)
+                _log(score)
+            else:
+                logger.info("%s is finished: %.2f", job.task, score.score)
+            outcome.append(score)
+    return outcome
+
+
+def read_runs(output: Path) -> list[tuple[Run, list[TaskScore]]]:
+    """Every run of an output folder that is not only a study's, in the order of their labels."""
+    records = [(path, *_read_record(path)) for path in sorted((output / "runs").glob(f"*/{RECORD}"))]
+    return [(run, ScoreFolder(path.parent).all()) for path, run, study in records if not study]
+
+
+def _attempt(job: Job, embedder: Embedder) -> TaskScore:
+    try:
+        return job.run(embedder)
+    except (ValueError, OSError) as error:
+        logger.debug("%s failed", job.task, exc_info=True)
+        return missing(job.benchmark, job.task, job.kind, "", f"failed: {error}")
+
+
+def _log(score: TaskScore) -> None:
+    if score.score is None:
+        logger.warning("%s did not run: %s", score.task, score.reason)
+    else:
+        logger.info("%s: %s %.2f", score.task, score.metric, score.score)
+
+
+def _write_record(path: Path, run: Run, study: str) -> None:
+    content = {
+        **dataclasses.asdict(run),
+        "study": study if not path.is_file() else study and _read_record(path)[1],
+        "python": sys.version.split()[0],
+        "packages": {package: found for package in _PACKAGES if (found := _version(package))},
+    }
+    with whole_file(path) as beside:
+        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _read_record(path: Path) -> tuple[Run, str]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Run(**{field.name: content[field.name] for field in dataclasses.fields(Run)}), content["study"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not the record of a run: {error!r}; delete its folder to run again.") from error
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

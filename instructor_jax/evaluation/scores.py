@@ -1,0 +1,128 @@
+"""`TaskScore`: what one task gave, as a small JSON file, and the folder of them that makes a run resumable.
+
+A task counts as finished when its file is there *and* was made under the same fingerprint (model, instructions,
+protocol, limit, data); so a restarted run repeats nothing, and a run with other settings trusts nothing.
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.evaluation.embedders import Embedder
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskScore:
+    """The outcome of one task.
+
+    Attributes:
+        benchmark: "mteb", "local", "billboard" or "prompt_retrieval".
+        task: name, unique over all benchmarks.
+        kind: the group that the paper counts it in: "Retrieval", "STS", ..., "Billboard", "Prompt Retrieval".
+        score: in percent (a correlation may be negative); None where it did not run.
+        metric: what the score is, such as "ndcg_at_10".
+        details: further figures and facts, JSON values.
+        reason: why it did not run; empty where it did.
+    """
+
+    benchmark: str
+    task: str
+    kind: str
+    score: float | None
+    metric: str
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.score is None) != bool(self.reason):
+            raise ValueError(f"{self.task}: a score ({self.score}) or a reason ({self.reason!r}), exactly one of them.")
+
+
+def missing(benchmark: str, task: str, kind: str, metric: str, reason: str) -> TaskScore:
+    """A task that cannot run, and why, in one line."""
+    return TaskScore(benchmark, task, kind, None, metric, {}, " ".join(reason.split()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One task, ready to run.
+
+    Attributes:
+        benchmark, task, kind: as in `TaskScore`.
+        run: evaluates; may return a score with a reason instead of a figure, and raise ValueError for broken data.
+        settings: JSON values of its own that change its score (a language model's name, ...), for the fingerprint.
+    """
+
+    benchmark: str
+    task: str
+    kind: str
+    run: Callable[[Embedder], TaskScore]
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def fingerprint(settings: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits of settings (JSON values), whatever their order."""
+    text = json.dumps(settings, sort_keys=True, ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+class ScoreFolder:
+    """The scores of one run, one file a task: `<folder>/<benchmark>/<task>.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, benchmark: str, task: str) -> Path:
+        """Where a task's score lies."""
+        return self.folder / benchmark / f"{task}.json"
+
+    def save(self, score: TaskScore, settings: Mapping[str, Any]) -> None:
+        """Writes a score and the settings it was made under; the file is whole or absent."""
+        path = self.path(score.benchmark, score.task)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = {
+            "format": _FORMAT,
+            "fingerprint": fingerprint(settings),
+            "settings": dict(settings),
+            **dataclasses.asdict(score),
+        }
+        with whole_file(path) as beside:
+            beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def finished(self, benchmark: str, task: str, settings: Mapping[str, Any]) -> TaskScore | None:
+        """The stored score if it was made under the same settings; None if there is none, or the task did not run.
+
+        A task that was missing is tried again: its data may have come.
+        """
+        path = self.path(benchmark, task)
+        if not path.is_file():
+            return None
+        score, made_under = _read(path)
+        if made_under != fingerprint(settings):
+            logger.info("%s was made under other settings; running the task again", path)
+            return None
+        return score if score.score is not None else None
+
+    def all(self) -> list[TaskScore]:
+        """Every stored score, in the order of benchmark and task."""
+        return [_read(path)[0] for path in sorted(self.folder.glob("*/*.json"))]
+
+
+def _read(path: Path) -> tuple[TaskScore, str]:
+    fields = [field.name for field in dataclasses.fields(TaskScore)]
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != _FORMAT:
+            raise ValueError(f"format {content['format']!r}, this version reads {_FORMAT}")
+        return TaskScore(**{name: content[name] for name in fields}), content["fingerprint"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a task's score: {error!r}; delete it to run the task again.") from error
