@@ -103,6 +103,7 @@ class OurTrainer:
 
         import jax
 
+        from instructor_jax.compilation import compiler_options
         from instructor_jax.folders import read_folder
         from instructor_jax.sharding import make_mesh, named_sharding
         from instructor_jax.train.mixture import MixturePlan
@@ -119,7 +120,10 @@ class OurTrainer:
             place = jax.jit(partial(new_state, config), out_shardings=shardings)
             self._state = place(placed_params(read_folder(folder), config.model, self._mesh))
             self._step = jax.jit(
-                partial(train_step, config), out_shardings=(shardings, named_sharding(self._mesh)), donate_argnums=0
+                partial(train_step, config),
+                out_shardings=(shardings, named_sharding(self._mesh)),
+                donate_argnums=0,
+                compiler_options=compiler_options(jax.devices()[0].platform),
             )
 
     def stretch(self, setting: Setting, steps: int) -> Stretch:

@@ -66,7 +66,7 @@ def computes_bfloat16(backend: str) -> bool:
 
 @lru_cache
 def compiler_options(backend: str) -> dict[str, str]:
-    """How inference is compiled for this backend; empty where XLA's defaults are best, or where it knows no better.
+    """How all programs are compiled for this backend; empty where XLA's defaults are best, or it knows no better.
 
     On CPUs XLA hands products and reductions to a newer library (YNNPACK), which is better at the reductions of a
     softmax but not at the products: on an AVX-512 machine [2048, 768] x [768, 768] ran at 75 to 100 GFLOP/s a core by

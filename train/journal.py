@@ -4,9 +4,11 @@ Lines are written by one process. A run that goes on from a checkpoint first rem
 step stands there once, as it was computed.
 """
 
+import contextlib
 import json
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,15 @@ class Journal:
         self._step = step + 1
         if self._step % self._log.every == 0:
             self.report()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside counts neither as time of steps nor for their speed."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._began += time.perf_counter() - began
 
     def held_out(self, step: int, sums: TaskSums) -> float:
         """Reports what was measured on held-out rows after `step` steps; returns the accuracy.

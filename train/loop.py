@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from instructor_jax.compilation import enable_cache
+from instructor_jax.compilation import compiler_options, enable_cache
 from instructor_jax.folder_writer import write_sentence_transformers
 from instructor_jax.model import Params, init_params
 from instructor_jax.sharding import named_sharding
@@ -88,10 +88,9 @@ class _Run:
         self.config, self.folder = prepared.config, Path(prepared.run.output)
         everywhere = named_sharding(prepared.mesh)
         self.shardings = state_shardings(self.config, prepared.mesh)
-        self.step = jax.jit(
-            partial(train_step, self.config), out_shardings=(self.shardings, everywhere), donate_argnums=0
-        )
-        self.sums = jax.jit(partial(held_out_sums, self.config), out_shardings=everywhere)
+        jit = partial(jax.jit, compiler_options=compiler_options(prepared.mesh.devices.flat[0].platform))
+        self.step = jit(partial(train_step, self.config), out_shardings=(self.shardings, everywhere), donate_argnums=0)
+        self.sums = jit(partial(held_out_sums, self.config), out_shardings=everywhere)
         self.about = {"run": flat(prepared.run), "fingerprint": prepared.fingerprint}
 
     def go(self) -> Outcome:
@@ -152,8 +151,10 @@ class _Run:
         """The caller's own evaluation, where one is due after this step."""
         every = self.prepared.run.evaluation.every
         if self.evaluate is not None and every and (step % every == 0 or step == self.config.steps):
-            journal.flush()  # or the step's time would count it
-            journal.evaluated(step, self.evaluate(gathered(state.params, self.prepared.mesh)))
+            journal.flush()
+            with journal.paused():
+                scores = self.evaluate(gathered(state.params, self.prepared.mesh))
+            journal.evaluated(step, scores)
 
     def _measure(self, state: TrainState, step: int, journal: Journal) -> float | None:
         """Accuracy on held-out rows; None where there are none."""
@@ -161,7 +162,8 @@ class _Run:
             return None
         total: TaskSums | None = None
         count = self.prepared.held_out_batches
-        with host_batches(self.prepared.held_out, count) as batches:
+        journal.flush()
+        with journal.paused(), host_batches(self.prepared.held_out, count) as batches:
             for batch in tqdm(batches, "held-out rows", count, leave=False, disable=quiet()):
                 placed = to_devices(batch.batch, self.prepared.mesh, self.config.groups)
                 sums = jax.device_get(self.sums(state.params, placed))

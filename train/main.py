@@ -127,6 +127,8 @@ def evaluation(prepared: "Prepared") -> "Evaluate | None":
         return None
     from instructor_jax.evaluation.in_training import TrainingEvaluation
 
+    logging.getLogger("instructor_jax.evaluation").setLevel(logging.WARNING)  # or every string stands between the steps
+    logging.getLogger("mteb").setLevel(logging.ERROR)
     instructions = prepared.run.mixture.instructions
     return TrainingEvaluation(prepared.folder, Path(settings.data), settings.tasks, settings.limit, instructions)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Group, Parameter
 
 from instructor_jax.evaluation.embedders import Embedder, load
+from instructor_jax.evaluation.hub_access import offline_unless_reachable
 from instructor_jax.evaluation.protocol import Protocol, corrected, published
 from instructor_jax.evaluation.request import Request
 from instructor_jax.evaluation.scores import TaskScore
@@ -72,9 +73,7 @@ class ProtocolOptions:
 
 
 def evaluate(
-    model: Annotated[tuple[str, ...], Parameter(negative="")],
-    /,
-    *,
+    *model: str,
     benchmark: Benchmark = "all",
     tasks: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
     data: Path | None = None,
@@ -93,9 +92,11 @@ def evaluate(
 
       instructor-jax evaluate hkunlp/instructor-large --benchmark mteb -o results
 
-    What lies in a folder of local data, without any network, ours beside sentence-transformers:
+    What lies in a folder of local data, without any network, beside
+    sentence-transformers:
 
-      instructor-jax evaluate ./my-model st:./my-model --benchmark local --data eval-data -o results
+      instructor-jax evaluate ./my-model st:./my-model \\
+          --benchmark local --data eval-data -o results
 
     Two tasks, quickly, on at most 500 examples each:
 
@@ -104,11 +105,17 @@ def evaluate(
 
     As the published scores were made:
 
-      instructor-jax evaluate hkunlp/instructor-large --benchmark all --data eval-data \\
-          --published-protocol --instructions published_instructions.csv -o published
+      instructor-jax evaluate hkunlp/instructor-large --data eval-data \\
+          --published-protocol --instructions published_instructions.csv
 
-    Killed or interrupted, the same command goes on with the first unfinished task. Results are in OUTPUT: report.md and
-    report.html, a JSON file a task under runs/, and MTEB's own result files under mteb/.
+    How much the wording of instructions matters:
+
+      instructor-jax evaluate ./my-model --benchmark local --data eval-data \\
+          --study paraphrase -o results
+
+    Killed or interrupted, the same command goes on with the first unfinished
+    task. Results are in OUTPUT: report.md and report.html, a JSON file a task
+    under runs/, and MTEB's own result files under mteb/; of a study, its page.
 
     Args:
         model: Model folders or names on the hub; with "st:" in front, through sentence-transformers.
@@ -128,6 +135,8 @@ def evaluate(
     if not model:
         raise ValueError("no model is named; give a folder, a name on the hub, or st:FOLDER")
     _log_to_stderr()
+    if benchmark in ("mteb", "all"):
+        offline_unless_reachable()
     switches = protocol.protocol()
     request = Request(benchmark, output, tasks, data, switches, limit, seed, language_model, keep_vectors)
     scores: list[TaskScore] = []
@@ -138,9 +147,11 @@ def evaluate(
             scores += request.scores(embedder, table)
         else:
             from instructor_jax.evaluation.studies import run_study
+            from instructor_jax.evaluation.study_report import study_markdown
 
             chosen = _for_study(study, request, embedder, table)
-            run_study(study, functools.partial(chosen.scores, embedder), table, output, embedder.name)
+            outcome = run_study(study, functools.partial(chosen.scores, embedder), table, output, embedder.name)
+            print(study_markdown(outcome))
     if study is None:
         _finish(output, scores)
 

@@ -169,7 +169,7 @@ def document_texts(corpus: Any) -> Iterator[str]:
 def _ranked(
     ids: Sequence[str],
     vectors: Float[np.ndarray, "query dim"],
-    documents: Sequence[str],
+    documents: list[str],
     blocks: Iterator[np.ndarray],
     top_k: int,
 ) -> dict[str, dict[str, float]]:
@@ -183,7 +183,7 @@ def _ranked(
 def _reranked(
     ids: Sequence[str],
     vectors: Float[np.ndarray, "query dim"],
-    documents: Sequence[str],
+    documents: list[str],
     blocks: Iterator[np.ndarray],
     top_k: int,
     top_ranked: Mapping[str, Sequence[str]],

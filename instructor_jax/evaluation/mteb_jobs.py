@@ -1,5 +1,6 @@
 """MTEB's tasks, and local ones of its classes, as jobs: subsample, load, adjust to the protocol, evaluate, record."""
 
+import copy
 import dataclasses
 import logging
 import warnings
@@ -79,14 +80,15 @@ def mteb_job(task: Any, options: MtebOptions, benchmark: str, *, kind: str | Non
     settings = {**_settings(options, task), "instructions": _instructions(options, name)}
 
     def run(embedder: Embedder) -> TaskScore:
-        metric = _metric(task, options.protocol)
-        reason = _load(task, options)
+        # MTEB may give the same object to every caller: what is set on it here must not reach the next one.
+        own = copy.copy(task)
+        reason = _load(own, options)
         if reason:
-            return missing(benchmark, name, group, metric, reason)
+            return missing(benchmark, name, group, _metric(own, options.protocol), reason)
         try:
-            return _evaluate(task, embedder, options, benchmark, group, note)
+            return _evaluate(own, embedder, options, benchmark, group, note)
         finally:
-            task.unload_data()
+            own.unload_data()
 
     return Job(benchmark, name, group, run, settings)
 

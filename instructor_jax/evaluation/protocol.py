@@ -28,7 +28,7 @@ class Protocol:
         clustering_tokens: texts to cluster that have more tokens than this, instruction and end-of-sequence included,
             lose their instruction; None for no such rule. Published: 256.
         summeval_p_values: SummEval's correlation is the mean over statistic *and* p-value of each sample, as in early
-            MTEB (its issue 1156).
+            MTEB.
         summeval_flat_lists: SummEval's machine summary becomes three texts without instruction (the instruction, the
             summary, "0"), of which the most similar counts: what InstructorEmbedding made of a list that was meant as
             one input.

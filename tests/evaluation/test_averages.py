@@ -34,7 +34,7 @@ def test_groups_without_figures_are_named_and_partial_ones_counted():
 
 def test_a_given_mean_stands_in_for_a_group_whose_tasks_are_not_all_known():
     tasks = {group: group for group in GROUPS}
-    figures = dict.fromkeys(MTEB_GROUPS, 10.0)
+    figures: dict[str, float] = dict.fromkeys(MTEB_GROUPS, 10.0)
     found = averages(figures, tasks, {"Billboard": 30.0, "Prompt Retrieval": 30.0, "STS": 99.0})
     assert found.macro == pytest.approx((7 * 10 + 2 * 30) / 9)  # STS has its own task
     assert found.complete

@@ -119,7 +119,7 @@ def test_runs_of_other_settings_stand_side_by_side(tmp_path):
         run_jobs(KnownVectors(), [job("a", float(number))], each, tmp_path)
     assert len({each.label for each in runs}) == 4
     found = {run.title: scores[0].score for run, scores in read_runs(tmp_path)}
-    assert sorted(found.values()) == [0.0, 1.0, 2.0, 3.0]
+    assert set(found.values()) == {0.0, 1.0, 2.0, 3.0}
     assert all(title.startswith("test/known") for title in found)
 
 

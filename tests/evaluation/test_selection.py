@@ -6,6 +6,8 @@ from instructor_jax.evaluation.protocol import Protocol
 from instructor_jax.evaluation.published import published_scores
 from instructor_jax.evaluation.task_instructions import default_table
 
+from .known_vectors import KnownVectors
+
 pytest.importorskip("mteb")
 pytestmark = pytest.mark.torch
 
@@ -38,7 +40,7 @@ def test_all_is_the_papers_70_tasks_and_every_local_one_even_without_their_data(
 
 def test_absent_local_data_are_a_reason(options, tmp_path):
     (job,) = select("local", ["Clinc150ClassificationLocal"], options, tmp_path)
-    score = job.run(None)
+    score = job.run(KnownVectors())
     assert score.score is None
     assert "eval_clinc150" in score.reason
 

@@ -45,7 +45,7 @@ def sts(name: str = "STSBenchmark", rows: int = 12) -> Any:
         "sentence2": [sentence(11 * row + 3) for row in range(rows)],
         "score": [float(row * 5 % rows) for row in range(rows)],
     }
-    return toy_task(name, DatasetDict(test=Dataset.from_dict(columns)))
+    return toy_task(name, DatasetDict({"test": Dataset.from_dict(columns)}))
 
 
 def retrieval_data(documents: int = 40, queries: int = 6, *, ranked: bool = False) -> Any:
@@ -75,7 +75,7 @@ def clustering(lengths: tuple[int, ...] = (3, 3, 3, 3, 30, 30, 30, 30)) -> Any:
 
     texts = [" ".join(sentence(row + word) for word in range(length // 3)) for row, length in enumerate(lengths)]
     rows = {"sentences": [texts], "labels": [[str(row % 2) for row in range(len(texts))]]}
-    return toy_task("TwentyNewsgroupsClustering", DatasetDict(test=Dataset.from_dict(rows)))
+    return toy_task("TwentyNewsgroupsClustering", DatasetDict({"test": Dataset.from_dict(rows)}))
 
 
 def summaries(texts: int = 3) -> Any:
@@ -88,4 +88,4 @@ def summaries(texts: int = 3) -> Any:
         "machine_summaries": [[sentence(5 * row + place + 9) for place in range(4)] for row in range(texts)],
         "relevance": [[1.0, 4.0, 2.0, 3.0 + row / 2] for row in range(texts)],
     }
-    return toy_task("SummEval", DatasetDict(test=Dataset.from_dict(rows)))
+    return toy_task("SummEval", DatasetDict({"test": Dataset.from_dict(rows)}))

@@ -33,13 +33,19 @@ SETTINGS = (
 
 
 def start(
-    data: Path, output: Path, settings: Sequence[str] = (), devices: int = 1, flags: Sequence[str] = ()
+    data: Path,
+    output: Path,
+    settings: Sequence[str] = (),
+    devices: int = 1,
+    flags: Sequence[str] = (),
+    cache: Path | None = None,
 ) -> subprocess.Popen[str]:
-    """Starts a program; `settings` come after the common ones."""
+    """Starts a program; `settings` come after the common ones. Programs with one `cache` compile once."""
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "INSTRUCTOR_JAX_CACHE": "off" if cache is None else str(cache),
     }
     command = [sys.executable, "-m", "instructor_jax", "train", "tiny", f"data={data}", f"output={output}"]
     return subprocess.Popen(
@@ -62,7 +68,7 @@ def start_several(
     return [start(data, output, settings, devices, [*common, "--process", str(index)]) for index in range(processes)]
 
 
-def finish(*programs: subprocess.Popen[str], seconds: float = 240.0) -> list[str]:
+def finish(*programs: subprocess.Popen[str], seconds: float = 900.0) -> list[str]:
     """Waits for programs, which must succeed; what they printed."""
     printed = []
     for program in programs:
