@@ -87,8 +87,7 @@ def _with_bias_forward(scores: Array, bias: Array) -> tuple[Array, None]:
 
 
 def _with_bias_backward(_: None, gradient: Array) -> tuple[Array, Array]:
-    groups, rows, *_ = gradient.shape
-    ones = jnp.ones((groups, rows), gradient.dtype)
+    ones = jnp.ones(gradient.shape[:2], gradient.dtype)
     summed = jnp.einsum("gr,grhqk->hqk", ones, gradient, precision=jax.lax.Precision.HIGHEST)
     return gradient, summed
 
