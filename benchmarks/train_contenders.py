@@ -114,7 +114,8 @@ class OurTrainer:
         config = self._config
         self._mesh = make_mesh(config.mesh)
         plan = MixturePlan(cache.rows, cache.tasks, weights, config.group, config.groups)
-        self._batches = _batches(BatchBuilder(plan, cache))
+        self._open = contextlib.ExitStack()  # closed with the process
+        self._batches = _batches(BatchBuilder(plan, cache), self._open)
         with jax.set_mesh(self._mesh):
             shardings = state_shardings(config, self._mesh)
             place = jax.jit(partial(new_state, config), out_shardings=shardings)
@@ -171,7 +172,7 @@ def _weights_and_examples(cache: Any, shape: Shape) -> tuple[Any, int]:
     return weights, examples_needed(cache.rows, cache.tasks, weights, shape.rows * shape.length, negatives=1)
 
 
-def _batches(builder: Any) -> Any:
+def _batches(builder: Any, open_until_end: contextlib.ExitStack) -> Any:
     """Batches built ahead by Grain where it is there, else one after another."""
     from instructor_jax.train.pipeline import host_batches
 
@@ -179,7 +180,7 @@ def _batches(builder: Any) -> Any:
         import grain  # noqa: F401
     except ImportError:
         return map(builder, range(10**6))
-    return contextlib.ExitStack().enter_context(host_batches(builder, 10**6))
+    return open_until_end.enter_context(host_batches(builder, 10**6))
 
 
 class PeerTrainer:
