@@ -31,10 +31,11 @@ def truncate(vectors: Float32[np.ndarray, "n dim"], dim: int | None) -> Float32[
     return unit_length(vectors[:, :dim])
 
 
-def unit_length(vectors: Float32[np.ndarray, "n dim"]) -> Float32[np.ndarray, "n dim"]:
+def unit_length(vectors: Float[np.ndarray, "n dim"]) -> Float32[np.ndarray, "n dim"]:
     """Vectors of length 1; a zero vector stays zero."""
+    vectors = np.asarray(vectors, np.float32)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return vectors / np.maximum(lengths, np.float32(1e-12))
 
 
 def ranges_of(vectors: Float32[np.ndarray, "n dim"]) -> Float32[np.ndarray, "2 dim"]:

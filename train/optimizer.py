@@ -32,6 +32,9 @@ class OptimizerConfig:
         final_fraction: share of the learning rate that is left there.
         b1, b2, epsilon: AdamW's.
         weight_decay: AdamW's, times the learning rate; of all parameters but norm scales and the position bias.
+        relative: AdamW's updates are multiplied by the root mean square of their parameter, as Adafactor's are. For
+            random weights: T5's embeddings start sixteen times as large as its other matrices, and a step that moves
+            them at all breaks those.
         clip_norm: gradients are scaled down to this global norm; None for no clipping.
     """
 
@@ -45,6 +48,7 @@ class OptimizerConfig:
     b2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
+    relative: bool = False
     clip_norm: float | None = 1.0
 
     def __post_init__(self) -> None:
@@ -70,6 +74,8 @@ class OptimizerConfig:
             raise ValueError(
                 f"OptimizerConfig.weight_decay={self.weight_decay} is AdamW's only; set it to 0 or name='adamw'."
             )
+        if self.relative and self.name == "adafactor":
+            raise ValueError("OptimizerConfig.relative=True is for adamw; adafactor's updates are relative: drop it.")
         if self.schedule_steps < 0:
             raise ValueError(f"OptimizerConfig.schedule_steps={self.schedule_steps} must be 0 or positive.")
         if self.schedule != "constant" and 0 < self.schedule_steps <= self.warmup_steps:
@@ -102,13 +108,11 @@ def _schedule(config: OptimizerConfig) -> optax.Schedule:
 def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
     """Clipping, then the optimizer with its schedule; cheap, made anew wherever it is needed."""
     if config.name == "adamw":
-        update = optax.adamw(
-            _schedule(config),
-            b1=config.b1,
-            b2=config.b2,
-            eps=config.epsilon,
-            weight_decay=config.weight_decay,
-            mask=decayed,
+        update = optax.chain(  # optax.adamw, with a place for the scale of the parameter
+            optax.scale_by_adam(config.b1, config.b2, config.epsilon),
+            *([optax.scale_by_param_block_rms()] if config.relative else []),
+            optax.add_decayed_weights(config.weight_decay, decayed),
+            optax.scale_by_learning_rate(_schedule(config)),
         )
     else:
         update = optax.adafactor(_schedule(config))

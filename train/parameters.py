@@ -1,5 +1,7 @@
 """Parameters on the way between a folder, the mesh and the host."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
@@ -23,4 +25,10 @@ def placed_params(folder: ModelFolder, model: ModelConfig, mesh: jax.sharding.Me
 
 def gathered(params: Params, mesh: jax.sharding.Mesh) -> Params:
     """All parameters as NumPy arrays on every process."""
-    return jax.device_get(jax.jit(lambda x: x, out_shardings=named_sharding(mesh))(params))
+    return jax.device_get(_replicate(mesh)(params))
+
+
+@cache
+def _replicate(mesh: jax.sharding.Mesh) -> Callable[[Params], Params]:
+    """One function per mesh: a new one at every call would be compiled at every call."""
+    return jax.jit(lambda params: params, out_shardings=named_sharding(mesh))

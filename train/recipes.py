@@ -28,13 +28,16 @@ def tiny() -> RunConfig:
     encoder = EncoderConfig(vocab=16_000, embed=256, layers=2, heads=4, head_dim=64, ffn=512, dropout=0.0)
     return RunConfig(
         model=ModelConfig(encoder, projection=256, max_length=256),
-        batch=BatchConfig(groups=8, rows=8, negatives=1),
-        steps=1000,
+        batch=BatchConfig(groups=2, rows=8, negatives=1),
+        steps=1600,
         mixture=MixtureConfig(cap=20_000, temperature=1.5),
         loss=LossConfig("in_batch", temperature=0.05),
-        optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=50, schedule="cosine", schedule_steps=0),
+        # relative: with plain AdamW the steps that move the embeddings break the layers, and nothing is learnt
+        optimizer=OptimizerConfig(
+            learning_rate=4e-3, relative=True, warmup_steps=50, schedule="cosine", schedule_steps=0
+        ),
         checkpoints=CheckpointConfig(every=200),
-        held_out=HeldOutConfig(rows=32, every=200),
+        held_out=HeldOutConfig(rows=16, every=400),
         seed=0,
     )
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from instructor_jax.quantization import unit_length
+
 _SCORES_AT_ONCE = 1 << 24  # float32: 64 MiB of query x row scores
 
 
@@ -33,7 +35,7 @@ class NearestRows:
     def __init__(self, queries: Float[np.ndarray, "query dim"], k: int) -> None:
         if k < 1:
             raise ValueError(f"top k={k} must be at least 1")
-        self._queries, self._k = unit_rows(queries), k
+        self._queries, self._k = unit_length(queries), k
         self._scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
         self._rows = np.full((len(queries), k), -1, dtype=np.int64)
         self._payloads: dict[int, Any] = {}
@@ -53,7 +55,7 @@ class NearestRows:
             raise ValueError(
                 f"corpus vectors have {vectors.shape[1]} dimensions, query vectors {self._queries.shape[1]}"
             )
-        documents = unit_rows(vectors)
+        documents = unit_length(vectors)
         step = max(_SCORES_AT_ONCE // max(len(documents), 1), 1)
         for start in range(0, len(self._queries), step):
             scores = self._queries[start : start + step] @ documents.T
@@ -87,8 +89,3 @@ class NearestRows:
             ]
             for query in range(len(self._queries))
         ]
-
-
-def unit_rows(vectors: Float[np.ndarray, "rows dim"]) -> Float[np.ndarray, "rows dim"]:
-    """Rows scaled to length 1 (a model without a normalisation layer gives others); zero rows stay zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from jaxtyping import Float
 
 from instructor_jax.commands.loading import ModelOptions, load_model, require_model
-from instructor_jax.commands.nearest import unit_rows
 from instructor_jax.commands.tables import FormatName, Table, open_table
+from instructor_jax.quantization import unit_length
 
 # Column names by which public sets of sentence pairs usually go.
 _PAIR_NAMES = (("sentence1", "sentence2"), ("text1", "text2"), ("query", "document"), ("premise", "hypothesis"))
@@ -58,7 +58,7 @@ def similarity(
         with open_table(pairs, format=format, header=header) as table:
             rows = _read_pairs(table, columns)
         embedder = load_model(model)
-        sides = [unit_rows(embedder.encode([row[side] for row in rows], instruction=instruction)) for side in (0, 1)]
+        sides = [unit_length(embedder.encode([row[side] for row in rows], instruction=instruction)) for side in (0, 1)]
         _print_pairs(rows, (sides[0] * sides[1]).sum(axis=1), json_output)
         return
     if len(texts) < 2:
@@ -67,7 +67,7 @@ def similarity(
         from instructor_jax.commands.heatmap import draw_heatmap, require_matplotlib
 
         require_matplotlib()  # before the model is loaded
-    vectors = unit_rows(load_model(model).encode(list(texts), instruction=instruction, show_progress_bar=False))
+    vectors = unit_length(load_model(model).encode(list(texts), instruction=instruction, show_progress_bar=False))
     scores = vectors @ vectors.T
     if heatmap is not None:
         draw_heatmap(scores, list(texts), heatmap, title=instruction or "")

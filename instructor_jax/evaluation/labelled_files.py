@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from instructor_jax.commands.nearest import unit_rows
 from instructor_jax.commands.tables import FormatName, Table, open_table
+from instructor_jax.quantization import unit_length
 
 KINDS = "text,label; query,positive; text1,text2,score"
 Encode = Callable[[list[str]], np.ndarray]
@@ -53,7 +53,7 @@ class Labels:
         """Scores an encoder on the rows and on resamples of them; `encode_document` is not used."""
         from sklearn.neighbors import NearestNeighbors
 
-        vectors = unit_rows(encode(self.texts))
+        vectors = unit_length(encode(self.texts))
         # Without a query scikit-learn leaves each row out of its own neighbours.
         nearest = NearestNeighbors(n_neighbors=1, metric="cosine").fit(vectors).kneighbors(return_distance=False)
         labels = np.array(self.labels)
@@ -82,7 +82,7 @@ class Pairs:
 
     def measure(self, encode: Encode, encode_document: Encode, draws: Int[np.ndarray, "resamples rows"]) -> Measured:
         """Scores an encoder of queries and one of documents on the rows and on resamples of them."""
-        similar = unit_rows(encode(self.queries)) @ unit_rows(encode_document(self.documents)).T
+        similar = unit_length(encode(self.queries)) @ unit_length(encode_document(self.documents)).T
         ranks = np.array([_rank(row, own) for row, own in zip(similar, self.relevant, strict=True)])
         measured = _mean_of(100.0 / ranks, draws)
         return dataclasses.replace(measured, more={"recall@1": float(100 * np.mean(ranks == 1))})
@@ -108,7 +108,7 @@ class Scored:
 
         texts = list(dict.fromkeys([*self.left, *self.right]))
         row = {text: number for number, text in enumerate(texts)}
-        vectors = unit_rows(encode(texts))
+        vectors = unit_length(encode(texts))
         left, right = ([row[text] for text in side] for side in (self.left, self.right))
         cosines, scores = (vectors[left] * vectors[right]).sum(axis=1), np.array(self.scores)
         drawn = rankdata(cosines[draws], axis=1), rankdata(scores[draws], axis=1)

@@ -17,6 +17,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32, Int64
 from tqdm import tqdm
 
+from instructor_jax.quantization import unit_length
+
 _GROUP = 32  # columns whose maximum is taken first; 16 to 128 are equally fast on a CPU for k = 10
 
 Groups = tuple[Int[np.ndarray, " query"], Int[np.ndarray, " document"]]
@@ -40,12 +42,10 @@ def unit_rows(vectors: Float[np.ndarray, "rows dim"]) -> Float32[np.ndarray, "ro
     Raises:
         ValueError: a row holds NaN or infinity.
     """
-    vectors = np.asarray(vectors, np.float32)
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
         raise ValueError(f"row {bad[0]} of the vectors is not finite ({len(bad)} such rows); check what made them.")
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)
+    return unit_length(vectors)
 
 
 def nearest(
