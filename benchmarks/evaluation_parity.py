@@ -126,8 +126,7 @@ def their_encoder(folder: Path) -> tuple[Any, Seen]:
     model = SentenceTransformer(str(folder), device="cpu")
     model.set_pooling_include_prompt(False)  # it would pool over the instruction of a local folder
     seen: Seen = {}
-    for name in ("encode", "encode_query", "encode_document"):
-        setattr(model, name, recorded(getattr(type(model), name).__get__(model), seen))
+    model.encode = recorded(model.encode, seen)  # type: ignore[method-assign]  # encode_query and the like call it
     prompts = {kind: instruction(kind) for kind in _KINDS}
     prompts |= {"Retrieval-query": instruction("Retrieval"), "Retrieval-document": _DOCUMENTS}
     return SentenceTransformerEncoderWrapper(model, model_prompts=prompts), seen
@@ -137,9 +136,9 @@ def recorded(encode: Callable[..., Any], seen: Seen) -> Callable[..., Any]:
     """The same function, which also keeps strings and vectors."""
 
     @functools.wraps(encode)
-    def wrapper(texts: Any, *args: Any, prompt: str | None = None, **kwargs: Any) -> Any:
-        vectors = encode(texts, *args, prompt=prompt, **kwargs)
-        strings = [text["text"] if isinstance(text, dict) else text for text in texts]
+    def wrapper(inputs: Any, *args: Any, prompt: str | None = None, **kwargs: Any) -> Any:
+        vectors = encode(inputs, *args, prompt=prompt, **kwargs)
+        strings = [text["text"] if isinstance(text, dict) else text for text in inputs]
         keep(seen, prompt or "", strings, np.asarray(vectors))
         return vectors
 
