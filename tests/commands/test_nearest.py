@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructor_jax.commands import nearest
-from instructor_jax.commands.nearest import NearestRows, unit_rows
+from instructor_jax.commands.nearest import NearestRows
+from instructor_jax.quantization import unit_length
 
 
 def search(queries, corpus, k, block):
@@ -35,7 +36,7 @@ def test_real_numbers_and_many_queries_at_once(monkeypatch):
     monkeypatch.setattr(nearest, "_SCORES_AT_ONCE", 100)  # several pieces of queries for each block
     rng = np.random.default_rng(0)
     corpus, queries = (rng.standard_normal((n, 16)).astype(np.float32) for n in (500, 20))
-    scores = unit_rows(queries) @ unit_rows(corpus).T
+    scores = unit_length(queries) @ unit_length(corpus).T
     for query, hits in enumerate(search(queries, corpus, 7, 64)):
         assert [hit.row for hit in hits] == np.argsort(-scores[query], kind="stable")[:7].tolist()
         # A product of another shape adds up in another order: float32 rounding of numbers up to 1.
@@ -63,4 +64,4 @@ def test_bad_values():
 
 
 def test_zero_vectors_are_unlike_everything():
-    assert unit_rows(np.zeros((1, 3), dtype=np.float32)).tolist() == [[0.0, 0.0, 0.0]]
+    assert unit_length(np.zeros((1, 3), dtype=np.float32)).tolist() == [[0.0, 0.0, 0.0]]
