@@ -1,5 +1,7 @@
 """Optimizers on a few parameters: against formulas written out, and against what they promise."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,12 +59,12 @@ def test_adamw_without_it_is_optax_adamw_to_the_bit_and_its_state_too() -> None:
     peer = optax.adamw(1e-2, weight_decay=0.1, mask=mask)
     params, gradients = some(0), [some(seed) for seed in range(1, 4)]
     found = steps(config, params, gradients)
-    state = peer.init(params)
+    state: Any = peer.init(params)
     for gradient in gradients:
         updates, state = peer.update(gradient, state, params)
         params = optax.apply_updates(params, updates)
     jax.tree.map(np.testing.assert_array_equal, found, params)
-    ours = make_optimizer(config).init(some(0))
+    ours: Any = make_optimizer(config).init(some(0))
     assert len(ours[1]) == len(state)  # checkpoints of runs that began before keep their layout
 
 
