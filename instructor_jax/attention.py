@@ -14,7 +14,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
 from instructor_jax.config import EncoderConfig
-from instructor_jax.layers import DropoutSite, Dtype, parameter, product
+from instructor_jax.dropout import DropoutSite
+from instructor_jax.layers import Dtype, parameter, product
 from instructor_jax.sharding import constrain
 
 MASKED = -1e9  # finite: a padding token attends to nothing, and a softmax over -inf alone would be NaN

@@ -17,7 +17,8 @@ from jaxtyping import Array, Float, Int, Key
 
 from instructor_jax.attention import RelativeBias, SelfAttention, relative_position_buckets, text_mask
 from instructor_jax.config import EncoderConfig
-from instructor_jax.layers import DropoutSite, Dtype, FeedForward, RMSNorm, SlicedFeedForward, TokenEmbedding
+from instructor_jax.dropout import DropoutSite
+from instructor_jax.layers import Dtype, FeedForward, RMSNorm, SlicedFeedForward, TokenEmbedding
 from instructor_jax.layout import STACKED, Layout
 from instructor_jax.sharding import constrain
 

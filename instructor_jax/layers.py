@@ -1,4 +1,4 @@
-"""The parts of a T5 layer that are not attention: matrix products, RMS norm, feed-forward, embedding, dropout.
+"""The parts of a T5 layer that are not attention: matrix products, RMS norm, feed-forward, embedding.
 
 Letters of all equations here and in `attention.py`, `encoder.py`: g groups, r rows, l length (q and k where queries
 and keys differ), d embed, h heads, e head_dim, f ffn.
@@ -16,6 +16,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
 from instructor_jax.config import Activation, EncoderConfig
+from instructor_jax.dropout import DropoutSite
 from instructor_jax.sharding import constrain
 
 Dtype = Any
@@ -39,27 +40,6 @@ def product(equation: str, x: Array, y: Array, dtype: Dtype, result: Dtype | Non
         equation, x.astype(dtype), y.astype(dtype), precision=precision, preferred_element_type=jnp.float32
     )
     return out.astype(dtype if result is None else result)
-
-
-class DropoutSite:
-    """One place where dropout is applied; its randomness depends on the row, not on how rows are batched or sharded."""
-
-    def __init__(self, rate: float, site: int):
-        self.rate = rate
-        self.site = site
-
-    def __call__(
-        self, x: Float[Array, "groups rows *rest"], row_keys: Key[Array, "groups rows"] | None
-    ) -> Float[Array, "groups rows *rest"]:
-        """Drops and rescales; without keys (inference) the input itself."""
-        if row_keys is None or self.rate == 0.0:
-            return x
-
-        def mask(key: Key[Array, ""]) -> Array:
-            return jax.random.bernoulli(jax.random.fold_in(key, self.site), 1.0 - self.rate, x.shape[2:])
-
-        keep = jax.vmap(jax.vmap(mask))(row_keys)
-        return jnp.where(keep, x / (1.0 - self.rate), jnp.zeros_like(x))
 
 
 def parameter(key: Key[Array, ""], shape: tuple[int, ...], stddev: float, axes: tuple[str, ...]) -> nnx.Param:
