@@ -34,7 +34,7 @@ TASKS = {
     "CovidQuestionPairsLocal": (300, 1e-4),
     "XQuADRetrieval": (60, 1e-4),
     "TrecQaRerankingLocal": (30, 1e-4),
-    "SummariesLocal": (8, 1e-4),
+    "SummariesLocal": (24, 1e-4),
     "StackOverflowTitlesClusteringLocal": (600, 5e-3),
     "TweetEvalEmotionClassificationLocal": (300, 5e-3),
 }

@@ -111,8 +111,8 @@ class OurTrainer:
         from instructor_jax.train.parameters import placed_params
         from instructor_jax.train.step import new_state, state_shardings, train_step
 
-        config = self._config
-        self._mesh = make_mesh(config.mesh)
+        self._mesh = make_mesh(self._config.mesh)
+        config = self._config = self._config.suited_to(self._mesh)
         plan = MixturePlan(cache.rows, cache.tasks, weights, config.group, config.groups)
         self._open = contextlib.ExitStack()  # closed with the process
         self._batches = _batches(BatchBuilder(plan, cache), self._open)

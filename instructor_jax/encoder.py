@@ -109,7 +109,8 @@ class Encoder(nnx.Module):
         if self.remat != "none":
             policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if self.remat == "dots" else None
             run = nnx.remat(run, policy=policy, prevent_cse=False)  # inside scan CSE cannot undo it
-        scan = nnx.scan(run, in_axes=(nnx.Carry, 0, 0), out_axes=nnx.Carry)
+        unroll = self.config.layers if self.layout.unroll else 1
+        scan = nnx.scan(run, in_axes=(nnx.Carry, 0, 0), out_axes=nnx.Carry, unroll=unroll)
         x = scan(x, self.layers, jnp.arange(self.config.layers))
         return self.final_dropout(self.final_norm(x, self.dtype), row_keys)
 

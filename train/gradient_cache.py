@@ -16,6 +16,7 @@ from instructor_jax.batches import TokenBatch
 from instructor_jax.config import ModelConfig
 from instructor_jax.encoder import Remat
 from instructor_jax.layers import Dtype
+from instructor_jax.layout import STACKED, Layout
 from instructor_jax.model import Params, embed
 from instructor_jax.pooling import gather_slots
 from instructor_jax.sharding import constrain
@@ -30,6 +31,7 @@ def embed_in_chunks(
     chunks: int = 1,
     dtype: Dtype = jnp.float32,
     remat: Remat = "none",
+    layout: Layout = STACKED,
 ) -> Float[Array, "groups texts dim"]:
     """The same vectors as `embed`, a share of every group's rows at a time.
 
@@ -41,12 +43,13 @@ def embed_in_chunks(
         chunks: into how many parts the rows of a group are cut; 1 keeps all activations.
         dtype: of the computation.
         remat: what is computed again within a chunk, layer by layer.
+        layout: of the layers; stacked.
 
     Raises:
         ValueError: the rows cannot be cut into so many equal parts.
     """
     if chunks == 1:
-        return embed(config, params, texts, dtype=dtype, remat=remat, row_keys=row_keys)
+        return embed(config, params, texts, dtype=dtype, remat=remat, row_keys=row_keys, layout=layout)
     groups, rows, _ = texts.tokens.shape
     if rows % chunks:
         raise ValueError(f"chunks={chunks} must divide the {rows} rows of a group; {_advice(rows, chunks)}.")
@@ -57,7 +60,7 @@ def embed_in_chunks(
     def encode(part: tuple[Array, Array, Array, Array | None]) -> Float[Array, "groups places dim"]:
         tokens, segments, pooled, keys = part
         chunk = dataclasses.replace(texts, tokens=tokens, segments=segments, pooled=pooled, slots=every_place)
-        return embed(config, params, chunk, dtype=dtype, remat=remat, row_keys=keys)
+        return embed(config, params, chunk, dtype=dtype, remat=remat, row_keys=keys, layout=layout)
 
     def cut(x: Array) -> Array:
         # groups stay where they are: every device works on a part of its own rows

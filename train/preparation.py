@@ -88,7 +88,7 @@ def prepare(run: RunConfig, mesh: Mesh | None = None) -> Prepared:
     plan = MixturePlan(cache.rows, kept, weights, shape, run.batch.groups, run.seed, fixed, run.mixture.shuffle)
     if not fixed:
         plan.warn_of_padding()
-    config = train_config(run, folder.config, shape, tasks)
+    config = train_config(run, folder.config, shape, tasks).suited_to(mesh)
     config.check_mesh(mesh)
     own = local_groups(mesh, config.groups).tolist()
     held_plan = _held_out_plan(cache, held, shape, config)

@@ -14,6 +14,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from instructor_jax.layout import STACKED, UNROLLED
 from instructor_jax.losses import RowLosses
 from instructor_jax.model import Params, abstract_params, param_shardings
 from instructor_jax.sharding import named_sharding
@@ -77,7 +78,14 @@ def batch_losses(config: TrainConfig, params: Params, batch: PairBatch, dropout_
     groups, rows, _ = batch.texts.tokens.shape
     keys = None if dropout_at is None else dropout_keys(config.seed, dropout_at, groups, rows)
     vectors = embed_in_chunks(
-        config.model, params, batch.texts, keys, chunks=config.chunks, dtype=config.compute_dtype, remat=config.remat
+        config.model,
+        params,
+        batch.texts,
+        keys,
+        chunks=config.chunks,
+        dtype=config.compute_dtype,
+        remat=config.remat,
+        layout=UNROLLED if config.unroll else STACKED,
     )
     return row_losses(config.loss, config.tasks, batch, vectors, config.loss_precision)
 

@@ -143,6 +143,20 @@ def test_chunked_equals_unchunked_with_dropout() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max(), err_msg=name)
 
 
+def test_layers_one_by_one_equal_the_loop_over_them() -> None:
+    config, params = tiny_config(), init_params(TINY, seed=0)
+    batch = random_batch(config, seed=0)
+    run = jax.jit(jax.value_and_grad(mean_loss, argnums=1), static_argnums=0, compiler_options=FAST)
+    looped, gradients = run(config, params, batch)
+    one_by_one = config.suited_to(make_mesh(MeshShape()))
+    assert one_by_one.unroll
+    assert not dataclasses.replace(config, remat="dots").suited_to(make_mesh(MeshShape())).unroll
+    unrolled, unrolled_gradients = run(one_by_one, params, batch)
+    np.testing.assert_allclose(unrolled, looped, rtol=1e-5)
+    for name, (ours, theirs) in zipped(unrolled_gradients, gradients).items():
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max(), err_msg=name)
+
+
 def test_dropout_depends_on_seed_and_step_alone() -> None:
     config = tiny_config()
     state, batch = start(config), random_batch(config, seed=0)
