@@ -39,18 +39,22 @@ def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[
     Args:
         target: where; must not exist, or be an empty folder.
         folder: configuration and prompts; its `path` is where the tokenizer's files are copied from.
-        params: the weights, written in their dtype.
+        params: the weights, written in their dtype. Of float16 ones the folder says that they are computed with in
+            float32: T5's activations overflow in float16, and transformers would take the type that it finds.
 
     Raises:
         ValueError: the target is not empty, or the weights do not fit the configuration.
     """
     config = folder.config
     arrays = params_to_torch(config, params)
+    settings = encoder_config_to_t5(config.encoder)
+    if any(array.dtype == np.float16 for array in arrays.values()):
+        settings |= {"dtype": "float32", "torch_dtype": "float32"}  # transformers 5's name, and that of those before
     projection = arrays.pop(PROJECTION, None)
     kinds = ["Transformer", "Pooling"] + ["Dense"] * (projection is not None) + ["Normalize"] * config.normalize
     names = ["" if index == 0 else f"{index}_{kind}" for index, kind in enumerate(kinds)]
     with _appearing(target) as draft:
-        _write_json(draft / "config.json", encoder_config_to_t5(config.encoder))
+        _write_json(draft / "config.json", settings)
         write_safetensors(draft / "model.safetensors", arrays)
         modules = [
             {"idx": index, "name": str(index), "path": name, "type": _MODULES + kind}
@@ -58,8 +62,8 @@ def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[
         ]
         _write_json(draft / "modules.json", modules)
         _write_json(draft / "sentence_bert_config.json", {"max_seq_length": config.max_length, "do_lower_case": False})
-        settings = {"__version__": {}, "prompts": folder.prompts, "default_prompt_name": folder.default_prompt_name}
-        _write_json(draft / "config_sentence_transformers.json", {**settings, "similarity_fn_name": "cosine"})
+        prompts = {"__version__": {}, "prompts": folder.prompts, "default_prompt_name": folder.default_prompt_name}
+        _write_json(draft / "config_sentence_transformers.json", {**prompts, "similarity_fn_name": "cosine"})
         _write_json(_made(draft / "1_Pooling") / "config.json", _pooling(config))
         if projection is not None:
             dense = _made(draft / "2_Dense")

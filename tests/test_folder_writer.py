@@ -46,6 +46,17 @@ def test_what_lies_in_the_folder(tmp_path: Path, folder: ModelFolder) -> None:
     assert target.stat().st_mode & 0o777 == (tmp_path / "new").stat().st_mode & 0o777
 
 
+def test_float16_weights_are_computed_with_in_float32(tmp_path: Path, folder: ModelFolder) -> None:
+    """transformers would else compute in the type that it finds, in which T5 overflows."""
+    for dtype in (np.float16, np.float32):
+        write_sentence_transformers(tmp_path / dtype.__name__, folder, random_params(SMALL, dtype))
+    settings = json.loads((tmp_path / "float16" / "config.json").read_text())
+    assert settings["dtype"] == settings["torch_dtype"] == "float32"
+    assert encoder_config_from_t5(settings) == SMALL.encoder
+    assert "dtype" not in json.loads((tmp_path / "float32" / "config.json").read_text())
+    assert {array.dtype for array in read_tensors(tmp_path / "float16").values()} == {np.dtype(np.float16)}
+
+
 def test_modules_that_the_model_lacks_are_not_written(tmp_path: Path, folder: ModelFolder) -> None:
     write_sentence_transformers(tmp_path / "m", ModelFolder(folder.path, UMT5), random_params(UMT5))
     modules = json.loads((tmp_path / "m" / "modules.json").read_text())

@@ -36,7 +36,8 @@ class PairBatch:
         weight: weight of the row in the loss; None for equal weights.
         label: hash of the class each row's query and positive belong to, 0 where it is unknown (a hash of 0 becomes 1);
             None where no row has one. Rows of one class are never each other's negatives.
-        teacher: teacher vectors of query and positive for distillation; None without a teacher.
+        teacher: a teacher's vectors of all texts, in the order of their slots, of unit length, zeros in empty slots;
+            None without a teacher.
     """
 
     texts: TokenBatch
@@ -49,7 +50,7 @@ class PairBatch:
     score: Float[Any, "groups n"] | None = None
     weight: Float[Any, "groups n"] | None = None
     label: UInt32[Any, "groups n"] | None = None
-    teacher: Float[Any, "groups n two dim"] | None = None
+    teacher: Float[Any, "groups texts teacher_dim"] | None = None
 
     def split(
         self, vectors: Float[Array, "groups texts dim"]

@@ -1,8 +1,8 @@
 """`TrainConfig`: everything that decides what a training run computes, frozen, checked before anything is allocated.
 
-Settings lie with what they set: those of the loss in `objective.py`, of the optimizer in `optimizer.py`, of the batch's
-shape in `group_packing.py`. Devices are not part of it but for the shape of the mesh: the same configuration gives the
-same batches and, to rounding, the same losses on any number of them.
+Settings lie with what they set: those of the loss in `objective.py` and `distill.py`, of the optimizer in
+`optimizer.py`, of the batch's shape in `group_packing.py`. Devices are not part of it but for the shape of the mesh:
+the same configuration gives the same batches and, to rounding, the same losses on any number of them.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from instructor_jax.encoder import Remat
 from instructor_jax.model import abstract_params, param_shardings
 from instructor_jax.sharding import MeshShape, data_shards
 
+from .distill import DistillConfig
 from .group_packing import GroupShape
 from .objective import LossConfig, task_tables
 from .optimizer import OptimizerConfig
@@ -36,6 +37,7 @@ class TrainConfig:
             examples. The global batch has at most `groups * group.examples` examples.
         steps: updates to make.
         loss: what is minimised.
+        distill: what is learned from a teacher beside it.
         optimizer: how.
         mesh: how the devices are used.
         tasks: names of the mixture's tasks in the order of their numbers; filled in when the mixture is opened.
@@ -53,6 +55,7 @@ class TrainConfig:
     groups: int = 1
     steps: int = 20_000  # large; base about 40,000, xl not said (xlang-ai/instructor-embedding#14, #32, #66)
     loss: LossConfig = field(default_factory=LossConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     mesh: MeshShape = field(default_factory=MeshShape)
     tasks: tuple[str, ...] = ("all",)

@@ -104,10 +104,13 @@ class Journal:
         tasks = by_task(sums, self._config.tasks)
         accuracy = float(np.mean([one["accuracy"] for one in tasks.values() if one["accuracy"] is not None] or [0.0]))
         loss = float(np.sum(sums.loss) / max(np.sum(sums.weight), 1e-9))
-        line = {"step": step, "held_out": {"loss": loss, "accuracy": accuracy, "tasks": tasks}}
+        agreed = agreement(sums)
+        line = {"step": step, "held_out": {"loss": loss, "accuracy": accuracy, **agreed, "tasks": tasks}}
         self._write(line)
-        self._scalars(step, {"held_out/loss": loss, "held_out/accuracy": accuracy})
-        self.say(f"step {step}: held-out loss {loss:.4f}, accuracy {accuracy:.3f} (mean of {len(tasks)} tasks)")
+        scalars = {"loss": loss, "accuracy": accuracy, **agreed}
+        self._scalars(step, {f"held_out/{name}": value for name, value in scalars.items()})
+        like = "".join(f", cosine with the teacher {value:.3f}" for value in agreed.values())
+        self.say(f"step {step}: held-out loss {loss:.4f}, accuracy {accuracy:.3f} (mean of {len(tasks)} tasks){like}")
         return accuracy
 
     def evaluated(self, step: int, scores: dict[str, float]) -> None:
@@ -160,6 +163,7 @@ class Journal:
             "step": self._step,
             "loss": self._loss / n,
             "accuracy": self._accuracy / self._judged if self._judged else None,
+            **agreement(self._sums),
             "gradient_norm": self._norm / n,
             "learning_rate": self._rate,
             "examples": self._examples / n,
@@ -202,6 +206,13 @@ def by_task(sums: TaskSums, tasks: tuple[str, ...]) -> dict[str, dict[str, float
             "accuracy": float(sums.correct[number]) / contrasted if contrasted else None,
         }
     return found
+
+
+def agreement(sums: TaskSums) -> dict[str, float]:
+    """Mean cosine of the rows' texts with a teacher's vectors; empty without a teacher."""
+    if sums.agreement is None:
+        return {}
+    return {"agreement": float(np.sum(sums.agreement)) / max(float(np.sum(sums.rows)), 1.0)}
 
 
 def cut_after(path: Path, step: int) -> None:

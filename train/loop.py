@@ -17,11 +17,12 @@ import numpy as np
 from tqdm import tqdm
 
 from instructor_jax.compilation import compiler_options, enable_cache
-from instructor_jax.folder_writer import write_sentence_transformers
 from instructor_jax.model import Params, init_params
 from instructor_jax.sharding import named_sharding
 
 from .checkpoints import Checkpoints
+from .export import MODEL as MODEL  # where a run's results lie: one place to ask
+from .export import export
 from .interruption import StopRequest
 from .journal import Journal
 from .metrics import TaskSums
@@ -35,7 +36,6 @@ from .step import TrainState, abstract_state, held_out_sums, new_state, state_sh
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
-MODEL = "model"
 
 Evaluate = Callable[[Params], dict[str, float]]
 
@@ -112,7 +112,7 @@ class _Run:
 
     def _fresh(self) -> TrainState:
         prepared, config = self.prepared, self.config
-        if prepared.run.start:
+        if prepared.starts_from_folder:
             params = placed_params(prepared.folder, config.model, prepared.mesh)
         else:
             params = init_params(config.model, config.seed, prepared.mesh)
@@ -173,10 +173,9 @@ class _Run:
 
     def _export(self, state: TrainState) -> None:
         """The trained model as a folder for this library and sentence-transformers."""
-        target = self.folder / MODEL
         params = gathered(state.params, self.prepared.mesh)
-        if is_main() and not target.exists():
-            write_sentence_transformers(target, self.prepared.folder, params)
+        if is_main():
+            export(self.prepared, params)
 
 
 def check_same_run(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:

@@ -1,9 +1,11 @@
 """`instructor-jax train RECIPE key=value ...`: train a model, or go on where the same command stopped."""
 
 import dataclasses
+import itertools
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,7 @@ from .recipes import recipe
 if TYPE_CHECKING:
     from .loop import Evaluate
     from .preparation import Prepared
+    from .run_config import RunConfig
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +34,7 @@ def train(
 ) -> None:
     """Train an embedding model on a mixture; killed and started again it goes on where it was.
 
-    RECIPE is tiny, instructor_base, instructor_large, instructor_xl or
+    RECIPE is tiny, default, instructor_base, instructor_large, instructor_xl or
     modern_base; settings change single values of it. OUTPUT gets checkpoints,
     metrics.jsonl, TensorBoard files, report.html and at the end the folder
     model, which this program and sentence-transformers open.
@@ -88,7 +91,7 @@ def _train(run, own, dry_run: bool, name: str) -> None:
     join(own)
     try:
         with StopRequest() as stop:
-            prepared = prepare(run)
+            prepared = prepare(run, avoid=avoided_texts(run), with_teacher=not dry_run)
             evaluate = evaluation(prepared)
             if is_main():
                 print(describe(prepared), flush=True)
@@ -113,6 +116,25 @@ def _train(run, own, dry_run: bool, name: str) -> None:
         print(f"{outcome.step:,} steps; model: {Path(run.output) / MODEL}; report: {report}")
     else:
         print(f"stopped and saved at step {outcome.step:,}; the same command goes on from there")
+
+
+def avoided_texts(run: "RunConfig") -> "Iterator[tuple[str, str]] | None":
+    """(evaluation set, text) pairs of everything that `mixture.avoid` names; None where it names nothing.
+
+    Raises:
+        FileNotFoundError: a place does not exist.
+        ValueError: a folder has none of the evaluation sets, or a file is not as expected.
+    """
+    if not run.mixture.avoid:
+        return None
+    from instructor_jax.evaluation.local_texts import local_texts
+
+    from .avoided_texts import avoided_files
+    from .medi.contamination import read_evaluation_texts
+
+    files = avoided_files(run.mixture.avoid)
+    folders = [path for path in map(Path, run.mixture.avoid) if path.is_dir()]
+    return itertools.chain(read_evaluation_texts(files), *map(local_texts, folders))
 
 
 def evaluation(prepared: "Prepared") -> "Evaluate | None":
@@ -156,6 +178,10 @@ def describe(prepared: "Prepared") -> str:
         "run": f"{config.steps:,} steps = {config.steps * whole * plan.expected_fill / 1e6:,.1f} M tokens, "
         f"{config.dtype}, {dataclasses.asdict(config.optimizer)['name']} at {config.optimizer.learning_rate:g}",
     }
+    distill = prepared.run.distill
+    if distill.teacher:
+        share = f"whole loss for {distill.steps_alone(config.steps):,} steps, share {distill.weight:g} at the end"
+        lines["teacher"] = f"{distill.teacher}, {share if distill.on else 'first embeddings only'}"
     return "\n".join(f"{name:8} {text}" for name, text in lines.items())
 
 

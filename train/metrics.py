@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 from instructor_jax.losses import RowLosses
 
 from .batches import PairBatch
+from .distill import DistilledLosses
 from .objective import row_weights
 
 
@@ -24,6 +25,7 @@ class TaskSums:
         rows: number of real rows.
         correct: rows whose positive beat every candidate.
         contrasted: rows that had candidates; `correct / contrasted` is the in-batch accuracy.
+        agreement: cosines with a teacher's vectors; divided by `rows` their mean. None without a teacher.
     """
 
     loss: Float[Any, "tasks"]
@@ -31,6 +33,7 @@ class TaskSums:
     rows: Float[Any, "tasks"]
     correct: Float[Any, "tasks"]
     contrasted: Float[Any, "tasks"]
+    agreement: Float[Any, "tasks"] | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -70,6 +73,7 @@ def task_sums(batch: PairBatch, losses: RowLosses, tasks: int) -> TaskSums:
         rows=by_task(batch.valid),
         correct=by_task(losses.correct),
         contrasted=by_task(losses.contrasted),
+        agreement=by_task(losses.agreement) if isinstance(losses, DistilledLosses) else None,
     )
 
 

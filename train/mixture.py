@@ -199,6 +199,21 @@ class MixturePlan:
         rows = self._rows[task]
         return (rows.start + index * rows.step if isinstance(rows, range) else rows[index]), passes
 
+    def rows_of_steps(self, steps: int) -> Int64[np.ndarray, "rows"]:
+        """Numbers of all rows that the first steps take, sorted, each once."""
+        ends = np.zeros(len(self.names), np.int64)
+        for step in range(steps):
+            planned = self(step)
+            real = planned.task >= 0
+            np.maximum.at(ends, planned.task[real], planned.cell[real] + 1)
+        parts = [self._first_rows(task, int(end)) for task, end in enumerate(ends) if end]
+        return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
+
+    def _first_rows(self, task: int, cells: int) -> Int64[np.ndarray, "rows"]:
+        if cells >= self.tasks[task].cells + 1:  # a whole pass
+            return np.asarray(self._rows[task], np.int64)
+        return np.concatenate([self.rows(task, cell)[0] for cell in range(cells)])
+
 
 def _check(texts: RowTexts, shape: GroupShape, rows_per_group: int | None, shuffle: bool) -> None:
     if rows_per_group is not None and not 1 <= rows_per_group <= shape.examples:

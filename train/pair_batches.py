@@ -14,6 +14,7 @@ from instructor_jax.batches import TokenBatch
 from .batches import PairBatch
 from .group_packing import GroupShape, pack_group
 from .mixture import MixturePlan
+from .teacher_vectors import TeacherVectors
 from .token_cache import TokenCache
 
 
@@ -45,6 +46,7 @@ class BatchBuilder:
         cache: TokenCache,
         groups: Sequence[int] | None = None,
         task_numbers: Sequence[int] | None = None,
+        teacher: TeacherVectors | None = None,
     ) -> None:
         """
         Args:
@@ -52,8 +54,9 @@ class BatchBuilder:
             cache: the tokens.
             groups: this host's groups, ascending, `pipeline.local_groups`; None means all.
             task_numbers: number of each of the plan's tasks in the run; None where they are the plan's own.
+            teacher: a teacher's vectors of the cache's texts, where batches are to carry them.
         """
-        self.plan, self.cache = plan, cache
+        self.plan, self.cache, self.teacher = plan, cache, teacher
         self.groups = list(range(plan.groups)) if groups is None else list(groups)
         # one more for the empty group, whose task is -1
         self._task_numbers = np.append(range(len(plan.tasks)) if task_numbers is None else task_numbers, -1)
@@ -65,7 +68,8 @@ class BatchBuilder:
         shape, cache = self.plan.shape, self.cache
         tokens, ends, unpooled = (cache.array(name) for name in ("tokens", "text_ends", "unpooled"))
         numbers = [self._numbers(own, passes) for own, passes in rows]
-        packed = [pack_group(slot_order(one, shape), tokens, ends, unpooled, shape) for one in numbers]
+        slots = [slot_order(one, shape) for one in numbers]
+        packed = [pack_group(one, tokens, ends, unpooled, shape) for one in slots]
         texts = TokenBatch(
             tokens=np.stack([one.tokens for one in packed]),
             segments=np.stack([one.segments for one in packed]),
@@ -77,6 +81,8 @@ class BatchBuilder:
         cut = sum(one.cut for one in packed)
         tasks = self._task_numbers[plan.task[self.groups]]
         batch = self._batch(texts, tasks, [one for one, _ in rows], np.stack(numbers))
+        if self.teacher is not None:
+            batch = dataclasses.replace(batch, teacher=self.teacher(np.stack(slots)))
         return HostBatch(step, batch, examples, int((texts.segments >= 0).sum()), cut)
 
     def _rows(self, task: int, cell: int) -> tuple[Int64[np.ndarray, "m"], Int64[np.ndarray, "m"]]:

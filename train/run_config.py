@@ -12,41 +12,15 @@ from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.encoder import Remat
 from instructor_jax.sharding import MeshShape
 
+from .distill import DistillConfig
+from .mixture_choice import MixtureConfig
 from .objective import LossConfig
 from .optimizer import OptimizerConfig
 
 # Keys whose change leaves the losses of a continued run as they are, but for rounding (mesh, chunks, remat).
-CHANGEABLE = ("output", "mesh", "chunks", "remat", "workers", "ahead", "checkpoints", "log", "held_out", "evaluation")
-
-
-@dataclasses.dataclass(frozen=True)
-class MixtureConfig:
-    """Which rows are trained on, and how often.
-
-    Attributes:
-        only: tasks to take, as names or patterns ("nli_*"); () for all.
-        without: tasks to leave out.
-        cap: rows beyond which a task weighs no more; 0 for no cap.
-        temperature: 1 weighs tasks by their rows; the larger, the more equal they weigh.
-        instructions: False leaves all instructions away, to measure what they are worth.
-        rows_per_group: every group takes so many rows; 0 fills groups with tokens.
-        shuffle: False takes rows in stored order; needs `rows_per_group`.
-    """
-
-    only: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-    cap: int = 0
-    temperature: float = 1.0
-    instructions: bool = True
-    rows_per_group: int = 0
-    shuffle: bool = True
-
-    def __post_init__(self) -> None:
-        if self.cap < 0 or self.rows_per_group < 0 or not self.temperature > 0:
-            raise ValueError(
-                f"mixture: cap={self.cap} and rows_per_group={self.rows_per_group} must be 0 or more, "
-                f"temperature={self.temperature} positive."
-            )
+CHANGEABLE = (
+    "output", "mesh", "chunks", "remat", "workers", "ahead", "checkpoints", "log", "held_out", "evaluation", "export",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,9 +132,10 @@ class RunConfig:
         output: folder of the run; the same command with the same folder goes on where it stopped.
         start: model that training starts from, a folder or a name on the hub; "" for random weights of `model`.
         tokenizer: folder with a tokenizer, for random weights; "" trains a SentencePiece vocabulary on the mixture.
+        lowercase: whether that vocabulary reads upper-case letters as lower-case ones: fewer pieces do for more words.
         model: shape of a model with random weights.
         max_length: most tokens of a text, instruction included; 0 for the model's own.
-        mixture, batch, loss, optimizer, mesh, checkpoints, log, held_out, evaluation: see there.
+        mixture, batch, loss, distill, optimizer, mesh, checkpoints, log, held_out, evaluation: see there.
         steps: updates to make.
         seed: of weights, dropout and data order.
         dropout: whether dropout is on.
@@ -169,12 +144,14 @@ class RunConfig:
         remat: what layers compute again in the backward pass: none, dots, full.
         workers: processes that build batches; 0 for a thread.
         ahead: batches that are built ahead.
+        export: type of the weights in the trained model's folder; the two short ones halve it.
     """
 
     data: str = ""
     output: str = ""
     start: str = ""
     tokenizer: str = ""
+    lowercase: bool = False
     model: ModelConfig = field(default_factory=lambda: ModelConfig(EncoderConfig()))
     max_length: int = 0
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
@@ -186,6 +163,7 @@ class RunConfig:
     chunks: int = 1
     remat: Remat = "none"
     loss: LossConfig = field(default_factory=LossConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     mesh: MeshShape = field(default_factory=MeshShape)
     workers: int = 0
@@ -194,6 +172,7 @@ class RunConfig:
     log: LogConfig = field(default_factory=LogConfig)
     held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    export: Literal["float32", "bfloat16", "float16"] = "float32"
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.workers < 0 or self.ahead < 1 or self.max_length < 0:
@@ -210,6 +189,16 @@ class RunConfig:
             raise ValueError(
                 f"tokenizer={self.tokenizer!r} is for random weights; start={self.start!r} brings its own: drop one."
             )
+        if self.distill.start_embeddings and self.start:
+            raise ValueError(
+                f"distill.start_embeddings=true is for random weights; start={self.start!r} brings its own: drop one."
+            )
+        if self.distill.start_embeddings and self.model.projection is None:
+            raise ValueError(
+                "distill.start_embeddings=true needs model.projection, e.g. the size of the teacher's vectors."
+            )
+        if self.export not in ("float32", "bfloat16", "float16"):
+            raise ValueError(f"export={self.export!r} must be float32, bfloat16 or float16.")
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -231,7 +220,11 @@ def _plain(value: Any) -> Any:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Settings that differ and decide the losses of a run: key -> (old, new)."""
+    """Settings that differ and decide the losses of a run: key -> (old, new).
+
+    A setting that there was not yet when a run began stands for its default, which is what was done before.
+    """
+    old = {**flat(RunConfig()), **old}
     return {
         key: (old.get(key), new.get(key))
         for key in {**old, **new}

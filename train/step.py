@@ -21,6 +21,7 @@ from instructor_jax.sharding import named_sharding
 
 from .batches import PairBatch
 from .config import TrainConfig
+from .distill import share_at, with_distillation
 from .gradient_cache import dropout_keys, embed_in_chunks
 from .metrics import Metrics, TaskSums, count_texts, task_sums
 from .objective import row_losses, row_weights
@@ -47,7 +48,8 @@ def train_step(config: TrainConfig, state: TrainState, batch: PairBatch) -> tupl
     """Updates the parameters on one global batch."""
 
     def mean_loss(params: Params) -> tuple[Float[Array, ""], RowLosses]:
-        losses = batch_losses(config, params, batch, dropout_at=state.step if config.dropout else None)
+        dropout_at = state.step if config.dropout else None
+        losses = batch_losses(config, params, batch, dropout_at, step=state.step)
         weight = row_weights(batch)
         return (weight * losses.loss).sum() / jnp.maximum(weight.sum(), 1e-9), losses
 
@@ -73,8 +75,16 @@ def held_out_sums(config: TrainConfig, params: Params, batch: PairBatch) -> Task
     return task_sums(batch, batch_losses(config, params, batch, dropout_at=None), len(config.tasks))
 
 
-def batch_losses(config: TrainConfig, params: Params, batch: PairBatch, dropout_at: Any) -> RowLosses:
-    """The loss of every row of a batch; with dropout where a step is given."""
+def batch_losses(config: TrainConfig, params: Params, batch: PairBatch, dropout_at: Any, step: Any = None) -> RowLosses:
+    """The loss of every row of a batch.
+
+    Args:
+        config: of the run.
+        params: weights.
+        batch: rows; where they carry a teacher's vectors, the losses have their share of distillation.
+        dropout_at: the step whose dropout is on; None for none.
+        step: the step whose share of distillation counts; None for the share that the run ends with.
+    """
     groups, rows, _ = batch.texts.tokens.shape
     keys = None if dropout_at is None else dropout_keys(config.seed, dropout_at, groups, rows)
     vectors = embed_in_chunks(
@@ -87,7 +97,11 @@ def batch_losses(config: TrainConfig, params: Params, batch: PairBatch, dropout_
         remat=config.remat,
         layout=UNROLLED if config.unroll else STACKED,
     )
-    return row_losses(config.loss, config.tasks, batch, vectors, config.loss_precision)
+    losses = row_losses(config.loss, config.tasks, batch, vectors, config.loss_precision)
+    if batch.teacher is None:
+        return losses
+    share = config.distill.weight if step is None else share_at(config.distill, config.steps, step)
+    return with_distillation(config.distill, losses, batch, vectors, share, config.loss_precision)
 
 
 def new_state(config: TrainConfig, params: Params) -> TrainState:

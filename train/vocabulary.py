@@ -24,7 +24,7 @@ _TEXTS = 400_000  # sampled; SentencePiece's loss hardly falls beyond
 _CHARACTERS = 1000  # of a text; a few long documents must not decide the vocabulary
 
 
-def train_vocabulary(source: ExampleSource, folder: Path, size: int, seed: int = 0) -> None:
+def train_vocabulary(source: ExampleSource, folder: Path, size: int, seed: int = 0, lowercase: bool = False) -> None:
     """Writes a tokenizer folder with at most `size` pieces, T5's special ones first (pad 0, end 1, unknown 2).
 
     Args:
@@ -32,6 +32,7 @@ def train_vocabulary(source: ExampleSource, folder: Path, size: int, seed: int =
         folder: where; appears whole or not at all. Nothing happens if it is there.
         size: pieces, the special ones included; few texts give fewer.
         seed: of the sample of texts.
+        lowercase: whether upper-case letters are read as lower-case ones.
 
     Raises:
         ValueError: the texts have more characters than that.
@@ -40,7 +41,7 @@ def train_vocabulary(source: ExampleSource, folder: Path, size: int, seed: int =
     if folder.is_dir():
         return
     logger.info("training a vocabulary of %d pieces", size)
-    proto = _train(_sample(source, seed), size)
+    proto = _train(_sample(source, seed), size, lowercase)
     beside = folder.with_name(f"{folder.name}.writing")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
@@ -59,7 +60,7 @@ def _sample(source: ExampleSource, seed: int) -> Iterator[str]:
                 yield (side.instruction + side.text.strip())[:_CHARACTERS]
 
 
-def _train(texts: Iterator[str], size: int) -> bytes:
+def _train(texts: Iterator[str], size: int, lowercase: bool) -> bytes:
     try:
         import sentencepiece
     except ImportError as error:
@@ -77,6 +78,7 @@ def _train(texts: Iterator[str], size: int) -> bytes:
             unk_id=2,
             bos_id=-1,
             character_coverage=0.9995,
+            normalization_rule_name="nmt_nfkc_cf" if lowercase else "nmt_nfkc",  # cf: case folding
             max_sentence_length=4 * _CHARACTERS,
             num_threads=2,
             minloglevel=2,

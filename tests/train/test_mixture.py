@@ -129,6 +129,14 @@ def test_any_step_is_found_without_those_before_it(groups):
             assert mine[2].tolist() == theirs[2].tolist()
 
 
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=8), st.sampled_from([1, 2, 8]), st.integers(0, 60))
+def test_rows_of_steps_are_those_of_every_step(counts, groups, steps):
+    plan = plan_of(counts, groups)
+    expected = {int(row) for step in range(steps) for _, rows, _ in rows_of_step(plan, step) for row in rows}
+    assert plan.rows_of_steps(steps).tolist() == sorted(expected)
+
+
 def test_the_seed_changes_rows_and_nothing_else():
     first, second = plan_of([400, 300], 2, seed=0), plan_of([400, 300], 2, seed=1)
     assert [a.share for a in first.tasks] == [b.share for b in second.tasks]

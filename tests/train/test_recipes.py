@@ -32,5 +32,5 @@ def test_tiny_is_small_enough_to_ship() -> None:
 
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"no recipe is called 'huge'; there are tiny, instructor_base"):
+    with pytest.raises(ValueError, match=r"no recipe is called 'huge'; there are tiny, default, instructor_base"):
         recipe("huge")

