@@ -33,6 +33,21 @@ def test_cells_fill_groups_and_fit(query, document):
     )  # three standard deviations, estimated from four to eight cells
 
 
+@pytest.mark.parametrize("lengths", [(24, 31), (10, 14), (20, 60), (50, 64), (64, 65)])
+def test_small_groups_are_not_left_empty(lengths):
+    """Groups of some handfuls of texts, as a laptop's: every one has an example, and few have one too many."""
+    shape = GroupShape(rows=4, length=64, examples=16, negatives=0)
+    lengths = np.random.default_rng(0).integers(*lengths, 2 * 600).astype(np.int32)
+    texts = RowTexts(lengths, np.arange(600), np.arange(600, 1200), np.zeros(0, np.int64), np.zeros(600, np.int64))
+    stream = token_stream(texts, np.arange(600), shape, groups=2, key=0)
+    cells = [stream.cell(i)[0] for i in range(300)]
+    taken = np.array([packed_rows(texts, rows, shape)[0] for rows in cells])
+    assert np.mean([len(rows) == 0 for rows in cells]) <= 0.02
+    assert np.mean(taken > shape.rows) <= 0.1  # of such a cell a text is cut; one of 20, estimated from 64 cells
+    whole = int(4 * 64 / (2 * lengths.mean()))  # examples that fit if the packing is perfect
+    assert np.mean(list(map(len, cells))) >= 0.6 * whole
+
+
 def test_cells_have_no_more_examples_than_the_shape():
     shape = GroupShape(rows=16, length=128, examples=40, negatives=1)
     texts = mixture(2000, 6, 6)

@@ -52,13 +52,13 @@ def test_the_share_is_whole_then_falls_then_stays() -> None:
 def test_rows_mix_both_losses_as_stated() -> None:
     config = tiny_config(distill=DISTILL, dropout=False)
     batch, params = taught(config, 0), init_params(TINY, seed=0)
-    losses = jax.jit(lambda p: batch_losses(config, p, batch, None), compiler_options=FAST)(params)
+    given = jax.tree.map(jnp.asarray, batch)
+    losses = jax.jit(lambda p: batch_losses(config, p, given, None), compiler_options=FAST)(params)
     assert isinstance(losses, DistilledLosses)
-    vectors = embed(TINY, params, jax.tree.map(jnp.asarray, batch.texts))
-    contrastive = row_losses(config.loss, config.tasks, batch, vectors).loss
+    vectors = embed(TINY, params, given.texts)
+    contrastive = row_losses(config.loss, config.tasks, given, vectors).loss
     cosine = np.sum(np.asarray(vectors) * batch.teacher, axis=-1)
     only = dataclasses.replace(DISTILL, weight=1.0, similarities=0.0)
-    given = jax.tree.map(jnp.asarray, batch)
     regressed = batch_losses(dataclasses.replace(config, distill=only), params, given, None)
     for group, row in np.argwhere(batch.valid):
         texts = [row, 2 + row] + [4 + row] * bool(batch.negative_valid[group, row])
