@@ -15,19 +15,25 @@ from jaxtyping import Array, Float, Int, Key
 
 from instructor_jax.config import EncoderConfig
 from instructor_jax.dropout import DropoutSite
+from instructor_jax.fused_attention import diagonal_offsets, fused_attend
+from instructor_jax.fused_attention_plan import KernelPlan
 from instructor_jax.layers import Dtype, parameter, product
-from instructor_jax.sharding import constrain
+from instructor_jax.sharding import axis_shards, constrain
 
 MASKED = -1e9  # finite: a padding token attends to nothing, and a softmax over -inf alone would be NaN
 
 
 def relative_position_buckets(length: int, buckets: int, max_distance: int) -> Int[Array, "query key"]:
-    """Bucket of each (query, key) pair: half for each direction, half of those exact, the rest logarithmic.
+    """Bucket of each (query, key) pair."""
+    position = jnp.arange(length)
+    return offset_buckets(position[None, :] - position[:, None], buckets, max_distance)
+
+
+def offset_buckets(offset: Int[Array, "*shape"], buckets: int, max_distance: int) -> Int[Array, "*shape"]:
+    """Bucket of key - query: half for each direction, half of those exact, the rest logarithmic.
 
     T5 (Raffel et al. 2020, section 2.1; `T5Attention._relative_position_bucket` of transformers, bidirectional).
     """
-    position = jnp.arange(length)
-    offset = position[None, :] - position[:, None]  # key - query
     half = buckets // 2
     exact = half // 2
     distance = jnp.abs(offset)
@@ -35,6 +41,16 @@ def relative_position_buckets(length: int, buckets: int, max_distance: int) -> I
     scaled = jnp.log(jnp.maximum(distance, 1).astype(jnp.float32) / exact) / math.log(max_distance / exact)
     far = jnp.minimum(exact + (scaled * (half - exact)).astype(jnp.int32), half - 1)
     return jnp.where(offset > 0, half, 0) + jnp.where(distance < exact, distance, far)
+
+
+def diagonal_buckets(length: int, buckets: int, max_distance: int) -> Int[Array, "shards offsets"]:
+    """Buckets for the fused kernels: of every difference once, and once for each device that holds other examples.
+
+    With a copy for each device the bias's gradient stays local, and is summed over devices once, in the table, not in
+    every layer.
+    """
+    once = offset_buckets(jnp.asarray(diagonal_offsets(length)), buckets, max_distance)
+    return constrain(jnp.broadcast_to(once, (axis_shards("batch"), *once.shape)), "batch", None)
 
 
 def text_mask(segments: Int[Array, "groups rows len"]) -> Float[Array, "groups rows query key"]:
@@ -103,7 +119,7 @@ class RelativeBias(nnx.Module):
         shape = (config.relative_buckets, config.heads)
         self.embedding = parameter(rngs.params(), shape, config.embed**-0.5, ("relative_buckets", "heads"))
 
-    def __call__(self, buckets: Int[Array, "query key"]) -> Float[Array, "heads query key"]:
+    def __call__(self, buckets: Int[Array, "*offsets"]) -> Float[Array, "heads *offsets"]:
         return jnp.moveaxis(self.embedding[...].astype(jnp.float32)[buckets], -1, 0)
 
 
@@ -126,11 +142,15 @@ class SelfAttention(nnx.Module):
     def __call__(
         self,
         x: Float[Array, "groups rows len embed"],
-        bias: Float[Array, "heads len len"],
-        mask: Float[Array, "groups rows len len"],
+        bias: Float[Array, "heads len len"] | Float[Array, "heads shards offsets"],
+        mask: Float[Array, "groups rows len len"] | Int[Array, "groups rows len"],
         dtype: Dtype,
         row_keys: Key[Array, "groups rows"] | None = None,
+        fused: KernelPlan | None = None,
     ) -> Float[Array, "groups rows len embed"]:
+        """Bias and mask of every pair; with a plan of the fused kernels, bias by offset and segments."""
+        if fused is not None:
+            return self._fused(fused, x, bias, mask, dtype, row_keys)
         # As [groups, rows, len, heads, head_dim] each product is one plain matrix product; asking einsum for the heads
         # axis in front makes XLA transpose the operands as well, at twice the time on CPUs.
         query, key, value = (
@@ -142,3 +162,20 @@ class SelfAttention(nnx.Module):
         dropout = None if row_keys is None else partial(self.dropout, row_keys=row_keys)
         mixed = attend(query, key, value, bias, mask, dropout).swapaxes(2, 3)
         return product("grlhe,hed->grld", mixed, self.out[...], dtype)
+
+    def _fused(
+        self,
+        plan: KernelPlan,
+        x: Float[Array, "groups rows len embed"],
+        diagonals: Float[Array, "heads shards offsets"],
+        segments: Int[Array, "groups rows len"],
+        dtype: Dtype,
+        row_keys: Key[Array, "groups rows"] | None,
+    ) -> Float[Array, "groups rows len embed"]:
+        """The same with the tokens last throughout, as the kernels want them."""
+        query, key, value = (
+            constrain(product("grld,dhe->grhel", x, w[...], dtype), "batch", None, "act_heads", None, "act_len")
+            for w in (self.query, self.key, self.value)
+        )
+        mixed = fused_attend(plan, query, key, value, diagonals, segments, self.dropout, row_keys)
+        return product("grhel,hed->grld", mixed, self.out[...], dtype)

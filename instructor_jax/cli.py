@@ -15,6 +15,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "similarity": ("instructor_jax.commands.similarity:similarity", "Compare texts under an instruction."),
     "search": ("instructor_jax.commands.search:search", "Find the nearest lines of a corpus for each query."),
     "train": ("instructor_jax.train.main:train", "Train a model on a mixture; resumable, on any number of devices."),
+    "plan": ("instructor_jax.train.plan_main:plan", "Plan a training run for devices that need not be there."),
     "medi": ("instructor_jax.train.medi.main:app", "Build, import, inspect and measure the training mixture."),
     "evaluate": ("instructor_jax.evaluation.main:evaluate", "Score a model on the paper's tasks and on local data."),
     "compare-instructions": (

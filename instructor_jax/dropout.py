@@ -6,9 +6,11 @@ compilers fuse that with what the mask is applied to, and no array of random wor
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Key, UInt32
 
 _GOLDEN = 0x9E3779B9  # 2^32 over the golden ratio: neighbours of a position fall far apart
@@ -42,28 +44,52 @@ class DropoutSite:
 
 
 def keep_mask(key: Key[Array, ""], keep: float, shape: tuple[int, ...]) -> Bool[Array, "*shape"]:
-    """True with probability `keep` (to 2^-32), independently at each position.
+    """True with probability `keep` (to 2^-24), independently at each position.
 
     Raises:
         ValueError: the shape has more than 2^32 positions.
     """
     if math.prod(shape) > 2**32:
         raise ValueError(f"a dropout mask of shape {shape} has more than 2^32 positions of one row; use shorter rows.")
-    return hashed_words(key, shape) < jnp.uint32(min(round(keep * 2**32), 2**32 - 1))
+    return kept(hashed_words(key, shape), keep)
 
 
 def hashed_words(key: Key[Array, ""], shape: tuple[int, ...]) -> UInt32[Array, "*shape"]:
-    """A 32-bit word for each position of a shape, counted in C order.
-
-    The finaliser of MurmurHash3 over the position, with one word of the key before its first multiplication and the
-    other after it: with one alone, two keys would give the same words, shifted.
-    """
-    first, second = jax.random.key_data(key).astype(jnp.uint32)[:2]
+    """A 32-bit word for each position of a shape, counted in C order."""
+    words = key_words(key)
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     position = jnp.zeros(shape, jnp.uint32)
     for axis, stride in enumerate(strides):
         position += jax.lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride % 2**32)
-    word = position * jnp.uint32(_GOLDEN) + first
-    word = (word ^ (word >> 16)) * jnp.uint32(_MIX[0]) ^ second
-    word = (word ^ (word >> 13)) * jnp.uint32(_MIX[1])
-    return word ^ (word >> 16)
+    return hashed(position, words[0], words[1])
+
+
+def key_words(keys: Key[Array, "*batch"]) -> UInt32[Array, "*batch 2"]:
+    """What the hash reads of keys."""
+    return jax.random.key_data(keys).astype(jnp.uint32)[..., :2]
+
+
+def hashed(position: Array, first: Array, second: Array) -> Array:
+    """The hash of positions under the two words of a key; of 32-bit integers with or without sign, the same bits.
+
+    The finaliser of MurmurHash3 over the position, with one word of the key before its first multiplication and the
+    other after it: with one alone, two keys would give the same words, shifted.
+    """
+    word = position * _number(_GOLDEN, position) + first
+    word = (word ^ _shifted(word, 16)) * _number(_MIX[0], word) ^ second
+    word = (word ^ _shifted(word, 13)) * _number(_MIX[1], word)
+    return word ^ _shifted(word, 16)
+
+
+def kept(words: Array, keep: float) -> Array:
+    """Which hashed words mean that a value is kept: a share `keep` of them."""
+    return _shifted(words, 8) < _number(round(keep * 2**24), words)
+
+
+def _number(value: int, like: Array) -> Any:
+    """A 32-bit number in the type of an array; a NumPy scalar, as kernels take no arrays from outside."""
+    return np.uint32(value).view(like.dtype)
+
+
+def _shifted(words: Array, bits: int) -> Array:
+    return jax.lax.shift_right_logical(words, jnp.full_like(words, bits))

@@ -15,9 +15,16 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
-from instructor_jax.attention import RelativeBias, SelfAttention, relative_position_buckets, text_mask
+from instructor_jax.attention import (
+    RelativeBias,
+    SelfAttention,
+    diagonal_buckets,
+    relative_position_buckets,
+    text_mask,
+)
 from instructor_jax.config import EncoderConfig
 from instructor_jax.dropout import DropoutSite
+from instructor_jax.fused_attention_plan import Attention, KernelPlan, choose_attention
 from instructor_jax.layers import Dtype, FeedForward, RMSNorm, SlicedFeedForward, TokenEmbedding
 from instructor_jax.layout import STACKED, Layout
 from instructor_jax.sharding import constrain
@@ -39,16 +46,17 @@ class EncoderLayer(nnx.Module):
     def __call__(
         self,
         x: Float[Array, "groups rows len embed"],
-        bias: Float[Array, "heads len len"] | None,
-        buckets: Int[Array, "len len"],
-        mask: Float[Array, "groups rows len len"],
+        bias: Float[Array, "heads _ _"] | None,
+        buckets: Int[Array, "_ _"],
+        mask: Float[Array, "groups rows len len"] | Int[Array, "groups rows len"],
         dtype: Dtype,
         row_keys: Key[Array, "groups rows"] | None,
+        fused: KernelPlan | None = None,
     ) -> Float[Array, "groups rows len embed"]:
         if self.attention.relative_bias is not None:
             bias = self.attention.relative_bias(buckets)
         assert bias is not None
-        attended = self.attention(self.attention_norm(x, dtype), bias, mask, dtype, row_keys)
+        attended = self.attention(self.attention_norm(x, dtype), bias, mask, dtype, row_keys, fused)
         x = x + self.attention_dropout(attended, row_keys)
         x = x + self.mlp_dropout(self.mlp(self.mlp_norm(x, dtype), dtype, row_keys), row_keys)
         return constrain(x, "batch", None, "act_len", "act_embed")
@@ -65,9 +73,11 @@ class Encoder(nnx.Module):
         dtype: Dtype = jnp.float32,
         remat: Remat = "none",
         layout: Layout = STACKED,
+        attention: Attention = "auto",
     ):
         self.config = config
         self.layout = layout
+        self.attention: Attention = attention
         self.dtype = dtype
         self.remat: Remat = remat
         self.embed = TokenEmbedding(config, rngs)
@@ -118,16 +128,18 @@ class Encoder(nnx.Module):
         self, tokens: Int[Array, "groups rows len"], segments: Int[Array, "groups rows len"], row_keys: Array | None
     ) -> tuple[Float[Array, "groups rows len embed"], Callable[..., Array]]:
         """What enters the first layer, and the function (x, layer, index) -> x that runs one."""
-        buckets = relative_position_buckets(
-            tokens.shape[-1], self.config.relative_buckets, self.config.relative_max_distance
-        )
+        length, relative = tokens.shape[-1], (self.config.relative_buckets, self.config.relative_max_distance)
+        fused = choose_attention(self.attention, self.config, self.dtype, segments, row_keys)
+        if fused is None:
+            buckets, mask = relative_position_buckets(length, *relative), text_mask(segments)
+        else:
+            buckets, mask = diagonal_buckets(length, *relative), segments
         bias = None if self.relative_bias is None else self.relative_bias(buckets)
-        mask = text_mask(segments)
         x = self.embed_dropout(self.embed(tokens, self.dtype), row_keys)
         x = constrain(x, "batch", None, "act_len", "act_embed")
 
         def run(x: Array, layer: EncoderLayer, index: Int[Array, ""]) -> Array:
-            return layer(x, bias, buckets, mask, self.dtype, _fold_in_rows(row_keys, index))
+            return layer(x, bias, buckets, mask, self.dtype, _fold_in_rows(row_keys, index), fused)
 
         return x, run
 

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int, Key
 from instructor_jax.config import Activation, EncoderConfig
 from instructor_jax.dropout import DropoutSite
 from instructor_jax.sharding import constrain
+from instructor_jax.token_table import look_up
 
 Dtype = Any
 
@@ -111,4 +112,4 @@ class TokenEmbedding(nnx.Module):
         self.embedding = parameter(rngs.params(), (config.vocab, config.embed), 1.0, ("vocab", "embed"))
 
     def __call__(self, tokens: Int[Array, "groups rows len"], dtype: Dtype) -> Float[Array, "groups rows len embed"]:
-        return self.embedding[...].at[tokens].get(mode="clip").astype(dtype)
+        return look_up(self.embedding[...], tokens, dtype)

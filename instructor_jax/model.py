@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Key
 from instructor_jax.batches import TokenBatch
 from instructor_jax.config import ModelConfig
 from instructor_jax.encoder import Encoder, Remat
+from instructor_jax.fused_attention_plan import Attention
 from instructor_jax.layers import Dtype, parameter, product
 from instructor_jax.layout import STACKED, Layout
 from instructor_jax.pooling import gather_slots, normalize, pool_texts
@@ -35,9 +36,10 @@ class EmbeddingModel(nnx.Module):
         dtype: Dtype = jnp.float32,
         remat: Remat = "none",
         layout: Layout = STACKED,
+        attention: Attention = "auto",
     ):
         self.config = config
-        self.encoder = Encoder(config.encoder, rngs, dtype=dtype, remat=remat, layout=layout)
+        self.encoder = Encoder(config.encoder, rngs, dtype=dtype, remat=remat, layout=layout, attention=attention)
         width = config.encoder.embed
         self.projection = nnx.data(
             None
@@ -60,13 +62,19 @@ class EmbeddingModel(nnx.Module):
 
 @lru_cache
 def model_graph(
-    config: ModelConfig, dtype: Dtype = jnp.float32, remat: Remat = "none", layout: Layout = STACKED
+    config: ModelConfig,
+    dtype: Dtype = jnp.float32,
+    remat: Remat = "none",
+    layout: Layout = STACKED,
+    attention: Attention = "auto",
 ) -> tuple[nnx.GraphDef[EmbeddingModel], nnx.State]:
     """The static part of a model and its parameters' shapes and logical axes; allocates nothing."""
     # Logical names are mapped to a mesh by our own table, later; under the caller's mesh nnx takes them for its axes.
     nowhere = jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ()))
     with nnx.use_eager_sharding(False), nowhere:
-        model = nnx.eval_shape(lambda: EmbeddingModel(config, nnx.Rngs(0), dtype=dtype, remat=remat, layout=layout))
+        model = nnx.eval_shape(
+            lambda: EmbeddingModel(config, nnx.Rngs(0), dtype=dtype, remat=remat, layout=layout, attention=attention)
+        )
     graph, state = nnx.split(model)
     return graph, state
 
@@ -77,9 +85,10 @@ def merge(
     dtype: Dtype = jnp.float32,
     remat: Remat = "none",
     layout: Layout = STACKED,
+    attention: Attention = "auto",
 ) -> EmbeddingModel:
     """A module that computes with these parameters; cheap, meant to be called inside jit."""
-    graph, _ = model_graph(config, jnp.dtype(dtype), remat, layout)
+    graph, _ = model_graph(config, jnp.dtype(dtype), remat, layout, attention)
     return nnx.merge(graph, nnx.State(params))
 
 
@@ -92,9 +101,10 @@ def embed(
     remat: Remat = "none",
     layout: Layout = STACKED,
     row_keys: Key[Array, "groups rows"] | None = None,
+    attention: Attention = "auto",
 ) -> Float[Array, "groups texts dim"]:
     """One vector per text: the function that `encode`, training and evaluation jit."""
-    return merge(config, params, dtype, remat, layout)(batch, row_keys)
+    return merge(config, params, dtype, remat, layout, attention)(batch, row_keys)
 
 
 def encode_tokens(

@@ -109,3 +109,10 @@ def constrain(array: T, *logical: str | None) -> T:
     if jax.sharding.get_abstract_mesh().empty:
         return array
     return jax.lax.with_sharding_constraint(array, partition_spec(logical))
+
+
+def axis_shards(name: str) -> int:
+    """Into how many parts the mesh of `jax.set_mesh` splits a logical axis; 1 without one."""
+    axes = partition_spec([name])[0]
+    names = () if axes is None else (axes,) if isinstance(axes, str) else axes
+    return math.prod(jax.sharding.get_abstract_mesh().shape.get(axis, 1) for axis in names)

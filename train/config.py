@@ -7,7 +7,7 @@ the same configuration gives the same batches and, to rounding, the same losses 
 
 import dataclasses
 from dataclasses import field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 
 from instructor_jax.config import PUBLISHED, ModelConfig
 from instructor_jax.encoder import Remat
+from instructor_jax.fused_attention_plan import Attention
 from instructor_jax.model import abstract_params, param_shardings
 from instructor_jax.sharding import MeshShape, data_shards
 
@@ -46,6 +47,7 @@ class TrainConfig:
         dtype: of the computation; parameters, statistics and updates are float32 in any case.
         chunks: parts into which the rows of a group are cut, to encode a batch larger than memory (gradient cache).
         remat: what each layer computes again in the backward pass: none, dots (all but matrix products), full.
+        attention: einsum, fused (kernels that write no scores to memory), or auto, which takes the kernels on TPUs.
         unroll: whether the layers are compiled one by one, not as a loop: `suited_to` decides.
     """
 
@@ -64,13 +66,15 @@ class TrainConfig:
     dtype: Literal["float32", "bfloat16"] = "float32"  # the original set no half precision
     chunks: int = 1
     remat: Remat = "none"
+    attention: Attention = "auto"
     unroll: bool = False
 
     def __post_init__(self) -> None:
         for name in ("groups", "steps", "chunks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"TrainConfig.{name}={getattr(self, name)} must be at least 1.")
-        for name, allowed in (("dtype", ("float32", "bfloat16")), ("remat", ("none", "dots", "full"))):
+        for name, choices in (("dtype", Literal["float32", "bfloat16"]), ("remat", Remat), ("attention", Attention)):
+            allowed = get_args(choices)
             if getattr(self, name) not in allowed:
                 raise ValueError(f"TrainConfig.{name}={getattr(self, name)!r} must be one of {', '.join(allowed)}.")
         if not self.model.normalize:

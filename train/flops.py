@@ -4,21 +4,7 @@ import jax
 
 from instructor_jax.config import ModelConfig, parameter_count
 
-# Dense bfloat16 peak of one device as JAX counts them, by the beginning of its name; from the makers' datasheets:
-# cloud.google.com/tpu/docs (v4 275, v5e 197, v5p 459, v6e 918 TFLOP/s a chip), nvidia.com (A100 312, H100 and H200 SXM
-# 989 without sparsity).
-_PEAK = {
-    "TPU v4": 275e12,
-    "TPU v5 lite": 197e12,
-    "TPU v5e": 197e12,
-    "TPU v5p": 459e12,
-    "TPU v5": 459e12,
-    "TPU v6 lite": 918e12,
-    "TPU v6e": 918e12,
-    "NVIDIA A100": 312e12,
-    "NVIDIA H100": 989e12,
-    "NVIDIA H200": 989e12,
-}
+from .chips import chip_of
 
 
 def training_flops_per_token(config: ModelConfig) -> float:
@@ -34,8 +20,9 @@ def training_flops_per_token(config: ModelConfig) -> float:
 
 
 def peak_flops(device_kind: str) -> float | None:
-    """Peak of one device in bfloat16 operations a second; None for devices not in the table, CPUs among them."""
-    return next((peak for name, peak in _PEAK.items() if device_kind.startswith(name)), None)
+    """Peak of one chip in bfloat16 operations a second; None for devices that no table has, CPUs among them."""
+    chip = chip_of(device_kind)
+    return None if chip is None else chip.flops
 
 
 def utilization(config: ModelConfig, tokens_per_second: float) -> float | None:

@@ -7,6 +7,7 @@ second computation, because a row's key depends on nothing but (seed, step, numb
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from jaxtyping import Array, Float, Int, Key
 from instructor_jax.batches import TokenBatch
 from instructor_jax.config import ModelConfig
 from instructor_jax.encoder import Remat
+from instructor_jax.fused_attention_plan import Attention
 from instructor_jax.layers import Dtype
 from instructor_jax.layout import STACKED, Layout
 from instructor_jax.model import Params, embed
@@ -31,6 +33,7 @@ def embed_in_chunks(
     chunks: int = 1,
     dtype: Dtype = jnp.float32,
     remat: Remat = "none",
+    attention: Attention = "auto",
     layout: Layout = STACKED,
 ) -> Float[Array, "groups texts dim"]:
     """The same vectors as `embed`, a share of every group's rows at a time.
@@ -43,33 +46,44 @@ def embed_in_chunks(
         chunks: into how many parts the rows of a group are cut; 1 keeps all activations.
         dtype: of the computation.
         remat: what is computed again within a chunk, layer by layer.
+        attention: see `choose_attention`.
         layout: of the layers; stacked.
 
     Raises:
         ValueError: the rows cannot be cut into so many equal parts.
     """
     if chunks == 1:
-        return embed(config, params, texts, dtype=dtype, remat=remat, row_keys=row_keys, layout=layout)
+        return embed(
+            config, params, texts, dtype=dtype, remat=remat, row_keys=row_keys, attention=attention, layout=layout
+        )
     groups, rows, _ = texts.tokens.shape
     if rows % chunks:
         raise ValueError(f"chunks={chunks} must divide the {rows} rows of a group; {_advice(rows, chunks)}.")
-    # a text's slot is a place among all rows of its group, so a chunk gives the vectors of all its places
-    places = rows // chunks * texts.segments_per_row
-    every_place = jnp.broadcast_to(jnp.arange(places, dtype=jnp.int32), (groups, places))
+    places = rows // chunks * texts.segments_per_row  # slots of a chunk: a text's slot is a place among all rows
 
-    def encode(part: tuple[Array, Array, Array, Array | None]) -> Float[Array, "groups places dim"]:
-        tokens, segments, pooled, keys = part
+    def encode(part: tuple[Any, ...]) -> Float[Array, "groups texts dim"]:
+        """The vectors of the chunk's texts, zeros for the texts of other chunks."""
+        number, (tokens, segments, pooled, keys) = part
+        every_place = jnp.broadcast_to(jnp.arange(places, dtype=jnp.int32), (groups, places))
         chunk = dataclasses.replace(texts, tokens=tokens, segments=segments, pooled=pooled, slots=every_place)
-        return embed(config, params, chunk, dtype=dtype, remat=remat, row_keys=keys, layout=layout)
+        found = embed(
+            config, params, chunk, dtype=dtype, remat=remat, row_keys=keys, attention=attention, layout=layout
+        )
+        own = texts.slots - number * places
+        return gather_slots(found, jnp.where((own >= 0) & (own < places), own, -1))
 
     def cut(x: Array) -> Array:
         # groups stay where they are: every device works on a part of its own rows
         return x.reshape(groups, chunks, rows // chunks, *x.shape[2:]).swapaxes(0, 1)
 
+    def add(vectors: Array, part: tuple[Any, ...]) -> tuple[Any, None]:
+        # a sum: stacking the chunks' results would hold every place of every row, most of them empty
+        return vectors + jax.checkpoint(encode, prevent_cse=False)(part), None
+
     parts = jax.tree.map(cut, (texts.tokens, texts.segments, texts.pooled, row_keys))
-    vectors = jax.lax.map(jax.checkpoint(encode, prevent_cse=False), parts)
-    vectors = constrain(vectors.swapaxes(0, 1), "batch", None, None, None)
-    return gather_slots(vectors.reshape(groups, chunks * places, -1), texts.slots)
+    none = jnp.zeros((*texts.slots.shape, config.embedding_dim), jnp.float32)
+    numbers = jnp.arange(chunks, dtype=jnp.int32)
+    return jax.lax.scan(add, constrain(none, "batch", None, None), (numbers, parts))[0]
 
 
 def dropout_keys(seed: int, step: Int[Array, ""], groups: int, rows: int) -> Key[Array, "groups rows"]:

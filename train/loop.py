@@ -21,6 +21,7 @@ from instructor_jax.model import Params, init_params
 from instructor_jax.sharding import named_sharding
 
 from .checkpoints import Checkpoints
+from .compiled_step import compiled_step
 from .export import MODEL as MODEL  # where a run's results lie: one place to ask
 from .export import export
 from .interruption import StopRequest
@@ -31,7 +32,7 @@ from .pipeline import host_batches, to_devices
 from .preparation import Prepared
 from .processes import is_main, quiet
 from .run_config import differences, flat
-from .step import TrainState, abstract_state, held_out_sums, new_state, state_shardings, train_step
+from .step import TrainState, abstract_state, held_out_sums, new_state, state_shardings
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class _Run:
         everywhere = named_sharding(prepared.mesh)
         self.shardings = state_shardings(self.config, prepared.mesh)
         jit = partial(jax.jit, compiler_options=compiler_options(prepared.mesh.devices.flat[0].platform))
-        self.step = jit(partial(train_step, self.config), out_shardings=(self.shardings, everywhere), donate_argnums=0)
+        self.step = compiled_step(self.config, prepared.mesh, self.shardings)
         self.sums = jit(partial(held_out_sums, self.config), out_shardings=everywhere)
         self.about = {"run": flat(prepared.run), "fingerprint": prepared.fingerprint}
 

@@ -204,6 +204,7 @@ def train_config(run: RunConfig, model: ModelConfig, shape: GroupShape, tasks: t
         dtype=run.dtype,
         chunks=run.chunks,
         remat=run.remat,
+        attention=run.attention,
     )
 
 

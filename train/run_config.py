@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.encoder import Remat
+from instructor_jax.fused_attention_plan import Attention
 from instructor_jax.sharding import MeshShape
 
 from .distill import DistillConfig
@@ -17,9 +18,11 @@ from .mixture_choice import MixtureConfig
 from .objective import LossConfig
 from .optimizer import OptimizerConfig
 
-# Keys whose change leaves the losses of a continued run as they are, but for rounding (mesh, chunks, remat).
+# Keys whose change leaves the losses of a continued run as they are, but for rounding (mesh, chunks, remat and
+# attention).
 CHANGEABLE = (
-    "output", "mesh", "chunks", "remat", "workers", "ahead", "checkpoints", "log", "held_out", "evaluation", "export",
+    "output", "mesh", "chunks", "remat", "attention", "workers", "ahead", "checkpoints", "log", "held_out",
+    "evaluation", "export",
 )  # fmt: skip
 
 
@@ -142,6 +145,7 @@ class RunConfig:
         dtype: of the computation; weights and updates are float32 in any case.
         chunks: parts in which a group is encoded, one after another; saves memory.
         remat: what layers compute again in the backward pass: none, dots, full.
+        attention: einsum, fused (TPU kernels that write no scores to memory), or auto.
         workers: processes that build batches; 0 for a thread.
         ahead: batches that are built ahead.
         export: type of the weights in the trained model's folder; the two short ones halve it.
@@ -162,6 +166,7 @@ class RunConfig:
     dtype: Literal["float32", "bfloat16"] = "float32"
     chunks: int = 1
     remat: Remat = "none"
+    attention: Attention = "auto"
     loss: LossConfig = field(default_factory=LossConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

@@ -95,6 +95,7 @@ def batch_losses(config: TrainConfig, params: Params, batch: PairBatch, dropout_
         chunks=config.chunks,
         dtype=config.compute_dtype,
         remat=config.remat,
+        attention=config.attention,
         layout=UNROLLED if config.unroll else STACKED,
     )
     losses = row_losses(config.loss, config.tasks, batch, vectors, config.loss_precision)

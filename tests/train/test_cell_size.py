@@ -33,11 +33,11 @@ def test_cells_fill_groups_and_fit(query, document):
     )  # three standard deviations, estimated from four to eight cells
 
 
-@pytest.mark.parametrize("lengths", [(24, 31), (10, 14), (20, 60), (50, 64), (64, 65)])
-def test_small_groups_are_not_left_empty(lengths):
+@pytest.mark.parametrize("bounds", [(24, 31), (10, 14), (20, 60), (50, 64), (64, 65)])
+def test_small_groups_are_not_left_empty(bounds):
     """Groups of some handfuls of texts, as a laptop's: every one has an example, and few have one too many."""
     shape = GroupShape(rows=4, length=64, examples=16, negatives=0)
-    lengths = np.random.default_rng(0).integers(*lengths, 2 * 600).astype(np.int32)
+    lengths = np.random.default_rng(0).integers(bounds[0], bounds[1], 2 * 600).astype(np.int32)
     texts = RowTexts(lengths, np.arange(600), np.arange(600, 1200), np.zeros(0, np.int64), np.zeros(600, np.int64))
     stream = token_stream(texts, np.arange(600), shape, groups=2, key=0)
     cells = [stream.cell(i)[0] for i in range(300)]

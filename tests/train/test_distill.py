@@ -61,7 +61,7 @@ def test_rows_mix_both_losses_as_stated() -> None:
     only = dataclasses.replace(DISTILL, weight=1.0, similarities=0.0)
     regressed = batch_losses(dataclasses.replace(config, distill=only), params, given, None)
     for group, row in np.argwhere(batch.valid):
-        texts = [row, 2 + row] + [4 + row] * bool(batch.negative_valid[group, row])
+        texts = [row, 2 + row] + [4 + row] * bool(np.asarray(batch.negative_valid)[group, row])
         expected = np.mean(cosine[group, texts])
         np.testing.assert_allclose(losses.agreement[group, row], expected, atol=1e-5)
         np.testing.assert_allclose(regressed.loss[group, row], (1 - expected) / 0.05, rtol=1e-4)

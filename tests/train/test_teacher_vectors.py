@@ -1,5 +1,6 @@
 """Vectors on disk: computed once for each bare text, whoever asks; whole after a kill; found by number."""
 
+import dataclasses
 import pickle
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def test_another_teacher_or_another_reading_has_a_folder_of_its_own(config, sour
     place, needed = tmp_path / "vectors", [(source, cache, texts_of(cache, np.arange(2)))]
     folders = {open_vectors(config, place, needed, WordTeacher()).folder}
     folders |= {
-        open_vectors(DistillConfig(config.teacher, **changed), place, needed, WordTeacher()).folder
+        open_vectors(dataclasses.replace(config, **changed), place, needed, WordTeacher()).folder
         for changed in ({"teacher_tokens": 64}, {"teacher_prompt": "query: "}, {"teacher_dtype": "bfloat16"})
     }
     Path(config.teacher, "model.safetensors").write_bytes(b"other weights")

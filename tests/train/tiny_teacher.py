@@ -8,8 +8,9 @@ from .small_runs import WORDS
 def write_teacher(folder: Path, dim: int = 8) -> Path:
     """One BERT layer, mean pooling, unit vectors of `dim` dimensions."""
     import torch
-    from sentence_transformers import SentenceTransformer, models
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from transformers import AutoTokenizer, BertConfig, BertModel
 
     letters = sorted(set("".join(WORDS)))
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters, *(f"##{one}" for one in letters)]
@@ -31,8 +32,6 @@ def write_teacher(folder: Path, dim: int = 8) -> Path:
         model.embeddings.position_embeddings.weight.mul_(0.05)
         model.embeddings.token_type_embeddings.weight.mul_(0.05)
     model.save_pretrained(bert)
-    BertTokenizerFast(str(bert / "vocab.txt")).save_pretrained(bert)
-    SentenceTransformer(modules=[models.Transformer(str(bert)), models.Pooling(dim), models.Normalize()]).save(
-        str(folder)
-    )
+    AutoTokenizer.from_pretrained(bert).save_pretrained(bert)
+    SentenceTransformer(modules=[Transformer(str(bert)), Pooling(dim), Normalize()]).save(str(folder))
     return folder

@@ -1,0 +1,55 @@
+"""What accelerators can do at best, from their makers' datasheets: the figures that speed is measured against.
+
+All figures are of one chip. A TPU chip may count as one device or as two (v4 and TPU7x without "megacore"), which then
+share them; so whoever divides must ask the devices, not the table.
+"""
+
+import dataclasses
+
+_TPU = "https://docs.cloud.google.com/tpu/docs/"
+_TPU_V4 = f"{_TPU}v4; interconnect: 6 links of 50 GB/s, Jouppi et al. 2023, arXiv 2304.01433, table 4"
+_NVIDIA = "https://www.nvidia.com/en-us/data-center/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+    """The datasheet of one chip.
+
+    Attributes:
+        name: what people call it.
+        flops: dense bfloat16 operations a second.
+        memory: bytes a second to and from its memory (HBM).
+        interconnect: bytes a second that it can send to other chips, over all of its links together; it can receive as
+            many at the same time. Datasheets that give both directions together are halved here.
+        high: how many times as long a float32 product takes at JAX's precision HIGH; on TPUs its bfloat16 passes.
+        highest: likewise at HIGHEST; on GPUs that is the rate of ordinary float32 arithmetic.
+        source: where the figures stand.
+    """
+
+    name: str
+    flops: float
+    memory: float
+    interconnect: float
+    high: float
+    highest: float
+    source: str
+
+
+# By the beginning of the device kind that JAX reports; longer names first.
+CHIPS: dict[str, Chip] = {
+    #                       chip             bf16 FLOP/s  memory B/s  send B/s  HIGH  HIGHEST
+    "TPU v4": Chip("TPU v4", 275e12, 1200e9, 300e9, 3.0, 6.0, _TPU_V4),
+    "TPU v5 lite": Chip("TPU v5e", 197e12, 819e9, 200e9, 3.0, 6.0, f"{_TPU}v5e"),
+    "TPU v5e": Chip("TPU v5e", 197e12, 819e9, 200e9, 3.0, 6.0, f"{_TPU}v5e"),
+    "TPU v5": Chip("TPU v5p", 459e12, 2765e9, 600e9, 3.0, 6.0, f"{_TPU}v5p"),
+    "TPU v6": Chip("TPU v6e", 918e12, 1638e9, 400e9, 3.0, 6.0, f"{_TPU}tpu7x"),
+    "TPU7x": Chip("TPU7x", 2307e12, 7380e9, 600e9, 3.0, 6.0, f"{_TPU}tpu7x"),
+    "NVIDIA A100": Chip("A100 SXM 80 GB", 312e12, 2039e9, 300e9, 2.0, 312 / 19.5, f"{_NVIDIA}a100"),
+    "NVIDIA H100": Chip("H100 SXM", 989e12, 3350e9, 450e9, 2.0, 989 / 67, f"{_NVIDIA}h100"),
+    "NVIDIA H200": Chip("H200 SXM", 989e12, 4800e9, 450e9, 2.0, 989 / 67, f"{_NVIDIA}h200"),
+}
+
+
+def chip_of(device_kind: str) -> Chip | None:
+    """The datasheet for a device kind as JAX reports it; None for what is not in the table, CPUs among them."""
+    return next((chip for name, chip in CHIPS.items() if device_kind.startswith(name)), None)

@@ -1,0 +1,34 @@
+"""The training step as it is compiled: what the loop runs, and what a plan compiles for devices that nobody has."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from instructor_jax.compilation import compiler_options
+from instructor_jax.sharding import named_sharding
+
+from .batches import PairBatch
+from .config import TrainConfig
+from .metrics import Metrics
+from .step import TrainState, state_shardings, train_step
+
+
+def compiled_step(
+    config: TrainConfig, mesh: Mesh, shardings: TrainState | None = None
+) -> Callable[[TrainState, PairBatch], tuple[TrainState, Metrics]] | Any:
+    """`train_step` under `jax.jit`: the old state's memory becomes the new one's, metrics are on every device.
+
+    Args:
+        config: of the run.
+        mesh: the devices; call the step under `jax.set_mesh(mesh)`.
+        shardings: `state_shardings(config, mesh)`, if they are at hand.
+    """
+    return jax.jit(
+        partial(train_step, config),
+        out_shardings=(shardings or state_shardings(config, mesh), named_sharding(mesh)),
+        donate_argnums=0,
+        compiler_options=compiler_options(mesh.devices.flat[0].platform),
+    )

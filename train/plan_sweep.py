@@ -1,0 +1,150 @@
+"""The best mesh and the largest batch for a topology, found with a dozen compilations at most.
+
+First the meshes, at the batch that was asked for: those whose bound is lowest win, among those that fit. Then the batch
+is doubled on the best one, with as many rows in a chunk as before, until it does not fit or no compilation is left.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from instructor_jax.sharding import MeshShape
+
+from .config import TrainConfig
+from .plan_record import Plan
+
+MOST = 12
+_FOR_MESHES = 8
+
+Planner = Callable[[TrainConfig], Plan]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """What was found.
+
+    Attributes:
+        plans: in the order in which they were made.
+        best: the fitting plan with the lowest bound a token; None where nothing fits.
+        largest: the fitting plan with the most examples; None where nothing fits.
+        refused: settings that cannot be planned, with the reason.
+    """
+
+    plans: tuple[Plan, ...]
+    best: Plan | None
+    largest: Plan | None
+    refused: tuple[str, ...]
+
+
+def meshes(config: TrainConfig, devices: int) -> list[MeshShape]:
+    """Meshes worth a compilation, those that are likely good first: the given one, then fsdp over more and more."""
+    data, fsdp, tensor = config.mesh.resolve(devices)
+    found = [MeshShape(data, fsdp, tensor)]
+    powers = [2**power for power in range(devices.bit_length()) if devices % 2**power == 0]
+    middle = powers[len(powers) // 2]
+    for split in (1, 4):
+        for parts in dict.fromkeys((middle, devices // split, middle // 4, 4 * middle, 1)):
+            if parts >= 1 and devices % (parts * split) == 0 and config.model.encoder.heads % split == 0:
+                found.append(MeshShape(devices // parts // split, parts, split))
+    return list(dict.fromkeys(found))
+
+
+def candidates(config: TrainConfig, devices: int) -> Iterator[TrainConfig]:
+    """Configurations of one and the same batch: meshes, and on each what layers keep."""
+    for number, mesh in enumerate(meshes(config, devices)):
+        yield dataclasses.replace(config, mesh=mesh)
+        if number == 0:
+            other = "dots" if config.remat == "full" else "full"
+            yield dataclasses.replace(config, mesh=mesh, remat=other)
+
+
+def doubled(config: TrainConfig) -> TrainConfig:
+    """Twice the examples, with as many rows in a chunk."""
+    group = dataclasses.replace(config.group, rows=2 * config.group.rows, examples=2 * config.group.examples)
+    return dataclasses.replace(config, group=group, chunks=2 * config.chunks)
+
+
+def sweep(config: TrainConfig, devices: int, planner: Planner, most: int = MOST) -> Sweep:
+    """Looks for the best mesh and the largest batch.
+
+    Args:
+        config: where to begin.
+        devices: of the topology.
+        planner: what makes a plan; a `ValueError` of its says that a configuration is impossible.
+        most: compilations.
+    """
+    plans: list[tuple[TrainConfig, Plan]] = []
+    refused: list[str] = []
+    for one in candidates(config, devices):
+        if len(plans) >= min(_FOR_MESHES, most):
+            break
+        try:
+            plans.append((one, planner(one)))
+        except ValueError as error:
+            refused.append(str(error))
+    best = min((pair for pair in plans if pair[1].fits), key=lambda pair: seconds_per_token(pair[1]), default=None)
+    grown = best
+    while grown is not None and len(plans) < most:
+        larger = doubled(grown[0])
+        grown = (larger, planner(larger))
+        plans.append(grown)
+        if not grown[1].fits:
+            break
+    fitting = [plan for _, plan in plans if plan.fits]
+    return Sweep(
+        tuple(plan for _, plan in plans),
+        min(fitting, key=seconds_per_token, default=None),
+        max(fitting, key=lambda plan: plan.settings["examples"], default=None),
+        tuple(refused),
+    )
+
+
+def seconds_per_token(plan: Plan) -> float:
+    """What the bound allows; on devices without a datasheet, what the plan's memory suggests: less is better."""
+    if plan.roofline is not None:
+        return plan.roofline.bound / plan.roofline.tokens
+    assert plan.memory is not None
+    return float(plan.memory.total)
+
+
+def write_plot(found: Sweep, path: Path) -> None:
+    """Memory and bound of every plan, as an image.
+
+    Raises:
+        ImportError: the extra `plots` is absent.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("the plot needs matplotlib: pip install 'instructor-jax[plots]'") from error
+    names = [
+        f"{'x'.join(map(str, plan.mesh.values()))} {plan.settings['remat']} {plan.settings['examples']:,}"
+        for plan in found.plans
+    ]
+    figure = Figure(figsize=(9, 1.5 + 0.4 * len(names)), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    memories = [plan.memory for plan in found.plans]
+    left.barh(names, [0 if one is None else one.arguments / 2**30 for one in memories], label="arguments")
+    starts = [0 if one is None else one.arguments / 2**30 for one in memories]
+    left.barh(
+        names, [0 if one is None else one.temporaries / 2**30 for one in memories], left=starts, label="temporaries"
+    )
+    available = next((one.available for one in memories if one is not None and one.available), None)
+    if available is not None:
+        left.axvline(available / 2**30, color="black", linestyle="--", label="there is")
+    left.set_xlabel("GiB on a device")
+    left.legend()
+    left.invert_yaxis()
+    for name, plan in zip(names, found.plans, strict=True):
+        if plan.roofline is not None:
+            times = (plan.roofline.arithmetic, plan.roofline.memory, plan.roofline.interconnect)
+            for offset, (what, seconds) in enumerate(zip(("arithmetic", "memory", "interconnect"), times, strict=True)):
+                label = what if plan is found.plans[0] else None
+                right.plot(seconds / plan.roofline.tokens * 1e9, name, "osD"[offset], color=f"C{offset}", label=label)
+    right.set_xlabel("ns a token of all devices, at least")
+    if right.get_legend_handles_labels()[0]:
+        right.legend()
+    figure.suptitle(f"{found.plans[0].what} on {found.plans[0].topology}: data x fsdp x tensor, remat, examples")
+    beside = path.with_name(f".{path.name}")
+    figure.savefig(beside, format=path.suffix.removeprefix("."), dpi=120)
+    beside.replace(path)
