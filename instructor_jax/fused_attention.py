@@ -95,7 +95,7 @@ def _on_one_device(
 def _attend_rows(plan: KernelPlan, *arguments: Array) -> Array:
     from instructor_jax.fused_attention_kernels import forward  # Pallas is imported where it is used
 
-    return forward(plan, *arguments)  # pyright: ignore[reportCallIssue]
+    return forward(plan, *arguments)
 
 
 def _attend_rows_forward(plan: KernelPlan, *arguments: Array) -> tuple[Array, tuple[Array, ...]]:
@@ -105,7 +105,8 @@ def _attend_rows_forward(plan: KernelPlan, *arguments: Array) -> tuple[Array, tu
 def _attend_rows_backward(plan: KernelPlan, arguments: tuple[Array, ...], gradient: Array) -> tuple[Array | None, ...]:
     from instructor_jax.fused_attention_kernels import backward
 
-    return (*backward(plan, *arguments, gradient), None, None, None)
+    gradients = backward(plan, *arguments, gradient)  # pyright: ignore[reportCallIssue]
+    return (*gradients, None, None, None)
 
 
 _attend_rows.defvjp(_attend_rows_forward, _attend_rows_backward)

@@ -6,6 +6,7 @@ instruction read but not pooled), so that a difference in scores is a difference
 
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,7 +89,7 @@ class JaxEmbedder:
         from instructor_jax.embedder import Instructor
 
         loaded = Instructor.from_pretrained(model)
-        name = _local_name(Path(model).resolve()) if Path(model).is_dir() else model
+        name = f"local/{folder_name(Path(model))}" if Path(model).is_dir() else model
         return cls(loaded, name, folder_hash(loaded.folder.path), batch_size)
 
     def encode(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:
@@ -132,7 +133,7 @@ class SentenceTransformersEmbedder:
             self._model.set_pooling_include_prompt(False)
         # "" means no instruction, not the folder's favourite one.
         self._model.default_prompt_name = None
-        name = path.resolve().name if path.is_dir() else model.replace("/", "_")
+        name = folder_name(path) if path.is_dir() else model.replace("/", "_")
         self.name = f"sentence-transformers/{_safe(name)}"
         self.revision = folder_hash(path) if path.is_dir() else "hub"
         self.dimension = int(self._model.encode([""], show_progress_bar=False).shape[1])
@@ -203,8 +204,10 @@ def _pools_instruction(path: Path, *, default: bool) -> bool:
         return default
 
 
-def _local_name(path: Path) -> str:
-    return f"local/{_safe(path.name)}"
+def folder_name(path: Path) -> str:
+    """What a model's folder is called in results; `model`, as every training run calls its own, after the run, too."""
+    path = Path(os.path.abspath(path))  # links keep their names: who makes one means it
+    return _safe(f"{path.parent.name}-{path.name}" if path.name == "model" else path.name)
 
 
 def _safe(name: str) -> str:

@@ -1,14 +1,36 @@
 """Ours and sentence-transformers' embedder on one folder: the same strings, tokens and vectors."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from instructor_jax.evaluation.embedders import Embedder, JaxEmbedder, WithoutInstructions, folder_hash, load
+from instructor_jax.evaluation.embedders import (
+    Embedder,
+    JaxEmbedder,
+    WithoutInstructions,
+    folder_hash,
+    folder_name,
+    load,
+)
 
 TEXTS = ["a cat sat", "  blanks around  ", "", "word " * 700, "ein Satz\nmit Zeilen"]
 INSTRUCTIONS = ["", "Represent the sentence: ", "Represent the Science document for retrieval; Input: "]
 # Float32 forward passes of two frameworks over two layers; measured 3e-7.
 EQUAL = 2e-6
+
+
+def test_names_of_folders_tell_models_of_runs_apart(tmp_path, monkeypatch) -> None:
+    (tmp_path / "first run" / "model").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "first run" / "model")
+    monkeypatch.chdir(tmp_path / "first run")
+    for given, name in (
+        ("model", "first_run-model"),
+        (".", "first_run"),
+        ("../link", "link"),
+        ("model/..", "first_run"),
+    ):
+        assert folder_name(Path(given)) == name
 
 
 @pytest.fixture(scope="module")
