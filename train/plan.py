@@ -50,6 +50,7 @@ def plan_step(config: TrainConfig, topology: str, fill: float = 1.0, teacher_dim
     """
     devices = devices_of(topology)
     mesh = make_mesh(config.mesh, devices)
+    config = config.suited_to(mesh)
     program = lowered_step(config, mesh, teacher_dim)
     tokens = config.groups * config.group.tokens
     plan = Plan(
@@ -95,7 +96,7 @@ def step_settings(config: TrainConfig) -> dict[str, Any]:
         **_model_settings(config.model), "groups": config.groups, "rows": group.rows, "length": group.length,
         "examples": config.groups * group.examples, "negatives": group.negatives, "chunks": config.chunks,
         "remat": config.remat, "dtype": config.dtype, "optimizer": config.optimizer.name, "loss": config.loss.name,
-        "dropout": config.dropout,
+        "dropout": config.dropout, "attention": config.attention,
     }  # fmt: skip
 
 
@@ -162,11 +163,3 @@ def exchanges(found: list[Collective]) -> list[Exchange]:
         size = sum(one.bytes * one.runs for one in same) // max(1, runs)
         shown.append(Exchange(kind, f"{len(same)} others", max(one.participants for one in same), runs, size, total))
     return shown
-
-
-def with_fill(plan: Plan, fill: float) -> Plan:
-    """The plan of the same program for texts that fill its rows otherwise."""
-    if plan.roofline is None or fill == plan.fill:
-        return dataclasses.replace(plan, fill=fill)
-    useful = plan.roofline.useful / plan.fill * fill
-    return dataclasses.replace(plan, fill=fill, roofline=dataclasses.replace(plan.roofline, useful=useful))
