@@ -137,8 +137,8 @@ def prepare(
 
 
 def _rows_read(
-    run: RunConfig, plans: Sequence[MixturePlan], held: Sequence[Int64[np.ndarray, "held"]]
-) -> list[Int64[np.ndarray, "rows"]]:
+    run: RunConfig, plans: Sequence[MixturePlan], held: Sequence[Int64[np.ndarray, "_"]]
+) -> list[Int64[np.ndarray, "_"]]:
     """The rows that each reading's steps take, and all held-out ones with the last: a teacher need not read others."""
     if not run.distill.on:
         return [np.zeros(0, np.int64)] * len(plans)

@@ -44,7 +44,7 @@ class Reading:
 
 
 def teach(
-    run: RunConfig, folder: ModelFolder, readings: Sequence[Reading], rows: Sequence[Int64[np.ndarray, "rows"]]
+    run: RunConfig, folder: ModelFolder, readings: Sequence[Reading], rows: Sequence[Int64[np.ndarray, "_"]]
 ) -> tuple[ModelFolder, list[TeacherVectors | None]]:
     """The folder that the run starts from, and the teacher's vectors for each reading, None without distillation.
 
