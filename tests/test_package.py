@@ -16,9 +16,15 @@ MAPPED = {"train": "instructor_jax.train", "convert": "instructor_jax.convert"}
 APPLICATIONS = ("instructor_jax.train", "instructor_jax.convert", "instructor_jax.evaluation")
 # The files that need an extra or something slow to import; everything else must do without.
 ALLOWED = {
-    "torch": ("instructor_jax/embedder.py", "convert/verify.py", "instructor_jax/evaluation/", "train/medi/scorers.py"),
+    "torch": (
+        "instructor_jax/embedder.py",
+        "convert/verify.py",
+        "instructor_jax/evaluation/",
+        "train/medi/scorers.py",
+        "train/teacher.py",
+    ),
     "transformers": ("instructor_jax/tokenization.py", "convert/verify.py", "instructor_jax/evaluation/"),
-    "sentence_transformers": ("train/medi/scorers.py", "instructor_jax/evaluation/"),
+    "sentence_transformers": ("train/medi/scorers.py", "train/teacher.py", "instructor_jax/evaluation/"),
     "mteb": ("instructor_jax/evaluation/",),
     "tensorflow": (),
     "tensorflow_datasets": ("train/",),
