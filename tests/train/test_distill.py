@@ -70,7 +70,7 @@ def test_rows_mix_both_losses_as_stated() -> None:
     )
     np.testing.assert_allclose(losses.loss, 0.75 * contrastive + 0.25 * both.loss, rtol=1e-4, atol=1e-6)
     assert (np.asarray(losses.loss)[~batch.valid] == 0).all()
-    sums = task_sums(batch, losses, 3)
+    sums = task_sums(given, losses, 3)
     assert sums.agreement is not None
     np.testing.assert_allclose(sums.agreement[0], np.asarray(losses.agreement)[batch.valid].sum(), rtol=1e-5)
 
