@@ -103,13 +103,13 @@ class OurTrainer:
 
         import jax
 
-        from instructor_jax.compilation import compiler_options
         from instructor_jax.folders import read_folder
-        from instructor_jax.sharding import make_mesh, named_sharding
+        from instructor_jax.sharding import make_mesh
+        from instructor_jax.train.compiled_step import compiled_step
         from instructor_jax.train.mixture import MixturePlan
         from instructor_jax.train.pair_batches import BatchBuilder
         from instructor_jax.train.parameters import placed_params
-        from instructor_jax.train.step import new_state, state_shardings, train_step
+        from instructor_jax.train.step import new_state, state_shardings
 
         self._mesh = make_mesh(self._config.mesh)
         config = self._config = self._config.suited_to(self._mesh)
@@ -120,12 +120,7 @@ class OurTrainer:
             shardings = state_shardings(config, self._mesh)
             place = jax.jit(partial(new_state, config), out_shardings=shardings)
             self._state = place(placed_params(read_folder(folder), config.model, self._mesh))
-            self._step = jax.jit(
-                partial(train_step, config),
-                out_shardings=(shardings, named_sharding(self._mesh)),
-                donate_argnums=0,
-                compiler_options=compiler_options(jax.devices()[0].platform),
-            )
+            self._step = compiled_step(config, self._mesh, shardings)
 
     def stretch(self, setting: Setting, steps: int) -> Stretch:
         """Makes so many steps and waits for the last."""

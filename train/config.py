@@ -24,7 +24,7 @@ from .group_packing import GroupShape
 from .objective import LossConfig, task_tables
 from .optimizer import OptimizerConfig
 
-_UNROLLED_LAYERS = 12
+_UNROLLED_LAYERS = 12  # those of the base size
 
 
 @dataclasses.dataclass(frozen=True)

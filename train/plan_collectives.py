@@ -6,7 +6,6 @@ an all-reduce inside. Pieces of one collective share its channel; here they are 
 
 import dataclasses
 import re
-from collections.abc import Iterable
 
 from .plan_hlo import HloProgram, Instruction, Shape
 
@@ -77,14 +76,6 @@ def collectives(program: HloProgram, devices: int) -> list[Collective]:
             if key not in found or found[key].runs < runs:
                 found[key] = one
     return sorted(found.values(), key=lambda one: -one.sent)
-
-
-def total_sent(found: Iterable[Collective]) -> dict[str, float]:
-    """Bytes that each device sends, by kind, largest first."""
-    totals: dict[str, float] = {}
-    for one in found:
-        totals[one.kind] = totals.get(one.kind, 0.0) + one.sent
-    return dict(sorted(totals.items(), key=lambda item: -item[1]))
 
 
 def _scattering(program: HloProgram) -> dict[str, str]:

@@ -5,6 +5,7 @@ and write to main memory; what stays in on-chip memory between two kernels is fr
 """
 
 import dataclasses
+import math
 import re
 
 from .plan_hlo import HloProgram, Instruction, Shape
@@ -64,7 +65,7 @@ def product_flops(instruction: Instruction, instructions: dict[str, Instruction]
     first, second = (instructions[name].shapes[0] for name in instruction.operands[:2])
     if instruction.opcode == "dot":
         summed = _numbers(r"lhs_contracting_dims=\{([\d,]*)\}", instruction.rest)
-        return 2.0 * instruction.shapes[0].elements * _product(first.dims[axis] for axis in summed)
+        return 2.0 * instruction.shapes[0].elements * math.prod(first.dims[axis] for axis in summed)
     return _convolution_flops(instruction, first, second)
 
 
@@ -85,7 +86,7 @@ def _kernel_flops(instruction: Instruction, instructions: dict[str, Instruction]
     if summed:
         first = instructions[instruction.operands[0]].shapes[0]
         axes = [int(axis) for axis in re.findall(r"\d+", summed.group(1))]
-        return 2.0 * instruction.shapes[0].elements * _product(first.dims[axis] for axis in axes)
+        return 2.0 * instruction.shapes[0].elements * math.prod(first.dims[axis] for axis in axes)
     return None if "tpu_custom_call" in instruction.rest or "__gpu$xla" in instruction.rest else 0.0
 
 
@@ -184,10 +185,3 @@ def _written(inner: dict[str, Instruction], whole: int) -> int:
 def _numbers(pattern: str, text: str) -> list[int]:
     found = re.search(pattern, text)
     return [int(number) for number in found.group(1).split(",") if number] if found else []
-
-
-def _product(sizes) -> int:
-    total = 1
-    for size in sizes:
-        total *= size
-    return total

@@ -164,6 +164,7 @@ def _sweep(run: "RunConfig", topology: str, output: Path) -> "list[Plan]":
 
 
 def _write(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.partial")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    from instructor_jax.commands.whole_files import whole_file
+
+    with whole_file(path) as draft:
+        draft.write_text(text, encoding="utf-8")

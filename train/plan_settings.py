@@ -4,7 +4,6 @@ A published size is known by its name. Where no mixture is given, all texts are 
 most that a step can cost.
 """
 
-import dataclasses
 from pathlib import Path
 
 from instructor_jax.config import PUBLISHED, ModelConfig
@@ -13,7 +12,7 @@ from instructor_jax.hub import resolve_model
 
 from .config import TrainConfig
 from .group_packing import GroupShape
-from .preparation import train_config
+from .preparation import train_config, trained_model
 from .run_config import RunConfig
 
 
@@ -26,7 +25,7 @@ def planned_model(run: RunConfig) -> ModelConfig:
     model = run.model
     if run.start:
         model = PUBLISHED.get(run.start.rpartition("/")[2]) or read_folder(local_start(run.start)).config
-    return dataclasses.replace(model, normalize=True, max_length=run.max_length or model.max_length)
+    return trained_model(run, model)
 
 
 def local_start(start: str) -> Path:

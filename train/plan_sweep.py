@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from instructor_jax.commands.whole_files import whole_file
 from instructor_jax.sharding import MeshShape
 
 from .config import TrainConfig
@@ -145,6 +146,5 @@ def write_plot(found: Sweep, path: Path) -> None:
     if right.get_legend_handles_labels()[0]:
         right.legend()
     figure.suptitle(f"{found.plans[0].what} on {found.plans[0].topology}: data x fsdp x tensor, remat, examples")
-    beside = path.with_name(f".{path.name}")
-    figure.savefig(beside, format=path.suffix.removeprefix("."), dpi=120)
-    beside.replace(path)
+    with whole_file(path) as draft:
+        figure.savefig(draft, format=path.suffix.removeprefix("."), dpi=120)

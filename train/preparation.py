@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from instructor_jax.config import ModelConfig
 from instructor_jax.folders import ModelFolder, read_folder
@@ -180,8 +180,12 @@ def model_folder(run: RunConfig, source: ExampleSource) -> ModelFolder:
                 f"{path}."
             )
         folder = ModelFolder(path, model)
-    model = dataclasses.replace(model, normalize=True, max_length=run.max_length or model.max_length)
-    return dataclasses.replace(folder, config=model)
+    return dataclasses.replace(folder, config=trained_model(run, model))
+
+
+def trained_model(run: RunConfig, model: ModelConfig) -> ModelConfig:
+    """A model as a run trains it: vectors of unit length, texts as long as the run says."""
+    return dataclasses.replace(model, normalize=True, max_length=run.max_length or model.max_length)
 
 
 def train_config(run: RunConfig, model: ModelConfig, shape: GroupShape, tasks: tuple[str, ...]) -> TrainConfig:
@@ -230,11 +234,15 @@ def _split(
     }
 
 
+def _weights(run: RunConfig, tasks: dict[str, Int64[np.ndarray, "_"]]) -> Float64[np.ndarray, "tasks"]:
+    return task_weights([len(rows) for rows in tasks.values()], run.mixture.cap or None, run.mixture.temperature)
+
+
 def _plan(
     run: RunConfig, cache: TokenCache, tasks: dict[str, Int64[np.ndarray, "kept"]], shape: GroupShape
 ) -> MixturePlan:
     fixed = run.mixture.rows_per_group or None
-    weights = task_weights([len(rows) for rows in tasks.values()], run.mixture.cap or None, run.mixture.temperature)
+    weights = _weights(run, tasks)
     plan = MixturePlan(cache.rows, tasks, weights, shape, run.batch.groups, run.seed, fixed, run.mixture.shuffle)
     if not fixed:
         plan.warn_of_padding()
@@ -247,7 +255,7 @@ def _group_shape(
     batch, length = run.batch, run.batch.length or model.max_length
     examples = run.mixture.rows_per_group or batch.examples
     if not examples:
-        weights = task_weights([len(rows) for rows in tasks.values()], run.mixture.cap or None, run.mixture.temperature)
+        weights = _weights(run, tasks)
         tokens = batch.rows * length
         examples = max(examples_needed(one.rows, tasks, weights, tokens, batch.negatives) for one in caches)
         room = GroupShape(batch.rows, length, 1, batch.negatives)  # small groups have less room than the least answer

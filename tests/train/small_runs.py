@@ -5,6 +5,7 @@ from pathlib import Path
 
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.interruption import StopRequest
 from instructor_jax.train.medi.staging import Staging
 from instructor_jax.train.medi.store import write_store
 from instructor_jax.train.objective import LossConfig
@@ -48,3 +49,14 @@ def small_run(data: Path, output: Path, **changes: object) -> RunConfig:
         "held_out": HeldOutConfig(rows=4, every=4),
     }
     return RunConfig(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+class StopAfter(StopRequest):
+    """Asks to stop after a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.at = step
+
+    def requested(self, step: int) -> bool:
+        return step == self.at

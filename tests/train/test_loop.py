@@ -18,18 +18,7 @@ from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.preparation import prepare
 from instructor_jax.train.run_config import CheckpointConfig, EvaluationConfig, HeldOutConfig, RunConfig
 
-from .small_runs import small_run, write_mixture
-
-
-class StopAfter(StopRequest):
-    """Asks to stop after a step."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self.at = step
-
-    def requested(self, step: int) -> bool:
-        return step == self.at
+from .small_runs import StopAfter, small_run, write_mixture
 
 
 @pytest.fixture(scope="module", autouse=True)

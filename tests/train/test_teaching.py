@@ -12,7 +12,6 @@ from instructor_jax import Instructor
 from instructor_jax.sharding import MeshShape, make_mesh
 from instructor_jax.tensor_files import read_tensors
 from instructor_jax.train.distill import DistillConfig
-from instructor_jax.train.interruption import StopRequest
 from instructor_jax.train.journal import read_lines
 from instructor_jax.train.loop import MODEL, train
 from instructor_jax.train.mixture_choice import MixtureConfig
@@ -21,19 +20,10 @@ from instructor_jax.train.preparation import prepare
 from instructor_jax.train.run_config import RunConfig
 from instructor_jax.train.teaching import START
 
-from .small_runs import WORDS, small_run, write_mixture
+from .small_runs import WORDS, StopAfter, small_run, write_mixture
 from .tiny_teacher import write_teacher
 
 pytestmark = pytest.mark.torch
-
-
-class StopAfter(StopRequest):
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self.at = step
-
-    def requested(self, step: int) -> bool:
-        return step == self.at
 
 
 @pytest.fixture(scope="module")
