@@ -20,6 +20,7 @@ from instructor_jax.compilation import compiler_options, enable_cache
 from instructor_jax.model import Params, init_params
 from instructor_jax.sharding import named_sharding
 
+from .agreement import require_agreement
 from .checkpoints import Checkpoints
 from .compiled_step import compiled_step
 from .export import MODEL as MODEL  # where a run's results lie: one place to ask
@@ -67,8 +68,9 @@ def train(prepared: Prepared, stop: StopRequest | None = None, evaluate: Evaluat
 
     Raises:
         NonFiniteLoss: a loss is not finite.
-        ValueError: the folder holds a run with other settings or data.
+        ValueError: the folder holds a run with other settings or data, or another process of the run has others.
     """
+    require_agreement(prepared.run, prepared.fingerprint)
     enable_cache()
     folder = Path(prepared.run.output)
     checkpoints = Checkpoints(folder / CHECKPOINTS, prepared.run.checkpoints)

@@ -107,7 +107,7 @@ def _train(run, own, dry_run: bool, name: str) -> None:
         if jax.process_count() == 1:
             raise
         # the others may be gone, and JAX would wait for them when it ends
-        print(f"process {jax.process_index()}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        print(stop_message(error), file=sys.stderr, flush=True)
         os._exit(1)
     if not is_main():
         return
@@ -116,6 +116,19 @@ def _train(run, own, dry_run: bool, name: str) -> None:
         print(f"{outcome.step:,} steps; model: {Path(run.output) / MODEL}; report: {report}")
     else:
         print(f"stopped and saved at step {outcome.step:,}; the same command goes on from there")
+
+
+def stop_message(error: Exception) -> str:
+    """What one of several processes says when it has to stop: its own mistake, or that it may have lost the others."""
+    import jax
+
+    own = f"process {jax.process_index()} of {jax.process_count()}: {error}"
+    if not isinstance(error, jax.errors.JaxRuntimeError):
+        return own
+    return (
+        f"{own}\nAnother process of the run may be gone; its own last words tell why. Start all of them again with the "
+        "same command: they go on from the last checkpoint."
+    )
 
 
 def avoided_texts(run: "RunConfig") -> "Iterator[tuple[str, str]] | None":

@@ -1,11 +1,13 @@
 """The train command as programs of their own: one or several processes, with so many CPU devices each."""
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from instructor_jax.train.journal import read_lines
 
@@ -39,13 +41,18 @@ def start(
     devices: int = 1,
     flags: Sequence[str] = (),
     cache: Path | None = None,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.Popen[str]:
-    """Starts a program; `settings` come after the common ones. Programs with one `cache` compile once."""
+    """Starts a program; `settings` come after the common ones. Programs with one `cache` compile once.
+
+    `variables` are added to its environment.
+    """
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
         "INSTRUCTOR_JAX_CACHE": "off" if cache is None else str(cache),
+        **variables,
     }
     command = [sys.executable, "-m", "instructor_jax", "train", "tiny", f"data={data}", f"output={output}"]
     return subprocess.Popen(
@@ -58,14 +65,56 @@ def start(
 
 
 def start_several(
+    data: Path,
+    output: Path,
+    settings: Sequence[str],
+    processes: int,
+    devices: int,
+    own: Mapping[int, Sequence[str]] = MappingProxyType({}),
+) -> list[subprocess.Popen[str]]:
+    """Starts the processes of one run; `own` are settings of single processes."""
+    common = ["--coordinator", f"localhost:{free_port()}", "--processes", str(processes)]
+    return [
+        start(data, output, [*settings, *own.get(index, ())], devices, [*common, "--process", str(index)])
+        for index in range(processes)
+    ]
+
+
+def start_under_slurm(
     data: Path, output: Path, settings: Sequence[str], processes: int, devices: int
 ) -> list[subprocess.Popen[str]]:
-    """Starts the processes of one run."""
+    """Starts the processes of one run as `srun` does: one command, and variables that tell who is who."""
+    common = {
+        "SLURM_JOB_ID": str(_free_slurm_job()),
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_STEP_NUM_NODES": "1",
+        "SLURM_NTASKS": str(processes),
+    }
+    return [
+        start(
+            data,
+            output,
+            settings,
+            devices,
+            variables={**common, "SLURM_PROCID": str(index), "SLURM_LOCALID": str(index)},
+        )
+        for index in range(processes)
+    ]
+
+
+def _free_slurm_job() -> int:
+    """A job's number whose port is free; JAX takes port 61440 + number modulo 4096."""
+    for number in range(os.getpid() % 4000, 4096):
+        with contextlib.suppress(OSError):
+            return free_port(61440 + number) - 61440
+    raise RuntimeError("no free port")
+
+
+def free_port(port: int = 0) -> int:
+    """A port of this machine that nobody listens on: the one given, if it is one, or any."""
     with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    common = ["--coordinator", f"localhost:{port}", "--processes", str(processes)]
-    return [start(data, output, settings, devices, [*common, "--process", str(index)]) for index in range(processes)]
+        free.bind(("localhost", port))
+        return free.getsockname()[1]
 
 
 def finish(*programs: subprocess.Popen[str], seconds: float = 900.0) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .programs import finish, losses, start, start_several
+from .programs import finish, losses, start, start_several, start_under_slurm
 from .small_runs import write_mixture
 
 pytestmark = pytest.mark.slow
@@ -33,6 +33,15 @@ def test_two_processes_give_the_curve_of_one(data, tokenizer, tmp_path, dropout:
     # 100 steps of AdamW at 1e-4 amplify the rounding of sums in another order to 3e-5
     np.testing.assert_allclose([x for _, x in two], [x for _, x in one], atol=1e-4)
     assert (tmp_path / "two" / "model" / "model.safetensors").is_file()
+
+
+def test_slurm_needs_no_flags(data, tokenizer, tmp_path) -> None:
+    settings = [tokenizer, "steps=10"]
+    finish(start(data, tmp_path / "one", settings, devices=1))
+    printed = finish(*start_under_slurm(data, tmp_path / "two", settings, processes=2, devices=1))
+    assert "2 processes" in printed[0]
+    one, two = (losses(tmp_path / name) for name in ("one", "two"))
+    np.testing.assert_allclose([x for _, x in two], [x for _, x in one], atol=1e-4)
 
 
 def test_from_one_process_to_two_the_same_batches_go_on(data, tokenizer, tmp_path) -> None:
