@@ -5,6 +5,9 @@ share them; so whoever divides must ask the devices, not the table.
 """
 
 import dataclasses
+from collections.abc import Sequence
+
+from instructor_jax.sharding import Device
 
 _TPU = "https://docs.cloud.google.com/tpu/docs/"
 _TPU_V4 = f"{_TPU}v4; interconnect: 6 links of 50 GB/s, Jouppi et al. 2023, arXiv 2304.01433, table 4"
@@ -53,3 +56,8 @@ CHIPS: dict[str, Chip] = {
 def chip_of(device_kind: str) -> Chip | None:
     """The datasheet for a device kind as JAX reports it; None for what is not in the table, CPUs among them."""
     return next((chip for name, chip in CHIPS.items() if device_kind.startswith(name)), None)
+
+
+def devices_per_chip(devices: Sequence[Device]) -> int:
+    """How many devices share a chip: 2 on TPUs whose cores count apart, 1 elsewhere."""
+    return 1 + max(getattr(device, "core_on_chip", None) or 0 for device in devices)

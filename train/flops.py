@@ -4,7 +4,7 @@ import jax
 
 from instructor_jax.config import ModelConfig, parameter_count
 
-from .chips import chip_of
+from .chips import chip_of, devices_per_chip
 
 
 def training_flops_per_token(config: ModelConfig) -> float:
@@ -30,4 +30,5 @@ def utilization(config: ModelConfig, tokens_per_second: float) -> float | None:
     peak = peak_flops(jax.devices()[0].device_kind)
     if peak is None:
         return None
-    return training_flops_per_token(config) * tokens_per_second / (peak * jax.device_count())
+    chips = jax.device_count() / devices_per_chip(jax.local_devices())
+    return training_flops_per_token(config) * tokens_per_second / (peak * chips)

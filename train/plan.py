@@ -17,7 +17,7 @@ from instructor_jax.layers import Dtype
 from instructor_jax.packing import Bucket
 from instructor_jax.sharding import MeshShape, make_mesh
 
-from .chips import chip_of
+from .chips import chip_of, devices_per_chip
 from .config import TrainConfig
 from .flops import training_flops_per_token
 from .plan_buffers import largest_arrays, largest_buffers, sizes_on
@@ -30,7 +30,7 @@ from .plan_memory import available_memory, memory_of, memory_of_refused
 from .plan_program import Program, lowered_encode, lowered_step
 from .plan_record import Exchange, Plan
 from .plan_roofline import roofline
-from .plan_topology import devices_of, devices_per_chip
+from .plan_topology import devices_of
 
 _SHOWN = 12  # kinds of collectives that a plan keeps
 

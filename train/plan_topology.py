@@ -7,7 +7,6 @@ machine, and compiles for them. It accepts shapes that no pod has, so what is so
 import importlib.util
 import math
 import re
-from collections.abc import Sequence
 
 import jax
 
@@ -67,11 +66,6 @@ def valid_names() -> str:
     """The topologies that there are, as a sentence."""
     families = "; ".join(f"{family}: {', '.join(shapes)}" for family, (shapes, _) in _FAMILIES.items())
     return f"write FAMILY:SHAPE ({families}; larger cubes of 4), or cpu, gpu, cpu:N, gpu:N"
-
-
-def devices_per_chip(devices: Sequence[Device]) -> int:
-    """How many devices share a chip: 2 on TPUs whose cores count apart, 1 elsewhere."""
-    return 1 + max(getattr(device, "core_on_chip", None) or 0 for device in devices)
 
 
 def _is_sold(family: str, shape: str) -> bool:

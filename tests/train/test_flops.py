@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import pytest
 from instructor_jax.batches import TokenBatch
 from instructor_jax.config import PUBLISHED, EncoderConfig, ModelConfig
 from instructor_jax.model import abstract_params, embed
+from instructor_jax.train import flops
 from instructor_jax.train.flops import peak_flops, training_flops_per_token, utilization
 
 
@@ -43,6 +45,17 @@ def test_published_sizes() -> None:
 )
 def test_peaks(kind: str, peak: float | None) -> None:
     assert peak_flops(kind) == peak
+
+
+@pytest.mark.parametrize(("cores", "chips"), [(1, 4), (2, 2)])  # v5e; TPU7x and v4 without megacore
+def test_devices_that_share_a_chip_share_its_peak(monkeypatch, cores: int, chips: int) -> None:
+    devices = [SimpleNamespace(device_kind="TPU v4", core_on_chip=index % cores) for index in range(4)]
+    monkeypatch.setattr(
+        flops, "jax", SimpleNamespace(devices=lambda: devices, local_devices=lambda: devices, device_count=lambda: 4)
+    )
+    config = PUBLISHED["gtr-t5-base"]
+    full = 275e12 * chips / training_flops_per_token(config)  # tokens a second at the peak of all chips
+    assert utilization(config, full) == pytest.approx(1.0)
 
 
 def test_a_cpu_has_no_utilization() -> None:
