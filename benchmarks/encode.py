@@ -106,6 +106,7 @@ class Plan:
         rounds: Interleaved rounds.
         size: Published size of the random weights, or "tiny".
         model: A model folder, instead of random weights.
+        peer_model: Another model for the peer, to compare two models by texts per second; their tokens differ.
     """
 
     parts: Annotated[tuple[Part, ...], Names] = ("mixed", "lengths", "latency")
@@ -115,6 +116,7 @@ class Plan:
     rounds: int = 3
     size: str = "instructor-base"
     model: Path | None = None
+    peer_model: Path | None = None
 
     def __post_init__(self) -> None:
         for name, known in (("parts", ("mixed", "lengths", "latency")), ("dtypes", ("float32", "bfloat16"))):
@@ -152,14 +154,16 @@ def benchmark(*, out: Path | None = None, work: Work = Work(), plan: Plan = Plan
         folder = plan.model or random_model(Path(scratch), workload, plan.size, work.seed)
         for dtype in plan.dtypes:
             run = results["runs"][dtype] = {}
-            with Process(Ours, folder, dtype) as ours, Process(Peer, folder, dtype, plan.peer_attentions) as peer:
+            theirs = plan.peer_model or folder
+            with Process(Ours, folder, dtype) as ours, Process(Peer, theirs, dtype, plan.peer_attentions) as peer:
                 run["about"] = {"ours": ours.about, "peer": peer.about}
                 bench = Bench(dtype, workload, plan.settings(), plan.rounds, {"ours": ours, "peer": peer})
                 for part in plan.parts:
                     if part == "mixed":
                         run["mixed"], found = bench.mixed()
-                        vectors |= found
-                        run["agreement"] = agreements(dtype, vectors)
+                        if plan.peer_model is None:
+                            vectors |= found
+                            run["agreement"] = agreements(dtype, vectors)
                     elif part == "lengths":
                         run["lengths"] = bench.lengths()
                     else:

@@ -39,6 +39,8 @@ def _machine(results: dict[str, Any]) -> Iterator[str]:
     versions = (f"{name} {version}" for name, version in machine["versions"].items() if version)
     yield f"versions  Python {machine['python']}, {', '.join(versions)}"
     yield f"model     {results['options']['model'] or results['options']['size'] + ', random weights'}"
+    if results["options"]["peer_model"]:
+        yield f"          peer: {results['options']['peer_model']}; tokens are ours, texts a second compare the models"
 
 
 def _workload(workload: dict[str, Any]) -> Iterator[str]:

@@ -19,19 +19,19 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from tqdm import tqdm
 
-from instructor_jax.batches import TokenBatch
-from instructor_jax.compilation import compiler_options, computes_bfloat16, enable_cache
+from instructor_jax.compilation import enable_cache
 from instructor_jax.config import ModelConfig
+from instructor_jax.default_model import DEFAULT_MODEL
+from instructor_jax.device_model import DeviceModel
 from instructor_jax.encode_info import EncodeInfo, encode_info, prepared_info, warn_of_truncation
 from instructor_jax.folder_writer import write_sentence_transformers
 from instructor_jax.folders import ModelFolder, read_folder, read_params
 from instructor_jax.hub import resolve_model
-from instructor_jax.layout import STACKED, cpu_layout, stacked_params, unstacked_params
-from instructor_jax.model import Params, embed, encode_tokens, param_shardings
-from instructor_jax.packing import PackingConfig, bucket_ladder
+from instructor_jax.model import Params
+from instructor_jax.packing import PackingConfig
 from instructor_jax.prompts import resolve_pairs
 from instructor_jax.quantization import Precision, quantize, ranges_of, truncate, unit_length
-from instructor_jax.sharding import Device, MeshShape, data_shards, make_mesh, named_sharding
+from instructor_jax.sharding import Device
 from instructor_jax.stages import Finished, Prepared, finish, pipeline, prepare, run_calls
 from instructor_jax.token_outputs import all_outputs, token_states
 from instructor_jax.tokenization import OnOverflow, Pair, Tokenizer, load_token_ids
@@ -40,10 +40,6 @@ logger = logging.getLogger(__name__)
 
 _CHUNK = 8192  # texts tokenised and packed together
 _INLINE = 64  # up to this many texts, starting a thread costs more than it hides
-# Tokens per device call and shard. On CPUs larger calls fall out of the caches; on accelerators smaller ones leave the
-# matrix units waiting.
-_TOKENS_PER_CALL = {"cpu": 2048, "gpu": 65536, "tpu": 32768}
-_CALL_OVERHEAD = {"cpu": 256, "gpu": 4096, "tpu": 2048}
 
 
 class Instructor:
@@ -82,40 +78,18 @@ class Instructor:
             config = dataclasses.replace(config, max_length=max_length)
         self.folder = dataclasses.replace(folder, config=config)
         self.dtype = dtype
-        self._mesh = make_mesh(MeshShape(), jax.local_devices() if devices is None else devices)
-        platform = self._mesh.devices.flat[0].platform
-        self.packing = PackingConfig(
-            max_length=config.max_length,
-            tokens_per_call=tokens_per_call or _TOKENS_PER_CALL.get(platform, _TOKENS_PER_CALL["gpu"]),
-            call_overhead=_CALL_OVERHEAD.get(platform, _CALL_OVERHEAD["gpu"]),
-            groups=data_shards(self._mesh),
-        )
+        self._model = DeviceModel(config, params, dtype=dtype, devices=devices, tokens_per_call=tokens_per_call)
         self.tokenizer = Tokenizer(
             load_token_ids(folder.path),
             config.max_length,
             pool_instruction=config.pool_instruction,
             vocab=config.encoder.vocab,
         )
-        kept = jnp.dtype(dtype)
-        # Where bfloat16 would only be converted back and forth: weights rounded to it, computation in float32.
-        compute = kept if computes_bfloat16(platform) else jnp.dtype(jnp.float32)
-        self._layout = cpu_layout(config.encoder) if platform == "cpu" else STACKED
-        self._kept, self._compute = kept, compute
-        self._params = self._placed(params)
-        # One sharding for every batch: groups over the devices. With one device the mesh has one place.
-        self._batch_sharding = named_sharding(self._mesh, "batch")
-        jit = partial(jax.jit, compiler_options=compiler_options(platform))
-        self._embed = jit(
-            partial(embed, config, dtype=compute, layout=self._layout), out_shardings=self._batch_sharding
-        )
-        self._encode_tokens = jit(
-            partial(encode_tokens, config, dtype=compute, layout=self._layout), out_shardings=self._batch_sharding
-        )
 
     @classmethod
     def from_pretrained(
         cls,
-        name_or_path: str | Path,
+        name_or_path: str | Path = DEFAULT_MODEL,
         *,
         revision: str | None = None,
         cache_dir: str | Path | None = None,
@@ -129,7 +103,8 @@ class Instructor:
 
         Args:
             name_or_path: a folder (sentence-transformers' old or new layout, a plain T5 folder, our own), or a name on
-                the Hugging Face hub such as "hkunlp/instructor-large".
+                the Hugging Face hub such as "hkunlp/instructor-large"; without one, the small English model of the
+                package, for trying out.
             revision: branch, tag or commit on the hub.
             cache_dir: the hub's cache; its own default otherwise.
             local_files_only: never ask the network.
@@ -167,23 +142,18 @@ class Instructor:
     @property
     def params(self) -> Params:
         """The weights on the host, as the nested dictionary that `instructor_jax.model.embed` takes."""
-        params = jax.device_get(self._params)
-        if self._layout.stacked:
-            return params
-        return {**params, "encoder": stacked_params(params["encoder"], self._layout)}
+        return self._model.params
 
     def with_params(self, params: Params) -> "Instructor":
         """The same model with other weights, as arrays on the host; compiled programs are shared with this one."""
         other = copy.copy(self)
-        other._params = other._placed(params)
+        other._model = self._model.with_params(params)
         return other
 
-    def _placed(self, params: Params) -> Params:
-        """Weights on the devices, in the type and layout that the programs compute with."""
-        params = jax.tree.map(lambda array: np.asarray(array).astype(self._kept).astype(self._compute), params)
-        if not self._layout.stacked:
-            params = {**params, "encoder": unstacked_params(params["encoder"], self._layout)}
-        return jax.device_put(params, param_shardings(self.config, self._mesh, self._layout))
+    @property
+    def packing(self) -> PackingConfig:
+        """How texts are packed into batches."""
+        return self._model.packing
 
     @property
     def max_seq_length(self) -> int:
@@ -325,13 +295,7 @@ class Instructor:
 
     def warmup(self) -> int:
         """Compiles every bucket, so that no later call for vectors compiles; returns how many there are."""
-        ladder = bucket_ladder(self.packing)
-        for bucket in tqdm(ladder, desc="compiling", disable=not logger.isEnabledFor(logging.INFO)):
-            shape = (self.packing.groups, bucket.rows, bucket.length)
-            slots = np.full((shape[0], bucket.rows * bucket.segments_per_row), -1, np.int32)
-            empty = np.full(shape, -1, np.int32)
-            self._run(TokenBatch(np.zeros(shape, np.int32), empty, empty > 0, slots, bucket.segments_per_row))
-        return len(ladder)
+        return self._model.warmup()
 
     def save_pretrained(self, path: str | Path) -> None:
         """Writes a folder that sentence-transformers opens with the right pooling, weights in the model's dtype.
@@ -345,13 +309,6 @@ class Instructor:
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
-    def _run(self, batch: TokenBatch) -> jax.Array:
-        """Stage two: one device call, dispatched without waiting."""
-        return self._embed(self._params, self._put(batch))
-
-    def _put(self, batch: TokenBatch) -> TokenBatch:
-        return jax.device_put(batch, self._batch_sharding)
-
     def _prepare(self, chunk: tuple[int, list[Pair]], batch_size: int | None, on_overflow: OnOverflow) -> Prepared:
         first, pairs = chunk
         return prepare(self.tokenizer, pairs, self.packing, on_overflow, batch_size, first)
@@ -361,7 +318,7 @@ class Instructor:
     ) -> Iterator[Finished]:
         if len(pairs) <= _INLINE:
             prepared = self._prepare((0, pairs), batch_size, on_overflow)
-            results = run_calls(prepared, self._run)
+            results = run_calls(prepared, self._model.embed)
             finished = finish(prepared, results, self.config.normalize)
             yield finished if len(pairs) else dataclasses.replace(finished, vectors=self._no_vectors())
             return
@@ -375,7 +332,7 @@ class Instructor:
         self, chunks: Iterable[tuple[int, list[Pair]]], batch_size: int | None, on_overflow: OnOverflow
     ) -> Iterator[Finished]:
         stage_one = partial(self._prepare, batch_size=batch_size, on_overflow=on_overflow)
-        return pipeline(chunks, stage_one, self._run, self.config.normalize)
+        return pipeline(chunks, stage_one, self._model.embed, self.config.normalize)
 
     def _no_vectors(self) -> np.ndarray:
         return np.zeros((0, self.config.embedding_dim), np.float32)
@@ -394,7 +351,7 @@ class Instructor:
         self._shrink(self._no_vectors(), False, truncate_dim, precision)  # refuses before any work what cannot be done
 
     def _check_device(self, device: str | None) -> None:
-        platform = self._mesh.devices.flat[0].platform
+        platform = self._model.platform
         asked = {"cuda": "gpu", "rocm": "gpu"}.get(str(device).split(":")[0], str(device).split(":")[0])
         if device is not None and asked != platform:
             raise ValueError(
@@ -427,11 +384,11 @@ class Instructor:
         if on_overflow == "mean_of_windows":
             raise ValueError("on_overflow='mean_of_windows' gives one vector per text, not token embeddings.")
         prepared = self._prepare((0, pairs), batch_size, on_overflow)
-        hidden = [np.asarray(self._encode_tokens(self._params, self._put(call.batch))) for call in prepared.calls]
+        hidden = [np.asarray(self._model.encode_tokens(call.batch)) for call in prepared.calls]
         states = token_states(prepared, hidden)
         if output_value == "token_embeddings":
             return states, prepared_info(prepared)
-        vectors = finish(prepared, run_calls(prepared, self._run), self.config.normalize).vectors
+        vectors = finish(prepared, run_calls(prepared, self._model.embed), self.config.normalize).vectors
         return all_outputs(prepared, states, vectors), prepared_info(prepared)
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from instructor_jax.default_model import DEFAULT_FOLDER, DEFAULT_MODEL
 from instructor_jax.folders import OWN_CONFIG, OWN_PARAMS, RANGES, TOKENIZER_FILES
 from instructor_jax.tensor_files import find_weights
 
@@ -38,8 +39,10 @@ def resolve_model(
 ) -> Path:
     """The folder of a model: an existing folder itself, or the snapshot of a repository on the Hugging Face hub.
 
+    The name "default" is the small model that the package carries; it needs no network.
+
     Args:
-        name_or_path: a folder, or a hub name such as `hkunlp/instructor-base`.
+        name_or_path: a folder, a hub name such as `hkunlp/instructor-base`, or "default".
         revision: branch, tag or commit on the hub; the default branch if None.
         cache_dir: where snapshots are kept; the hub library's own cache (`HF_HOME`) if None.
         local_files_only: use the cache without asking the network; `HF_HUB_OFFLINE=1` does the same.
@@ -49,6 +52,8 @@ def resolve_model(
         OSError: the hub does not know it or cannot be reached, and the cache does not hold it.
     """
     name = os.fspath(name_or_path)
+    if name == DEFAULT_MODEL:
+        return DEFAULT_FOLDER
     folder = Path(os.path.expanduser(name))  # Path's own method raises where there is no such home folder
     if name and folder.is_dir():
         return folder

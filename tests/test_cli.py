@@ -28,7 +28,6 @@ def run(arguments: list[str]) -> int:
         (["encode", "a.txt"], "--output"),
         (["encode", "a.txt", "-o", "b.npy", "--modle", "m"], "Did you mean --model?"),
         (["encode", "a.txt", "-o", "b.npy", "--dtype", "float16", "-m", "m"], "Choose from"),
-        (["encode", "a.txt", "-o", "b.npy"], "--model hkunlp/instructor-base"),
         (["encode", "absent.txt", "-o", "b.npy", "-m", "m"], "absent.txt: No such file or directory"),
         (["--frobnicate"], "--frobnicate"),
     ],
@@ -51,8 +50,8 @@ def test_an_error_names_the_help_of_its_verb(capsys):
 
 def test_the_traceback_of_an_expected_failure_can_be_seen(monkeypatch):
     monkeypatch.setenv("INSTRUCTOR_JAX_TRACEBACK", "1")
-    with pytest.raises(ValueError, match="no model is named"):
-        cli.main(["encode", "a.txt", "-o", "b.npy"])
+    with pytest.raises(ValueError, match="unknown suffix"):
+        cli.main(["encode", "a.txt", "-o", "b.txt"])
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch):
@@ -89,8 +88,8 @@ def test_help_shows_the_docstring_with_its_examples_line_by_line(verb, capsys, m
 
 
 def test_a_lone_dash_is_standard_input_and_not_an_option(capsys):
-    assert run(["encode", "-", "-o", "b.npy"]) == 2
-    assert "no model is named" in capsys.readouterr().err
+    assert run(["encode", "-", "-o", "b.txt"]) == 2
+    assert "unknown suffix" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["encode", "--help"], ["doctor", "--help"]])

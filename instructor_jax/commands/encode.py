@@ -20,7 +20,7 @@ import numpy as np
 from cyclopts import Group, Parameter
 from tqdm import tqdm
 
-from instructor_jax.commands.loading import Embedder, ModelOptions, Overflow, Precision, load_model, require_model
+from instructor_jax.commands.loading import Embedder, ModelOptions, Overflow, Precision, load_model, model_name
 from instructor_jax.commands.parts import (
     PartStore,
     combined_digest,
@@ -209,7 +209,7 @@ def _deciding_options(
 ) -> dict[str, Any]:
     """Everything but the rows and the files' names that decides the bytes of the output, as plain JSON values."""
     chosen = {
-        "model": require_model(model),
+        "model": model_name(model),
         "revision": model.revision,
         "dtype": model.dtype,
         "max_length": model.max_length,

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from cyclopts import Group, Parameter
 
+from instructor_jax.default_model import DEFAULT_MODEL
+
 _GROUP = Group("Model", sort_key=2)
 
 Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
@@ -19,7 +21,7 @@ class ModelOptions:
     """Which model to load, and how it computes.
 
     Attributes:
-        model: Model folder, or a name on the Hugging Face hub.
+        model: Model folder, or a name on the Hugging Face hub; by default the package's own small English model.
         revision: Branch, tag or commit on the hub.
         cache_dir: Folder of downloaded models, instead of the hub's default.
         local_files_only: Never ask the hub; use what is in the cache.
@@ -27,7 +29,7 @@ class ModelOptions:
         max_length: Longest input in tokens, instruction included; the model's own limit by default.
     """
 
-    model: Annotated[str | None, Parameter(name=["--model", "-m"])] = None
+    model: Annotated[str, Parameter(name=["--model", "-m"])] = DEFAULT_MODEL
     revision: str | None = None
     cache_dir: Path | None = None
     local_files_only: Annotated[bool, Parameter(negative="")] = False
@@ -46,16 +48,11 @@ class Embedder(Protocol):
 
 
 def load_model(options: ModelOptions) -> Embedder:
-    """Load the model that the options name.
-
-    Raises:
-        ValueError: no model is named.
-    """
-    name = require_model(options)
+    """Load the model that the options name."""
     from instructor_jax.embedder import Instructor  # imports JAX
 
     return Instructor.from_pretrained(
-        name,
+        model_name(options),
         revision=options.revision,
         cache_dir=options.cache_dir,
         local_files_only=options.local_files_only,
@@ -64,12 +61,7 @@ def load_model(options: ModelOptions) -> Embedder:
     )
 
 
-def require_model(options: ModelOptions) -> str:
-    """The model's name, a local folder as an absolute path.
-
-    Raises:
-        ValueError: no model is named.
-    """
-    if options.model is None:
-        raise ValueError("no model is named; add for example --model hkunlp/instructor-base, or --model FOLDER")
-    return str(Path(options.model).resolve()) if Path(options.model).is_dir() else options.model
+def model_name(options: ModelOptions) -> str:
+    """The model's name, a local folder as an absolute path."""
+    folder = Path(options.model)
+    return str(folder.resolve()) if options.model != DEFAULT_MODEL and folder.is_dir() else options.model

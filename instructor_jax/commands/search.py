@@ -15,7 +15,7 @@ import numpy as np
 from cyclopts import Parameter
 from tqdm import tqdm
 
-from instructor_jax.commands.loading import Embedder, ModelOptions, load_model, require_model
+from instructor_jax.commands.loading import Embedder, ModelOptions, load_model, model_name
 from instructor_jax.commands.nearest import Hit, NearestRows
 from instructor_jax.commands.parts import read_summary
 from instructor_jax.commands.read_ahead import read_ahead
@@ -81,7 +81,7 @@ def search(
         reading: See InputOptions.
         model: See ModelOptions.
     """
-    name = require_model(model)
+    name = model_name(model)
     if top_k < 1:
         raise ValueError(f"--top-k {top_k} must be at least 1")
     if corpus_vectors is not None and corpus_instruction is not None:

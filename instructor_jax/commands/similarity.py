@@ -9,7 +9,7 @@ import numpy as np
 from cyclopts import Parameter
 from jaxtyping import Float
 
-from instructor_jax.commands.loading import ModelOptions, load_model, require_model
+from instructor_jax.commands.loading import ModelOptions, load_model
 from instructor_jax.commands.tables import FormatName, Table, open_table
 from instructor_jax.quantization import unit_length
 
@@ -49,7 +49,6 @@ def similarity(
         heatmap: Also draw the matrix into a .png, .svg or .pdf (needs matplotlib).
         model: See ModelOptions.
     """
-    require_model(model)
     if (pairs is None) == (not texts):
         raise ValueError('give either texts, for example "A cat" "A dog", or a file of pairs with --pairs')
     if pairs is not None:

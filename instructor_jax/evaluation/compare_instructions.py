@@ -15,7 +15,7 @@ import numpy as np
 from cyclopts import Parameter
 from tqdm import tqdm
 
-from instructor_jax.commands.loading import Embedder, ModelOptions, load_model, require_model
+from instructor_jax.commands.loading import Embedder, ModelOptions, load_model
 from instructor_jax.commands.page import COLOURS, bar, page, plot, section, table
 from instructor_jax.commands.similarity import one_line
 from instructor_jax.commands.tables import FormatName, open_table
@@ -93,7 +93,6 @@ def compare_instructions(
         seed: Of the resamples.
         model: See ModelOptions.
     """
-    require_model(model)
     _require_packages(with_page=output is not None)
     if resamples < 1:
         raise ValueError(f"--resamples {resamples} must be at least 1")

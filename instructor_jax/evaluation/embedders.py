@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
+from instructor_jax.default_model import DEFAULT_MODEL
+from instructor_jax.evaluation.tfidf_embedder import TFIDF, TfidfEmbedder
+
 if TYPE_CHECKING:
     from instructor_jax.embedder import Instructor
 
@@ -51,19 +54,25 @@ class Embedder(Protocol):
         ...
 
 
-def load(model: str, *, instructions: bool = True, batch_size: int | None = None) -> Embedder:
+def load(model: str, *, data: Path | None = None, instructions: bool = True, batch_size: int | None = None) -> Embedder:
     """Loads a model for evaluation.
 
     Args:
-        model: a folder or hub name for `Instructor`, or "st:" and a folder (or hub name) for sentence-transformers.
+        model: a folder or hub name for `Instructor`, "st:" and a folder (or hub name) for sentence-transformers, or
+            "tfidf" for the baseline.
+        data: folder of evaluation sets, which the baseline is fitted to.
         instructions: False encodes every text without its instruction.
         batch_size: most texts per device call; by default tokens decide, and 32 with sentence-transformers.
 
     Raises:
-        ValueError: no such model, or one that cannot be read.
+        ValueError: no such model, or one that cannot be read; or there is no data for the baseline.
         ImportError: sentence-transformers is asked for and absent.
     """
     embedder: Embedder
+    if model == TFIDF:
+        if data is None:
+            raise ValueError("tfidf is fitted to the evaluation texts; give their folder with --data.")
+        return TfidfEmbedder(data)
     if model.startswith(SENTENCE_TRANSFORMERS):
         embedder = SentenceTransformersEmbedder(model.removeprefix(SENTENCE_TRANSFORMERS), batch_size)
     else:
@@ -89,7 +98,10 @@ class JaxEmbedder:
         from instructor_jax.embedder import Instructor
 
         loaded = Instructor.from_pretrained(model)
-        name = f"local/{folder_name(Path(model))}" if Path(model).is_dir() else model
+        if model == DEFAULT_MODEL:
+            name = f"instructor-jax/{model}"
+        else:
+            name = f"local/{folder_name(Path(model))}" if Path(model).is_dir() else model
         return cls(loaded, name, folder_hash(loaded.folder.path), batch_size)
 
     def encode(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:

@@ -118,7 +118,8 @@ def evaluate(
     under runs/, and MTEB's own result files under mteb/; of a study, its page.
 
     Args:
-        model: Model folders or names on the hub; with "st:" in front, through sentence-transformers.
+        model: Model folders or names on the hub; with "st:" in front, through sentence-transformers; "tfidf" is a
+            baseline, "default" the packaged model.
         benchmark: Which tasks. "local" is every set of the data folder, "all" is everything.
         tasks: Only these tasks of the benchmark, by name.
         data: Folder of local data, a sub-folder for each set; MTEB's tasks are read from here too where it has them.
@@ -133,7 +134,7 @@ def evaluate(
         protocol: See ProtocolOptions.
     """
     if not model:
-        raise ValueError("no model is named; give a folder, a name on the hub, or st:FOLDER")
+        raise ValueError("no model is named; give a folder, a name on the hub, st:FOLDER, tfidf or default")
     _log_to_stderr()
     if benchmark in ("mteb", "all"):
         offline_unless_reachable()
@@ -141,7 +142,7 @@ def evaluate(
     request = Request(benchmark, output, tasks, data, switches, limit, seed, language_model, keep_vectors)
     scores: list[TaskScore] = []
     for name in model:
-        embedder = load(name, batch_size=batch_size)
+        embedder = load(name, data=data, batch_size=batch_size)
         table = protocol.table(embedder.parameters)
         if study is None:
             scores += request.scores(embedder, table)

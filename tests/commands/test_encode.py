@@ -109,7 +109,6 @@ def test_standard_input(folder, run, fake, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "no model is named"),
         (["-m", "absent"], "no model 'absent'"),
         (["-m", "fake", "--text-column", "body"], "has no column 'body'"),
         (["-m", "fake", "-i", "x", "--instruction-column", "text"], "exclude each other"),

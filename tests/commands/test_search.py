@@ -114,7 +114,6 @@ def test_the_page_shows_texts_and_obeys_none(folder, run):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["-q", "cat"], "no model is named"),
         (["-m", "fake"], "nothing to search for"),
         (["-q", "cat", "-m", "fake", "-k", "0"], "--top-k 0 must be at least 1"),
         (["empty.txt", "-m", "fake"], "empty.txt: holds no queries"),

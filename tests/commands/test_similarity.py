@@ -75,7 +75,6 @@ def test_heat_map_without_matplotlib_names_the_extra(monkeypatch, fails, fake):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["a", "b"], "no model is named"),
         (["-m", "fake"], "give either texts"),
         (["a", "-m", "fake"], "at least two texts, got 1"),
         (["a", "--pairs", "p.tsv", "-m", "fake"], "give either texts"),

@@ -133,7 +133,6 @@ def test_candidates_come_from_a_file_with_their_blanks(
     [
         ({"instruction": ()}, "no candidates; give --instruction"),
         ({"instruction": (GOOD,), "resamples": 0}, "--resamples 0 must be at least 1"),
-        ({"instruction": (GOOD,), "model": ModelOptions()}, "no model is named"),
     ],
 )
 def test_what_is_missing_is_said_before_a_model_is_loaded(

@@ -1,0 +1,107 @@
+"""A model's weights on its devices, and the programs that are compiled for them: token batches in, vectors out."""
+
+import copy
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from instructor_jax.batches import TokenBatch
+from instructor_jax.compilation import compiler_options, computes_bfloat16
+from instructor_jax.config import ModelConfig
+from instructor_jax.layout import STACKED, cpu_layout, stacked_params, unstacked_params
+from instructor_jax.model import Params, embed, encode_tokens, param_shardings
+from instructor_jax.packing import PackingConfig, bucket_ladder
+from instructor_jax.sharding import Device, MeshShape, data_shards, make_mesh, named_sharding
+
+logger = logging.getLogger(__name__)
+
+# Tokens per device call and shard. On CPUs larger calls fall out of the caches; on accelerators smaller ones leave the
+# matrix units waiting.
+_TOKENS_PER_CALL = {"cpu": 2048, "gpu": 65536, "tpu": 32768}
+_CALL_OVERHEAD = {"cpu": 256, "gpu": 4096, "tpu": 2048}
+
+
+class DeviceModel:
+    """Weights, copied to every device, and `embed` and `encode_tokens` over them.
+
+    Attributes:
+        packing: the shapes of the batches that the programs take.
+        platform: "cpu", "gpu" or "tpu".
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        params: Params,
+        *,
+        dtype: Literal["float32", "bfloat16"],
+        devices: Sequence[Device] | None,
+        tokens_per_call: int | None,
+    ) -> None:
+        self._config = config
+        self._mesh = make_mesh(MeshShape(), jax.local_devices() if devices is None else devices)
+        self.platform = self._mesh.devices.flat[0].platform
+        self.packing = PackingConfig(
+            max_length=config.max_length,
+            tokens_per_call=tokens_per_call or _TOKENS_PER_CALL.get(self.platform, _TOKENS_PER_CALL["gpu"]),
+            call_overhead=_CALL_OVERHEAD.get(self.platform, _CALL_OVERHEAD["gpu"]),
+            groups=data_shards(self._mesh),
+        )
+        self._kept = jnp.dtype(dtype)
+        # Where bfloat16 would only be converted back and forth: weights rounded to it, computation in float32.
+        self._compute = self._kept if computes_bfloat16(self.platform) else jnp.dtype(jnp.float32)
+        self._layout = cpu_layout(config.encoder) if self.platform == "cpu" else STACKED
+        self._params = self._placed(params)
+        # One sharding for every batch: groups over the devices. With one device the mesh has one place.
+        self._batch_sharding = named_sharding(self._mesh, "batch")
+        jit = partial(jax.jit, compiler_options=compiler_options(self.platform), out_shardings=self._batch_sharding)
+        self._embed = jit(partial(embed, config, dtype=self._compute, layout=self._layout))
+        self._encode_tokens = jit(partial(encode_tokens, config, dtype=self._compute, layout=self._layout))
+
+    @property
+    def params(self) -> Params:
+        """The weights on the host."""
+        params = jax.device_get(self._params)
+        if self._layout.stacked:
+            return params
+        return {**params, "encoder": stacked_params(params["encoder"], self._layout)}
+
+    def with_params(self, params: Params) -> "DeviceModel":
+        """The same programs over other weights, given as arrays on the host."""
+        other = copy.copy(self)
+        other._params = other._placed(params)
+        return other
+
+    def embed(self, batch: TokenBatch) -> jax.Array:
+        """The vectors of a batch; dispatched without waiting."""
+        return self._embed(self._params, self._put(batch))
+
+    def encode_tokens(self, batch: TokenBatch) -> jax.Array:
+        """The hidden states of a batch's tokens; likewise."""
+        return self._encode_tokens(self._params, self._put(batch))
+
+    def warmup(self) -> int:
+        """Compiles `embed` for every bucket; returns how many there are."""
+        ladder = bucket_ladder(self.packing)
+        for bucket in tqdm(ladder, desc="compiling", disable=not logger.isEnabledFor(logging.INFO)):
+            shape = (self.packing.groups, bucket.rows, bucket.length)
+            slots = np.full((shape[0], bucket.rows * bucket.segments_per_row), -1, np.int32)
+            empty = np.full(shape, -1, np.int32)
+            self.embed(TokenBatch(np.zeros(shape, np.int32), empty, empty > 0, slots, bucket.segments_per_row))
+        return len(ladder)
+
+    def _put(self, batch: TokenBatch) -> TokenBatch:
+        return jax.device_put(batch, self._batch_sharding)
+
+    def _placed(self, params: Params) -> Params:
+        """Weights on the devices, in the type and layout that the programs compute with."""
+        params = jax.tree.map(lambda array: np.asarray(array).astype(self._kept).astype(self._compute), params)
+        if not self._layout.stacked:
+            params = {**params, "encoder": unstacked_params(params["encoder"], self._layout)}
+        return jax.device_put(params, param_shardings(self._config, self._mesh, self._layout))
