@@ -31,7 +31,7 @@ def data(tmp_path_factory) -> Path:
 def whole(data, tmp_path_factory) -> dict[int, Path]:
     """Runs that nobody disturbed, by their number of processes."""
     place = tmp_path_factory.mktemp("whole")
-    finish(start(data, place / "tokens", ["steps=1"]))
+    finish(start(data, place / "tokens", ["steps=6"]))
     outputs = {}
     for processes in sorted({count for count, _, _ in moments()}):
         outputs[processes] = place / str(processes)
