@@ -1,7 +1,9 @@
 """Sort texts into groups without naming the groups first, and draw them: needs scikit-learn and Matplotlib.
 
-pip install "instructor-jax[plots]" scikit-learn
-python examples/clusters.py examples/headlines.txt 4 clusters.png
+    pip install "instructor-jax[plots]" scikit-learn
+    python examples/clusters.py examples/headlines.txt 4 clusters.png
+
+The second argument is the number of groups.
 """
 
 import sys

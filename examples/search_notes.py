@@ -1,6 +1,8 @@
-"""Search a folder of notes by meaning: every paragraph of its .md and .txt files is embedded once and then remembered.
+"""Search a folder of notes by meaning: every paragraph of its .md and .txt files is a note.
 
-python examples/search_notes.py examples/notes "the heating has lost pressure" "when do I hand in my receipts"
+    python examples/search_notes.py examples/notes "the heating has lost pressure" "when do I hand in my receipts"
+
+Nothing is kept between calls; for many notes see `instructor-jax encode` and `search --corpus-vectors`.
 """
 
 import sys

@@ -1,7 +1,9 @@
 """The same texts under two instructions, side by side: what counts as alike is for the instruction to say.
 
-pip install "instructor-jax[plots]"
-python examples/two_instructions.py two_instructions.png
+    pip install "instructor-jax[plots]"
+    python examples/two_instructions.py two_instructions.png
+
+The packaged model hardly obeys; put a published one into `from_pretrained` to see what instructions can do.
 """
 
 import sys

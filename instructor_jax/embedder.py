@@ -6,7 +6,6 @@ keyword-only. The work is done by the stages of `stages.py`.
 
 import copy
 import dataclasses
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -35,8 +34,6 @@ from instructor_jax.sharding import Device
 from instructor_jax.stages import Finished, Prepared, finish, pipeline, prepare, run_calls
 from instructor_jax.token_outputs import all_outputs, token_states
 from instructor_jax.tokenization import OnOverflow, Pair, Tokenizer, load_token_ids
-
-logger = logging.getLogger(__name__)
 
 _CHUNK = 8192  # texts tokenised and packed together
 _INLINE = 64  # up to this many texts, starting a thread costs more than it hides

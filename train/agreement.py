@@ -3,11 +3,12 @@ that only some of them reach, or train on a blend of two mixtures without a word
 """
 
 import json
-from importlib.metadata import version
 from typing import Any
 
 import jax
 import numpy as np
+
+from instructor_jax.commands.requirements import installed_version
 
 from .run_config import RunConfig, flat
 
@@ -29,7 +30,7 @@ def require_agreement(run: RunConfig, fingerprint: str) -> None:
     if jax.process_count() == 1:
         return
     facts = {key: value for key, value in flat(run).items() if key not in _OWN}
-    facts |= {"the mixture's fingerprint": fingerprint} | {name: version(name) for name in _PACKAGES}
+    facts |= {"the mixture's fingerprint": fingerprint} | {name: installed_version(name) for name in _PACKAGES}
     differing = disagreements(_gathered(facts))
     if differing:
         raise ValueError(

@@ -122,7 +122,7 @@ def stop_message(error: Exception) -> str:
     """What one of several processes says when it has to stop: its own mistake, or that it may have lost the others."""
     import jax
 
-    own = f"process {jax.process_index()} of {jax.process_count()}: {error}"
+    own = f"process {jax.process_index()} of {jax.process_count()}: {type(error).__name__}: {error}"
     if not isinstance(error, jax.errors.JaxRuntimeError):
         return own
     return (

@@ -16,7 +16,6 @@ import numpy as np
 from jaxtyping import Float
 
 from instructor_jax.default_model import DEFAULT_MODEL
-from instructor_jax.evaluation.tfidf_embedder import TFIDF, TfidfEmbedder
 
 if TYPE_CHECKING:
     from instructor_jax.embedder import Instructor
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SENTENCE_TRANSFORMERS = "st:"
+TFIDF = "tfidf"
 _HASHED_AT_ONCE = 1 << 22  # bytes
 
 
@@ -72,6 +72,8 @@ def load(model: str, *, data: Path | None = None, instructions: bool = True, bat
     if model == TFIDF:
         if data is None:
             raise ValueError("tfidf is fitted to the evaluation texts; give their folder with --data.")
+        from instructor_jax.evaluation.tfidf_embedder import TfidfEmbedder  # imports the readers of all local sets
+
         return TfidfEmbedder(data)
     if model.startswith(SENTENCE_TRANSFORMERS):
         embedder = SentenceTransformersEmbedder(model.removeprefix(SENTENCE_TRANSFORMERS), batch_size)

@@ -9,12 +9,12 @@ import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from instructor_jax.commands.requirements import installed_version
 from instructor_jax.commands.whole_files import whole_file
 from instructor_jax.evaluation.embedders import Embedder
 from instructor_jax.evaluation.protocol import Protocol
@@ -154,7 +154,7 @@ def _write_record(path: Path, run: Run, study: str) -> None:
         **dataclasses.asdict(run),
         "study": study if not path.is_file() else study and _read_record(path)[1],
         "python": sys.version.split()[0],
-        "packages": {package: found for package in _PACKAGES if (found := _version(package))},
+        "packages": {package: found for package in _PACKAGES if (found := installed_version(package))},
     }
     with whole_file(path) as beside:
         beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -166,10 +166,3 @@ def _read_record(path: Path) -> tuple[Run, str]:
         return Run(**{field.name: content[field.name] for field in dataclasses.fields(Run)}), content["study"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not the record of a run: {error!r}; delete its folder to run again.") from error
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -12,7 +12,6 @@ from instructor_jax.tfidf import Tfidf
 
 logger = logging.getLogger(__name__)
 
-TFIDF = "tfidf"
 _DIM = 4096
 _UNLIMITED = 1_000_000  # tokens
 
@@ -27,13 +26,13 @@ class TfidfEmbedder:
     def __init__(self, data: Path) -> None:
         texts = sorted({text for _, text in local_texts(data)})
         logger.info("TF-IDF: fitted to %d evaluation texts", len(texts))
-        self._tfidf = Tfidf(texts, dim=_DIM)
-        self.name, self.revision = f"baseline/{TFIDF}", self._tfidf.digest()
+        self._tfidf = Tfidf(dim=_DIM).fit(texts)
+        self.name, self.revision = "baseline/tfidf", self._tfidf.digest()
         self.dimension, self.max_length, self.parameters = _DIM, _UNLIMITED, 0
 
     def encode(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:
         """See `Embedder`; the instruction is not read."""
-        return self._tfidf(list(texts))
+        return self._tfidf.transform(list(texts))
 
     def count_tokens(self, texts: Sequence[str], instruction: str) -> list[int]:
         """See `Embedder`; words."""

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from instructor_jax.evaluation import tfidf_embedder
-from instructor_jax.evaluation.embedders import load
-from instructor_jax.evaluation.tfidf_embedder import TFIDF, TfidfEmbedder
+from instructor_jax.evaluation.embedders import TFIDF, load
+from instructor_jax.evaluation.tfidf_embedder import TfidfEmbedder
 from instructor_jax.quantization import unit_length
 from instructor_jax.tfidf import Tfidf
 
@@ -47,14 +47,14 @@ def test_texts_are_encoded_alike_in_any_call_and_under_any_instruction(baseline:
 
 
 def test_rare_words_count_more() -> None:
-    tfidf = Tfidf(["common rare", "common other", "common third", "common"], dim=10_000)
-    whole, rare, common = unit_length(tfidf(["common rare", "rare", "common"]))
+    tfidf = Tfidf(dim=10_000).fit(["common rare", "common other", "common third", "common"])
+    whole, rare, common = unit_length(tfidf.transform(["common rare", "rare", "common"]))
     assert whole @ rare > whole @ common
 
 
 def test_its_revision_tells_what_it_was_fitted_to(baseline: TfidfEmbedder) -> None:
-    assert baseline.revision == Tfidf(sorted(set(drawn_texts(200))), dim=4096).digest()
-    assert baseline.revision != Tfidf(drawn_texts(100), dim=4096).digest()
+    assert baseline.revision == Tfidf(dim=4096).fit(sorted(set(drawn_texts(200)))).digest()
+    assert baseline.revision != Tfidf(dim=4096).fit(drawn_texts(100)).digest()
 
 
 def test_it_needs_the_data() -> None:

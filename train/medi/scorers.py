@@ -53,7 +53,7 @@ class TfidfScorer:
 
     def __call__(self, texts: Sequence[Side]) -> Float[np.ndarray, "rows dim"]:
         plain = [side.text[: self.characters] for side in texts]
-        return Tfidf(plain, dim=self.dim, features=self.features, seed=self.seed)(plain)
+        return Tfidf(dim=self.dim, features=self.features, seed=self.seed).fit_transform(plain)
 
 
 @dataclasses.dataclass(frozen=True)
