@@ -5,7 +5,7 @@ import functools
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Group, Parameter
 
@@ -15,11 +15,10 @@ from instructor_jax.evaluation.protocol import Protocol, corrected, published
 from instructor_jax.evaluation.request import Request
 from instructor_jax.evaluation.scores import TaskScore
 from instructor_jax.evaluation.selection import Benchmark
+from instructor_jax.evaluation.study_outcomes import Study
 from instructor_jax.evaluation.task_instructions import InstructionTable, Size, default_table, published_size
 
 logger = logging.getLogger(__name__)
-
-Study = Literal["paraphrase", "detail", "without"]
 
 
 @Parameter(name="*", group=Group("Protocol", sort_key=1))
@@ -129,7 +128,8 @@ def evaluate(
         batch_size: Most texts in one call of the device; by default the number of tokens decides.
         language_model: Folder or hub name of a causal language model for Prompt Retrieval (extra torch). Without one
             the agreement of labels is measured instead, which is not the paper's number.
-        study: One of the paper's studies on the chosen tasks: paraphrased instructions, their detail, or none.
+        study: One study of instructions on the chosen tasks: paraphrased, more or less detailed, none, or swapped with
+            the other side's or another task's.
         keep_vectors: Keep vectors of retrieval corpora in OUTPUT, for restarts and other tasks.
         protocol: See ProtocolOptions.
     """

@@ -45,6 +45,8 @@ def study_variants(study: Study, table: InstructionTable) -> list[Variant]:
     none, full = Variant("none", table.without()), Variant("full", table)
     if study == "without":
         return [none, full]
+    if study == "swapped":
+        return [Variant("swapped", _replaced(table, swapped(table), "swapped instructions")), none, full]
     tags = {task: TaskInstructions(*[f"{tag(task)}: "] * 2) for task in table.tasks()}
     subjects = {
         task: TaskInstructions(*(simple(table.of(task, side)) for side in ("query", "document")))
@@ -125,6 +127,19 @@ def paraphrases() -> dict[str, tuple[TaskInstructions, ...]]:
             raise ValueError(f"paraphrases.csv: {task} must have variants 1 to {PARAPHRASES} on both sides")
         table[task] = tuple(TaskInstructions(query[number], document[number]) for number in sorted(query))
     return table
+
+
+def swapped(table: InstructionTable) -> dict[str, TaskInstructions]:
+    """Instructions that say the wrong thing: where the sides differ they are exchanged, so that queries are read as
+    documents; other tasks get the instruction of one half-way round the list of those, which is another kind of task.
+    """
+    given = {
+        task: TaskInstructions(*(table.of(task, side) for side in ("query", "document"))) for task in table.tasks()
+    }
+    alike = [task for task, each in given.items() if each.query == each.document and each.query]
+    exchanged = {task: TaskInstructions(each.document, each.query) for task, each in given.items()}
+    others = {task: given[alike[(at + len(alike) // 2) % len(alike)]] for at, task in enumerate(alike)}
+    return exchanged | others
 
 
 def simple(instruction: str) -> str:

@@ -8,12 +8,13 @@ import json
 from collections.abc import Mapping
 from typing import Literal
 
-Study = Literal["paraphrase", "detail", "without"]
+Study = Literal["paraphrase", "detail", "without", "swapped"]
 
 _QUESTIONS: dict[Study, str] = {
     "paraphrase": "Five instructions of the same meaning for each task: how far are the best and the worst apart?",
     "detail": "None, the name of the data set, domain and text type, the full instruction: what does each step add?",
     "without": "The full instruction against none.",
+    "swapped": "The right instruction, none, and a wrong one: queries read as documents, or another task's.",
 }
 
 
@@ -56,7 +57,8 @@ class StudyOutcome:
     def figures(self, task: TaskOutcome) -> dict[str, float]:
         """A complete task's score under each variant, and what the study makes of them; nothing of an incomplete one.
 
-        Of paraphrases the best, the worst and their gap; of more or less detail the gain of all over none.
+        Of paraphrases the best, the worst and their gap; of the others the gain of the full instruction over the first
+        variant.
         """
         scores = {variant: score for variant in self.variants if (score := task.scores[variant]) is not None}
         if not task.complete:
@@ -64,7 +66,7 @@ class StudyOutcome:
         if self.study == "paraphrase":
             best, worst = max(scores.values()), min(scores.values())
             return {**scores, "best": best, "worst": worst, "gap": best - worst}
-        return {**scores, "gain": scores["full"] - scores["none"]}
+        return {**scores, "gain": scores["full"] - scores[self.variants[0]]}
 
     def means(self, kind: str | None = None) -> dict[str, float]:
         """The mean of each figure over the complete tasks (of one kind); nothing where there are none."""

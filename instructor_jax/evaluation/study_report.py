@@ -15,6 +15,7 @@ _NOTES = {
     "paraphrase": "The gap is best less worst.",
     "detail": "The gain is the full instruction's over none.",
     "without": "The gain is the instruction's over none.",
+    "swapped": "The gain is the right instruction's over the wrong one.",
 }
 
 

@@ -73,6 +73,20 @@ def test_details_of_an_instruction() -> None:
     assert [variant.name for variant in study_variants("without", TABLE)] == ["none", "full"]
 
 
+def test_swapped_instructions_are_wrong_everywhere() -> None:
+    wrong, none, full = study_variants("swapped", TABLE)
+    assert [variant.name for variant in (wrong, none, full)] == ["swapped", "none", "full"]
+    assert wrong.table.of("XQuADRetrieval", "query") == "Represent a paragraph: "
+    assert wrong.table.of("XQuADRetrieval", "document") == "Represent the question for retrieval: "
+    assert wrong.table.of("dbpedia_14", "query") == ""  # it has none
+    table = default_table()
+    wrong = study_variants("swapped", table)[0]
+    told = [task for task in table.tasks() if table.of(task, "query")]
+    assert len(told) > 80
+    unchanged = [task for task in told if wrong.table.of(task, "query") == table.of(task, "query")]
+    assert unchanged == []
+
+
 @pytest.mark.parametrize(
     ("instruction", "expected"),
     [
