@@ -125,7 +125,7 @@ def _examined(
         seconds, buffers = time.perf_counter() - began, tuple(largest_arrays(program.lowered.as_text(), sizes))
         return cache.write(dataclasses.replace(plan, memory=memory, buffers=buffers, seconds=seconds))
     seconds = time.perf_counter() - began
-    hlo = parse_hlo(compiled.as_text() or "")
+    hlo = parse_hlo(_text_of(compiled))
     found_costs, found_collectives = costs(hlo), collectives(hlo, mesh.size)
     chip = chip_of(plan.kind)
     return cache.write(
@@ -143,6 +143,21 @@ def _examined(
             seconds=seconds,
         )
     )
+
+
+def _text_of(compiled: jax.stages.Compiled) -> str:
+    """The compiled program as text.
+
+    Raises:
+        ValueError: compiler and JAX are of different times, and JAX cannot read what the compiler made.
+    """
+    try:
+        return compiled.as_text() or ""
+    except jax.errors.JaxRuntimeError as error:
+        raise ValueError(
+            f"JAX {jax.__version__} cannot read the compiled program ({str(error).splitlines()[0]}): it and the TPU "
+            "compiler do not belong together. Install the one that JAX asks for: pip install 'instructor-jax[tpu]'."
+        ) from error
 
 
 def exchanges(found: list[Collective]) -> list[Exchange]:

@@ -92,6 +92,17 @@ def test_a_plan_is_made_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert plan_encode(model, jax.numpy.dtype("float32"), "cpu:1", MeshShape(), Bucket(64, 2), 1) == first
 
 
+def test_a_compiler_of_another_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What JAX said of a program that a newer libtpu had made for v5p."""
+
+    def refuse(*_) -> str:
+        raise jax.errors.JaxRuntimeError("INTERNAL: RET_CHECK failure: async-update instruction\nmore")
+
+    monkeypatch.setattr(jax.stages.Compiled, "as_text", refuse)
+    with pytest.raises(ValueError, match=r"async-update instruction\).*pip install 'instructor-jax\[tpu\]'"):
+        plan_encode(MODEL, jax.numpy.dtype("float32"), "cpu:1", MeshShape(), Bucket(64, 2), 1)
+
+
 def test_published_sizes_need_no_folder() -> None:
     run = dataclasses.replace(recipe("modern_base"), start="gtr-t5-xl")
     config = planned_config(run)
