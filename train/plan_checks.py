@@ -74,7 +74,13 @@ def _faults(
 
 
 def _is_scores(dims: tuple[int, ...], config: TrainConfig) -> bool:
-    """Whether its last two axes are texts of the whole batch."""
+    """Whether its last two axes are texts of the whole batch.
+
+    In a batch with as many texts as vectors have numbers the two cannot be told apart, and it is taken for vectors:
+    those must be sent.
+    """
+    if {config.model.embedding_dim, *config.loss.dims} & set(dims[-2:]):
+        return False
     batch = config.groups * config.group.examples
     texts = {batch * count for count in range(1, config.group.texts_per_example + 1)}
     if config.group.length in dims and len(dims) > 2:
