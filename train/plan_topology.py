@@ -59,7 +59,8 @@ def devices_of(topology: str) -> list[Device]:
     try:
         return list(topologies.get_topology_desc(topology, "tpu", **options).devices)
     except (jax.errors.JaxRuntimeError, ValueError) as error:
-        raise ValueError(f"the TPU compiler knows no topology {topology!r}; {valid_names()}.") from error
+        told = str(error).splitlines()[0]
+        raise ValueError(f"the TPU compiler takes no topology {topology!r} ({told}); {valid_names()}.") from error
 
 
 def valid_names() -> str:
