@@ -17,7 +17,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("INSTRUCTOR_JAX_CACHE", "off")
 
 # (layers, embed, rows): the first are mostly activations, the last mostly state
-SIZES = ((4, 512, 48), (6, 512, 64), (24, 1024, 4))
+SIZES = ((4, 512, 80), (6, 512, 64), (24, 1024, 4))
 
 
 def measure(size: tuple[int, int, int]) -> dict[str, Any]:

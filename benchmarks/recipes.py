@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--common", default="", help="settings of all variants, in quotes")
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()  # variants may come after the options
     rows = []
     for variant in arguments.variants:
         run = arguments.output / (re.sub(r"[^\w.=-]+", "_", variant) or "as_it_is")

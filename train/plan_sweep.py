@@ -1,7 +1,8 @@
 """The best mesh and the largest batch for a topology, found with a dozen compilations at most.
 
 First the meshes, at the batch that was asked for: those whose bound is lowest win, among those that fit. Then the batch
-is doubled on the best one, with as many rows in a chunk as before, until it does not fit or no compilation is left.
+grows on the best one, with as many rows in a chunk as before, until it does not fit or no compilation is left: twofold,
+then by as many doublings as the memory of the last two plans suggests.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ from .plan_record import Plan
 
 MOST = 12
 _FOR_MESHES = 8
+_AT_ONCE = 16  # times; a guess from two plans is not trusted further
 
 Planner = Callable[[TrainConfig], Plan]
 
@@ -59,10 +61,22 @@ def candidates(config: TrainConfig, devices: int) -> Iterator[TrainConfig]:
             yield dataclasses.replace(config, mesh=mesh, remat=other)
 
 
-def doubled(config: TrainConfig) -> TrainConfig:
-    """Twice the examples, with as many rows in a chunk."""
-    group = dataclasses.replace(config.group, rows=2 * config.group.rows, examples=2 * config.group.examples)
-    return dataclasses.replace(config, group=group, chunks=2 * config.chunks)
+def grown(config: TrainConfig, times: int) -> TrainConfig:
+    """So many times the examples, with as many rows in a chunk."""
+    group = dataclasses.replace(config.group, rows=times * config.group.rows, examples=times * config.group.examples)
+    return dataclasses.replace(config, group=group, chunks=times * config.chunks)
+
+
+def growth(smaller: Plan, last: Plan) -> int:
+    """How many times the batch of `last` should fit: a power of two, from what an example took since `smaller`."""
+    assert smaller.memory is not None
+    assert last.memory is not None
+    examples, room = last.settings["examples"], last.memory.available
+    each = (last.memory.total - smaller.memory.total) / (examples - smaller.settings["examples"])
+    times = 2
+    while room and times < _AT_ONCE and last.memory.total + (2 * times - 1) * examples * max(each, 0.0) <= room:
+        times *= 2
+    return times
 
 
 def sweep(config: TrainConfig, devices: int, planner: Planner, most: int = MOST) -> Sweep:
@@ -84,13 +98,8 @@ def sweep(config: TrainConfig, devices: int, planner: Planner, most: int = MOST)
         except ValueError as error:
             refused.append(str(error))
     best = min((pair for pair in plans if pair[1].fits), key=lambda pair: seconds_per_token(pair[1]), default=None)
-    grown = best
-    while grown is not None and len(plans) < most:
-        larger = doubled(grown[0])
-        grown = (larger, planner(larger))
-        plans.append(grown)
-        if not grown[1].fits:
-            break
+    if best is not None:
+        plans += _larger(*best, planner, most - len(plans))
     fitting = [plan for _, plan in plans if plan.fits]
     return Sweep(
         tuple(plan for _, plan in plans),
@@ -98,6 +107,18 @@ def sweep(config: TrainConfig, devices: int, planner: Planner, most: int = MOST)
         max(fitting, key=lambda plan: plan.settings["examples"], default=None),
         tuple(refused),
     )
+
+
+def _larger(config: TrainConfig, plan: Plan, planner: Planner, most: int) -> list[tuple[TrainConfig, Plan]]:
+    """Plans of larger and larger batches, up to one that does not fit."""
+    plans: list[tuple[TrainConfig, Plan]] = []
+    times = 2
+    while plan.fits and len(plans) < most:
+        config = grown(config, times)
+        smaller, plan = plan, planner(config)
+        plans.append((config, plan))
+        times = growth(smaller, plan)
+    return plans
 
 
 def seconds_per_token(plan: Plan) -> float:

@@ -112,29 +112,37 @@ def test_published_sizes_need_no_folder() -> None:
         planned_config(dataclasses.replace(run, start="nobody/knows-this"))
 
 
-def test_a_sweep_takes_the_best_mesh_and_doubles_its_batch() -> None:
-    """Of plans made up: fsdp=4 is fastest, and four times the batch does not fit any more."""
+def made_up(base: Plan, config: TrainConfig, constant: int, each: int, available: int = 100_000) -> Plan:
+    """A plan whose step takes `constant` bytes and `each` for an example."""
+    assert base.memory is not None
+    examples = config.groups * config.group.examples
+    memory = dataclasses.replace(
+        base.memory, available=available, arguments=constant, results=0, shared=0, code=0, temporaries=each * examples
+    )
+    settings = {**base.settings, "examples": examples, "remat": config.remat}
+    return dataclasses.replace(
+        base, memory=memory, settings=settings, mesh=dict(zip("dft", dataclasses.astuple(config.mesh), strict=True))
+    )
+
+
+@pytest.mark.parametrize(("each", "batches"), [(30, [32, 512, 2048]), (3000, [32, 64]), (1, [32, 512, 8192, 65536])])
+def test_a_sweep_takes_the_best_mesh_and_grows_its_batch(planned: Plan, each: int, batches: list[int]) -> None:
+    """Of plans made up: fsdp=4 is best, and the batch grows from 16 to the largest that fits and one beyond it."""
 
     def planner(config: TrainConfig) -> Plan:
         if config.mesh.tensor > 1:
             raise ValueError("heads")
-        assert base.memory is not None
-        rows = config.group.rows
-        memory = dataclasses.replace(
-            base.memory, available=1000, arguments=0, results=0, shared=0, code=0,
-            temporaries=abs(config.mesh.fsdp - 4) + 300 * rows // 6,
-        )  # fmt: skip
-        settings = {**base.settings, "examples": config.groups * config.group.examples, "remat": config.remat}
-        mesh = dict(zip("dft", dataclasses.astuple(config.mesh), strict=True))
-        return dataclasses.replace(base, memory=memory, settings=settings, mesh=mesh)
+        return made_up(planned, config, abs(config.mesh.fsdp - 4), each)
 
-    base = plan_step(dataclasses.replace(CONFIG, mesh=MeshShape(8)), "cpu")
     found = sweep(CONFIG, 8, planner)
     assert len(found.plans) <= 12
     assert found.best is not None
     assert found.largest is not None
     assert found.best.mesh["f"] == 4
-    assert found.largest.settings["examples"] == 2 * 16
+    sizes = [one.settings["examples"] for one in found.plans if one.settings["examples"] > 16]
+    assert sizes[: len(batches)] == batches
+    # half as much again would not fit, or no compilation was left
+    assert found.largest.settings["examples"] * 2 * each > 90_000 or len(found.plans) == 12
     assert found.refused
     assert all(one.resolve(8) for one in meshes(CONFIG, 8))
 
