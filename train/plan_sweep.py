@@ -1,12 +1,12 @@
 """The best mesh and the largest batch for a topology, found with a dozen compilations at most.
 
-First the meshes, at the batch that was asked for: those whose bound is lowest win, among those that fit. Then the batch
-grows on the best one, with as many rows in a chunk as before, until it does not fit or no compilation is left: twofold,
-then by as many doublings as the memory of the last two plans suggests.
+First what layers keep, then the meshes, at the batch that was asked for: the lowest bound wins, among those that fit.
+Then the batch grows on the best one, with as many rows in a chunk as before, until it does not fit or no compilation is
+left: twofold, then by as many doublings as the memory of the last two plans suggests.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from instructor_jax.commands.whole_files import whole_file
@@ -52,15 +52,6 @@ def meshes(config: TrainConfig, devices: int) -> list[MeshShape]:
     return list(dict.fromkeys(found))
 
 
-def candidates(config: TrainConfig, devices: int) -> Iterator[TrainConfig]:
-    """Configurations of one and the same batch: meshes, and on each what layers keep."""
-    for number, mesh in enumerate(meshes(config, devices)):
-        yield dataclasses.replace(config, mesh=mesh)
-        if number == 0:
-            other = "dots" if config.remat == "full" else "full"
-            yield dataclasses.replace(config, mesh=mesh, remat=other)
-
-
 def grown(config: TrainConfig, times: int) -> TrainConfig:
     """So many times the examples, with as many rows in a chunk."""
     group = dataclasses.replace(config.group, rows=times * config.group.rows, examples=times * config.group.examples)
@@ -90,14 +81,21 @@ def sweep(config: TrainConfig, devices: int, planner: Planner, most: int = MOST)
     """
     plans: list[tuple[TrainConfig, Plan]] = []
     refused: list[str] = []
-    for one in candidates(config, devices):
-        if len(plans) >= min(_FOR_MESHES, most):
-            break
-        try:
-            plans.append((one, planner(one)))
-        except ValueError as error:
-            refused.append(str(error))
-    best = min((pair for pair in plans if pair[1].fits), key=lambda pair: seconds_per_token(pair[1]), default=None)
+
+    def attempt(one: TrainConfig) -> None:
+        if len(plans) < min(_FOR_MESHES, most):
+            try:
+                plans.append((one, planner(one)))
+            except ValueError as error:
+                refused.append(str(error))
+
+    given, *others = (dataclasses.replace(config, mesh=mesh) for mesh in meshes(config, devices))
+    attempt(given)
+    attempt(dataclasses.replace(given, remat="dots" if config.remat == "full" else "full"))
+    kept = (_best(plans) or (config,))[0].remat  # what layers keep is decided on one mesh for all
+    for other in others:
+        attempt(dataclasses.replace(other, remat=kept))
+    best = _best(plans)
     if best is not None:
         plans += _larger(*best, planner, most - len(plans))
     fitting = [plan for _, plan in plans if plan.fits]
@@ -107,6 +105,10 @@ def sweep(config: TrainConfig, devices: int, planner: Planner, most: int = MOST)
         max(fitting, key=lambda plan: plan.settings["examples"], default=None),
         tuple(refused),
     )
+
+
+def _best(plans: list[tuple[TrainConfig, Plan]]) -> tuple[TrainConfig, Plan] | None:
+    return min((pair for pair in plans if pair[1].fits), key=lambda pair: seconds_per_token(pair[1]), default=None)
 
 
 def _larger(config: TrainConfig, plan: Plan, planner: Planner, most: int) -> list[tuple[TrainConfig, Plan]]:

@@ -132,13 +132,15 @@ def test_a_sweep_takes_the_best_mesh_and_grows_its_batch(planned: Plan, each: in
     def planner(config: TrainConfig) -> Plan:
         if config.mesh.tensor > 1:
             raise ValueError("heads")
-        return made_up(planned, config, abs(config.mesh.fsdp - 4), each)
+        return made_up(planned, config, abs(config.mesh.fsdp - 4) + 10 * (config.remat == "full"), each)
 
     found = sweep(CONFIG, 8, planner)
     assert len(found.plans) <= 12
     assert found.best is not None
     assert found.largest is not None
     assert found.best.mesh["f"] == 4
+    assert [one.settings["remat"] for one in found.plans[:2]] == ["full", "dots"]
+    assert {one.settings["remat"] for one in found.plans[2:]} == {"dots"}
     sizes = [one.settings["examples"] for one in found.plans if one.settings["examples"] > 16]
     assert sizes[: len(batches)] == batches
     # half as much again would not fit, or no compilation was left
