@@ -42,7 +42,7 @@ def scores(model: Path, evaluation: Path, output: Path, tasks: list[str]) -> dic
     _run(
         "evaluate", str(model), "--benchmark", "local", "--data", str(evaluation), "-o", str(output), "--tasks", *tasks
     )
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in output.glob("runs/*/local/*.json")]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in output.glob("runs/*/*/*.json")]
     return {one["task"]: one["score"] for one in found if one["score"] is not None and one["task"] in tasks}
 
 

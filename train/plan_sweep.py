@@ -1,8 +1,8 @@
 """The best mesh and the largest batch for a topology, found with a dozen compilations at most.
 
 First what layers keep, then the meshes, at the batch that was asked for: the lowest bound wins, among those that fit.
-Then the batch grows on the best one, with as many rows in a chunk as before, until it does not fit or no compilation is
-left: twofold, then by as many doublings as the memory of the last two plans suggests.
+Then the batch grows on the best one, with as many rows in a chunk as before, until it does not fit, or has 65,536
+examples, or no compilation is left: twofold, then by as many doublings as the memory of the last two plans suggests.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from .plan_record import Plan
 MOST = 12
 _FOR_MESHES = 8
 _AT_ONCE = 16  # times; a guess from two plans is not trusted further
+_LARGEST = 65_536  # examples; with chunks memory hardly grows, and nobody trains with more
 
 Planner = Callable[[TrainConfig], Plan]
 
@@ -112,14 +113,16 @@ def _best(plans: list[tuple[TrainConfig, Plan]]) -> tuple[TrainConfig, Plan] | N
 
 
 def _larger(config: TrainConfig, plan: Plan, planner: Planner, most: int) -> list[tuple[TrainConfig, Plan]]:
-    """Plans of larger and larger batches, up to one that does not fit."""
+    """Plans of larger and larger batches, up to one that does not fit or is the largest that anybody wants."""
     plans: list[tuple[TrainConfig, Plan]] = []
     times = 2
-    while plan.fits and len(plans) < most:
+    while plan.fits and len(plans) < most and times * plan.settings["examples"] <= _LARGEST:
         config = grown(config, times)
         smaller, plan = plan, planner(config)
         plans.append((config, plan))
         times = growth(smaller, plan)
+        while times > 2 and times * plan.settings["examples"] > _LARGEST:
+            times //= 2
     return plans
 
 
