@@ -60,7 +60,8 @@ def measured(vectors: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """V-measure of k-means (mean of ten starts, percent), and the contrast of cosines."""
     count = int(labels.max()) + 1
     found = [
-        v_measure_score(labels, KMeans(count, n_init="auto", random_state=seed).fit_predict(vectors)) for seed in range(10)
+        v_measure_score(labels, KMeans(count, n_init="auto", random_state=seed).fit_predict(vectors))
+        for seed in range(10)
     ]
     return {"v_measure": 100 * float(np.mean(found)), "contrast": contrast(vectors, labels)}
 
