@@ -28,21 +28,21 @@ def dialogsum_summary(folder: Path) -> Iterator[Row]:
 
 def sgd_reply(folder: Path) -> Iterator[Row]:
     """User turn -> the system's reply."""
-    for row_id, turn, following, path in _sgd_turns(folder):
+    for row_id, turn, following, path in sgd_turns(folder, "USER"):
         if following is not None:
-            yield Row(_utterance(turn, path, row_id), _utterance(following, path, row_id), row_id)
+            yield Row(utterance(turn, path, row_id), utterance(following, path, row_id), row_id)
 
 
 def sgd_intent(folder: Path) -> Iterator[Instance]:
     """User turn that states an intent, labelled with it. Later turns of the intent ("Yes, please.") are left out."""
     for row_id, turn, path, intent, description in _sgd_intents(folder):
-        yield Instance(_utterance(turn, path, row_id), description, row_id, label=intent)
+        yield Instance(utterance(turn, path, row_id), description, row_id, label=intent)
 
 
 def sgd_intent_description(folder: Path) -> Iterator[Row]:
     """User turn that states an intent -> the schema's description of that intent."""
     for row_id, turn, path, intent, description in _sgd_intents(folder):
-        yield Row(_utterance(turn, path, row_id), description, row_id, label=intent)
+        yield Row(utterance(turn, path, row_id), description, row_id, label=intent)
 
 
 def _dialogsum(folder: Path) -> Iterator[tuple[str, Any, Path]]:
@@ -57,8 +57,8 @@ def _summaries(record: Any, path: Path, row_id: str) -> list[str]:
     return [field(record, name, str, path, row_id) for name in names]
 
 
-def _sgd_turns(folder: Path) -> Iterator[tuple[str, Any, Any, Path]]:
-    """Row id, user turn, the system turn after it (None at the end) and file."""
+def sgd_turns(folder: Path, *speakers: str) -> Iterator[tuple[str, Any, Any, Path]]:
+    """Row id, a turn of these speakers, "USER" or "SYSTEM", the turn after it (None at the end) and file."""
     for name in SGD_FILES:
         path = find(folder, f"dialogues_{name}.json")
         for place, dialogue in enumerate(json_document(path, list), start=1):
@@ -68,7 +68,7 @@ def _sgd_turns(folder: Path) -> Iterator[tuple[str, Any, Any, Path]]:
                 speaker = field(turn, "speaker", str, path, row_id)
                 if speaker not in ("USER", "SYSTEM"):
                     raise malformed(path, row_id, f"speaker={speaker!r} must be USER or SYSTEM")
-                if speaker == "USER":
+                if speaker in speakers:
                     yield row_id, turn, following, path
 
 
@@ -80,7 +80,7 @@ def _sgd_intents(folder: Path) -> Iterator[tuple[str, Any, Path, str, str]]:
         for place, service in enumerate(json_document(schema_path, list), start=1)
         for intent in field(service, "intents", list, schema_path, place)
     }
-    for row_id, turn, _, path in _sgd_turns(folder):
+    for row_id, turn, _, path in sgd_turns(folder, "USER"):
         for frame in field(turn, "frames", list, path, row_id):
             if any(action["act"] == "INFORM_INTENT" for action in field(frame, "actions", list, path, row_id)):
                 key = frame["service"], frame["state"]["active_intent"]
@@ -90,5 +90,6 @@ def _sgd_intents(folder: Path) -> Iterator[tuple[str, Any, Path, str, str]]:
                 break  # one new intent a turn; a second frame only carries the old one on
 
 
-def _utterance(turn: Any, path: Path, row_id: str) -> str:
+def utterance(turn: Any, path: Path, row_id: str) -> str:
+    """What is said in a turn."""
     return field(turn, "utterance", str, path, row_id)

@@ -27,17 +27,30 @@ def medquad(folder: Path) -> Iterator[Row]:
 
     Pairs whose answer is empty (the publisher withdrew it) come out empty and are dropped by `read_source`.
     """
+    for _, pairs in medquad_pages(folder):
+        for kind, question, answer, row_id in pairs:
+            others = tuple(other for other_kind, _, other, _ in pairs if other_kind != kind)
+            yield Row(question, answer, row_id, others)
+
+
+def medquad_pages(folder: Path) -> Iterator[tuple[str, list[tuple[str, str, str, str]]]]:
+    """What each page is about, and its questions: kind, question, answer (may be empty) and row id."""
     for site in MEDQUAD_SITES:
         path = find(folder, f"{site}.tar")
         for name, raw in tar_files(path, ".xml"):
-            pairs = [
-                (kind, _xml_text(pair, "Question"), _xml_text(pair, "Answer"), pair.get("pid", ""))
-                for pair in _xml(raw, path / name).iter("QAPair")
-                for kind in [_question_type(pair, path / name)]
-            ]
-            for kind, question, answer, pid in pairs:
-                others = tuple(other for other_kind, _, other, _ in pairs if other_kind != kind)
-                yield Row(question, answer, f"{site}/{Path(name).stem}:{pid}", others)
+            page = _xml(raw, path / name)
+            yield (
+                _xml_text(page, "Focus"),
+                [
+                    (
+                        _question_type(pair, path / name),
+                        _xml_text(pair, "Question"),
+                        _xml_text(pair, "Answer"),
+                        f"{site}/{Path(name).stem}:{pair.get('pid', '')}",
+                    )
+                    for pair in page.iter("QAPair")
+                ],
+            )
 
 
 def mediqa_rqe(folder: Path) -> Iterator[Row]:

@@ -77,19 +77,19 @@ def lc_quad(folder: Path) -> Iterator[Row]:
 
 def e2e_description(folder: Path) -> Iterator[Row]:
     """Facts about a restaurant -> each description of them."""
-    for facts, texts in _e2e(folder).items():
+    for facts, texts in e2e_facts(folder).items():
         for row_id, text in texts.items():
             yield Row(facts, text, row_id)
 
 
 def e2e_paraphrase(folder: Path) -> Iterator[Row]:
     """Description of a restaurant <-> another description of the same facts."""
-    for facts, texts in _e2e(folder).items():
+    for facts, texts in e2e_facts(folder).items():
         for number, (one, other) in enumerate(chained(texts.values())):
             yield Row(one, other, f"{group_id(facts)}:{number}", label=group_id(facts))
 
 
-def _e2e(folder: Path) -> dict[str, dict[str, str]]:
+def e2e_facts(folder: Path) -> dict[str, dict[str, str]]:
     """Facts -> row id -> description, over both files."""
     found: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for name in ("devset", "testset_w_refs"):
@@ -109,16 +109,20 @@ def nli(folder: Path, name: str, splits: tuple[str, ...]) -> Iterator[Row]:
         splits: names of the files, without ending.
     """
     for split in splits:
-        path = find(folder / name, f"{split}.csv")
-        entailed: list[tuple[int, str, str]] = []
+        judged = list(nli_judgements(folder, name, split))
         refused: defaultdict[str, list[str]] = defaultdict(list)
-        for row, record in csv_rows(path, ["premise", "hypothesis", "label"]):
-            premise, hypothesis, label = squeeze(record["premise"]), squeeze(record["hypothesis"]), record["label"]
-            if label not in ("entailment", "neutral", "contradiction", "not_entailment"):
-                raise malformed(path, row, f"unknown label {label!r}")
-            if label == "entailment":
-                entailed.append((row, premise, hypothesis))
-            elif label != "neutral":
+        for _, premise, hypothesis, label in judged:
+            if label in ("contradiction", "not_entailment"):
                 refused[premise].append(hypothesis)
-        for row, premise, hypothesis in entailed:
-            yield Row(premise, hypothesis, f"{split}:{row}", tuple(refused[premise]))
+        for row, premise, hypothesis, label in judged:
+            if label == "entailment":
+                yield Row(premise, hypothesis, f"{split}:{row}", tuple(refused[premise]))
+
+
+def nli_judgements(folder: Path, name: str, split: str) -> Iterator[tuple[int, str, str, str]]:
+    """Row, premise, hypothesis and how they relate, of one file of one set."""
+    path = find(folder / name, f"{split}.csv")
+    for row, record in csv_rows(path, ["premise", "hypothesis", "label"]):
+        if record["label"] not in ("entailment", "neutral", "contradiction", "not_entailment"):
+            raise malformed(path, row, f"unknown label {record['label']!r}")
+        yield row, squeeze(record["premise"]), squeeze(record["hypothesis"]), record["label"]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from instructor_jax.instructions import Instruction as To
 
+from . import readers_aspects as aspects
 from . import readers_classification as classes
 from . import readers_code as code
 from . import readers_debate as debate
@@ -334,5 +335,34 @@ SOURCES: tuple[Source, ...] = (
            To("Twitter", "tweet", "classifying the stance to feminism")),
     labels("tweeteval_stance/hillary", of(classes.tweeteval_stance, target="hillary"), PLATFORM,
            To("Twitter", "tweet", "classifying the stance to Hillary Clinton")),
+
+    # The same texts under instructions that ask for different things.
+    pairs("e2e_nlg/food", of(aspects.e2e_aspect, aspect="food"), CC_BY_SA,
+          To("restaurants", "description", "classifying the kind of food")),
+    pairs("e2e_nlg/price", of(aspects.e2e_aspect, aspect="priceRange"), CC_BY_SA,
+          To("restaurants", "description", "classifying the price")),
+    pairs("e2e_nlg/rating", of(aspects.e2e_aspect, aspect="customer rating"), CC_BY_SA,
+          To("restaurants", "description", "classifying how well its customers like it")),
+    pairs("e2e_nlg/area", of(aspects.e2e_aspect, aspect="area"), CC_BY_SA,
+          To("restaurants", "description", "classifying the part of the city")),
+    pairs("e2e_nlg/children", of(aspects.e2e_aspect, aspect="familyFriendly"), CC_BY_SA,
+          To("restaurants", "description", "classifying it as good for children or not")),
+    pairs("medquad/topic", of(aspects.medquad_aspect, aspect="topic"), CC_BY,
+          To("medicine", "question", "classifying the disease that it is about")),
+    pairs("medquad/kind", of(aspects.medquad_aspect, aspect="kind"), CC_BY,
+          To("medicine", "question", "classifying what it wants to know of the disease")),
+    pairs("argkp2021/topic", of(aspects.argkp_aspect, aspect="topic"), APACHE,
+          To("debate", "argument", "classifying the topic")),
+    pairs("argkp2021/side", of(aspects.argkp_aspect, aspect="side"), APACHE,
+          To("debate", "argument", "classifying the side that it takes")),
+    pairs("sgd_dialogues/service", of(aspects.sgd_aspect, aspect="service"), CC_BY_SA,
+          To("dialogue", "utterance", "classifying the service that it is about")),
+    pairs("sgd_dialogues/act", of(aspects.sgd_aspect, aspect="act"), CC_BY_SA,
+          To("dialogue", "utterance", "classifying what the speaker does with it")),
+    pairs("nli_datasets/snli_contradiction", of(aspects.nli_contradiction, name="snli", splits=("dev",)), CC_BY_SA,
+          To("image", "caption", "retrieving a sentence that contradicts it")),
+    pairs("nli_datasets/mnli_contradiction", of(aspects.nli_contradiction, name="mnli", splits=("dev",)),
+          Licence("mostly OANC", True),
+          To("", "sentence", "retrieving a sentence that contradicts it")),
 )
 # fmt: on
