@@ -7,15 +7,33 @@ counts as none.
 
 import dataclasses
 import logging
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float64
 
 from .medi.store import MediStore
+from .mixture import task_weights
 from .task_names import chosen_tasks
 
 logger = logging.getLogger(__name__)
 
 _NAMED = 8  # tasks that a line of the log names
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskWeight:
+    """Tasks that come more or less often than their rows say.
+
+    Attributes:
+        tasks: a name, or a pattern such as "medquad_*".
+        times: how many times as often as without this; those of several patterns that fit a task multiply.
+    """
+
+    tasks: str
+    times: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +49,7 @@ class MixtureConfig:
             files of texts, .txt (one a line) or .jsonl (field "text").
         cap: rows beyond which a task weighs no more; 0 for no cap.
         temperature: 1 weighs tasks by their rows; the larger, the more equal they weigh.
+        weights: tasks that weigh more or less than that.
         instructions: False leaves all instructions away, to measure what they are worth.
         rows_per_group: every group takes so many rows; 0 fills groups with tokens.
         shuffle: False takes rows in stored order; needs `rows_per_group`.
@@ -42,6 +61,7 @@ class MixtureConfig:
     avoid: tuple[str, ...] = ()
     cap: int = 0
     temperature: float = 1.0
+    weights: tuple[TaskWeight, ...] = ()
     instructions: bool = True
     rows_per_group: int = 0
     shuffle: bool = True
@@ -52,6 +72,12 @@ class MixtureConfig:
                 f"mixture: cap={self.cap} and rows_per_group={self.rows_per_group} must be 0 or more, "
                 f"temperature={self.temperature} positive."
             )
+        for one in self.weights:
+            if not 0.0 < one.times < math.inf:
+                raise ValueError(
+                    f"mixture.weights: {one.tasks!r} has times={one.times}, which must be positive; tasks are left "
+                    "out by mixture.without."
+                )
 
 
 def tasks_of(store: MediStore, mixture: MixtureConfig) -> tuple[str, ...]:
@@ -76,6 +102,23 @@ def tasks_of(store: MediStore, mixture: MixtureConfig) -> tuple[str, ...]:
     if copyleft := [task for task in free if "GPL" in licence_of(store, task)]:
         logger.info("  taken, under a GPL: %s: %s", _size(store, copyleft), _named(copyleft))
     return free
+
+
+def shares_of(rows: Mapping[str, int], mixture: MixtureConfig) -> Float64[np.ndarray, "tasks"]:
+    """The share of every task in the steps, of sum 1.
+
+    Args:
+        rows: of each task of the run.
+        mixture: how tasks are weighed.
+
+    Raises:
+        ValueError: a pattern of `weights` fits no task.
+    """
+    shares = task_weights(list(rows.values()), mixture.cap or None, mixture.temperature)
+    for one in mixture.weights:
+        fitting = set(chosen_tasks(list(rows), (one.tasks,)))
+        shares = shares * [one.times if task in fitting else 1.0 for task in rows]
+    return shares / shares.sum()
 
 
 def is_redistributable(store: MediStore, task: str) -> bool:

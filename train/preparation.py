@@ -25,8 +25,8 @@ from .config import TrainConfig
 from .file_lock import one_process
 from .group_packing import GroupShape
 from .medi.store import MediStore
-from .mixture import MixturePlan, hold_out, task_weights
-from .mixture_choice import tasks_of
+from .mixture import MixturePlan, hold_out
+from .mixture_choice import shares_of, tasks_of
 from .pair_batches import BatchBuilder
 from .pipeline import local_groups
 from .run_config import RunConfig
@@ -235,7 +235,7 @@ def _split(
 
 
 def _weights(run: RunConfig, tasks: dict[str, Int64[np.ndarray, "_"]]) -> Float64[np.ndarray, "tasks"]:
-    return task_weights([len(rows) for rows in tasks.values()], run.mixture.cap or None, run.mixture.temperature)
+    return shares_of({task: len(rows) for task, rows in tasks.items()}, run.mixture)
 
 
 def _plan(
