@@ -19,7 +19,7 @@ from instructor_jax.fused_attention_plan import Attention
 from instructor_jax.model import abstract_params, param_shardings
 from instructor_jax.sharding import MeshShape, data_shards
 
-from .distill import DistillConfig
+from .distill import DistillConfig, untaught
 from .group_packing import GroupShape
 from .objective import LossConfig, task_tables
 from .optimizer import OptimizerConfig
@@ -95,6 +95,7 @@ class TrainConfig:
             raise ValueError(f"TrainConfig.tasks must name at least one task, and none twice: {self.tasks}.")
         if self.tasks != ("all",):
             task_tables(self.loss, self.tasks)
+            untaught(self.distill, self.tasks)
 
     @property
     def compute_dtype(self) -> Any:

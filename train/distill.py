@@ -7,16 +7,20 @@ then falls to the weight that it keeps. So both stages are one run, with one sch
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
 from instructor_jax.distillation_loss import cosines, similarity_loss, vector_loss
 from instructor_jax.losses import RowLosses
 
 from .batches import PairBatch
+from .objective import look_up
+from .task_names import chosen_tasks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +36,8 @@ class DistillConfig:
         weight: share of distillation in the loss, 0 to 1; the rest is the contrastive loss.
         alone: share of the run's steps, from the first one on, in which distillation is the whole loss.
         fade: share of the steps after those in which it falls to `weight`.
+        without: tasks, by name or pattern, that learn nothing from the teacher once it is no longer alone: those where
+            texts that it finds alike are to lie apart.
         bare: whether the student reads texts without instructions while distillation is alone: half the tokens.
         vectors: weight of each text's own vector, which must have the teacher's size or a smaller one.
         similarities: weight of how similar the texts of a group are to one another.
@@ -46,6 +52,7 @@ class DistillConfig:
     weight: float = 0.5
     alone: float = 0.0
     fade: float = 0.0
+    without: tuple[str, ...] = ()
     bare: bool = True
     vectors: float = 1.0
     similarities: float = 1.0
@@ -92,6 +99,16 @@ def share_at(config: DistillConfig, steps: int, step: int | Int[Array, ""]) -> F
     return 1.0 + (config.weight - 1.0) * faded
 
 
+def untaught(config: DistillConfig, tasks: Sequence[str]) -> Bool[np.ndarray, "tasks"]:
+    """Which tasks `without` names.
+
+    Raises:
+        ValueError: one of its patterns fits no task.
+    """
+    named = set(chosen_tasks(tasks, config.without)) if config.without else set()
+    return np.array([task in named for task in tasks])
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class DistilledLosses(RowLosses):
@@ -106,6 +123,7 @@ class DistilledLosses(RowLosses):
 
 def with_distillation(
     config: DistillConfig,
+    tasks: Sequence[str],
     losses: RowLosses,
     batch: PairBatch,
     vectors: Float[Array, "groups texts dim"],
@@ -116,6 +134,7 @@ def with_distillation(
 
     Args:
         config: what is matched.
+        tasks: names of all tasks, in the order of their numbers.
         losses: the contrastive ones.
         batch: with `teacher` vectors.
         vectors: of `batch.texts`, of unit length.
@@ -134,6 +153,8 @@ def with_distillation(
         similar = similarity_loss(vectors, teacher, real, config.temperature, precision)
         loss = loss + config.similarities * similar
     distilled, agreement = (_mean_of_row(batch, jnp.where(real, x, 0.0)) for x in (loss, cosine))
+    if config.without:
+        share = jnp.where((share < 1.0) & look_up(untaught(config, tasks), batch.task), 0.0, share)
     return DistilledLosses(
         (1.0 - share) * losses.loss + share * distilled, losses.correct, losses.contrasted, agreement
     )

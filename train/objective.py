@@ -149,8 +149,8 @@ def _pairs(
         negatives,
         valid=batch.valid,
         negative_valid=batch.negative_valid,
-        temperature=_look_up(temperature, batch.task),
-        in_batch=_look_up(in_batch, batch.task),
+        temperature=look_up(temperature, batch.task),
+        in_batch=look_up(in_batch, batch.task),
         task=batch.task,
         query_id=batch.query_id,
         positive_id=batch.positive_id,
@@ -179,6 +179,6 @@ def task_tables(
     return np.array(temperature, np.float32), np.array([one.in_batch for one in settings])
 
 
-def _look_up(table: np.ndarray, task: Int[Array, "groups n"]) -> Array:
-    # filler rows may carry any number
+def look_up(table: np.ndarray, task: Int[Array, "groups n"]) -> Array:
+    """What a table of all tasks says of every row's task; of filler rows, which may carry any number, something."""
     return jnp.asarray(table).at[task].get(mode="clip")

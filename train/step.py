@@ -102,7 +102,7 @@ def batch_losses(config: TrainConfig, params: Params, batch: PairBatch, dropout_
     if batch.teacher is None:
         return losses
     share = config.distill.weight if step is None else share_at(config.distill, config.steps, step)
-    return with_distillation(config.distill, losses, batch, vectors, share, config.loss_precision)
+    return with_distillation(config.distill, config.tasks, losses, batch, vectors, share, config.loss_precision)
 
 
 def new_state(config: TrainConfig, params: Params) -> TrainState:

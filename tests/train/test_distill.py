@@ -75,6 +75,28 @@ def test_rows_mix_both_losses_as_stated() -> None:
     np.testing.assert_allclose(sums.agreement[0], np.asarray(losses.agreement)[batch.valid].sum(), rtol=1e-5)
 
 
+def test_tasks_without_the_teacher_have_the_contrastive_loss_alone_once_it_is_not_alone() -> None:
+    config = tiny_config(distill=dataclasses.replace(DISTILL, without=("sec*",)), dropout=False, steps=20)
+    batch, params = taught(config, 0), init_params(TINY, seed=0)
+    task = np.array(batch.task)
+    task[1] = 1  # "second"
+    given = jax.tree.map(jnp.asarray, dataclasses.replace(batch, task=task))
+    contrastive = row_losses(config.loss, config.tasks, given, embed(TINY, params, given.texts)).loss
+    as_others = dataclasses.replace(config, distill=DISTILL)
+    for step in (None, 15):
+        losses = batch_losses(config, params, given, None, step).loss
+        expected = batch_losses(as_others, params, given, None, step).loss
+        np.testing.assert_allclose(losses[0], expected[0], rtol=1e-6)
+        np.testing.assert_allclose(losses[1], np.where(batch.valid[1], contrastive[1], 0), rtol=1e-6)
+    alone = batch_losses(config, params, given, None, 3).loss
+    np.testing.assert_allclose(alone, batch_losses(as_others, params, given, None, 3).loss, rtol=1e-6)
+
+
+def test_a_pattern_that_fits_no_task_is_refused() -> None:
+    with pytest.raises(ValueError, match="no task is called 'fourth'"):
+        tiny_config(distill=dataclasses.replace(DISTILL, without=("fourth",)))
+
+
 def test_without_a_teacher_the_settings_change_no_bit() -> None:
     config = tiny_config()
     state, batch = new_state(config, init_params(TINY, seed=0)), random_batch(config, 0)
