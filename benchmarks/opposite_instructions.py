@@ -36,6 +36,9 @@ INSTRUCTIONS = {
     "feeling": "Represent the review for classifying the sentiment as positive or negative: ",
     "none": "",
 }
+HEAD = """\
+| instruction | by topic | by feeling | cosine, same topic | cosine, same feeling |
+| --- | --- | --- | --- | --- |"""
 
 
 def reviews() -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -76,11 +79,7 @@ def main() -> None:
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for name in arguments.models:
         model = Instructor.from_pretrained(name)
-        print(
-            f"{name}\n| instruction | by topic | by feeling | cosine, same topic | cosine, same feeling |\n"
-            + "| --- " * 5
-            + "|"
-        )
+        print(name, HEAD, sep="\n")
         found[name] = {}
         for asked, instruction in INSTRUCTIONS.items():
             vectors = np.asarray(model.encode(texts, instruction=instruction))

@@ -1,7 +1,9 @@
 import pytest
 
 from instructor_jax.config import PUBLISHED, parameter_count
+from instructor_jax.default_model import DEFAULT_MODEL
 from instructor_jax.train.group_packing import GroupShape
+from instructor_jax.train.medi.registry import SOURCES
 from instructor_jax.train.optimizer import learning_rate
 from instructor_jax.train.preparation import train_config
 from instructor_jax.train.recipes import RECIPES, recipe
@@ -10,10 +12,12 @@ from instructor_jax.train.recipes import RECIPES, recipe
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_makes_a_configuration(name: str) -> None:
     run = recipe(name)
-    model = PUBLISHED[run.start.rpartition("/")[2]] if run.start else run.model
+    model = run.model
+    if run.start:
+        model = recipe("default").model if run.start == DEFAULT_MODEL else PUBLISHED[run.start.rpartition("/")[2]]
     length = run.batch.length or model.max_length
     shape = GroupShape(run.batch.rows, length, run.mixture.rows_per_group or 8, run.batch.negatives)
-    config = train_config(run, model, shape, ("a task",))
+    config = train_config(run, model, shape, tuple(source.name for source in SOURCES))
     assert config.optimizer.schedule_steps > config.optimizer.warmup_steps
     assert RECIPES[name].__doc__ is not None
     for word in ("Data:", "Hardware:", "Score:", f"instructor-jax train {name} data="):
@@ -32,5 +36,7 @@ def test_tiny_is_small_enough_to_ship() -> None:
 
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"no recipe is called 'huge'; there are tiny, default, instructor_base"):
+    with pytest.raises(
+        ValueError, match=r"no recipe is called 'huge'; there are tiny, default, default_instructions, instructor_base"
+    ):
         recipe("huge")
