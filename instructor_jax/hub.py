@@ -48,15 +48,17 @@ def resolve_model(
         local_files_only: use the cache without asking the network; `HF_HUB_OFFLINE=1` does the same.
 
     Raises:
-        ValueError: it is a file, or neither a folder nor a possible hub name.
+        ValueError: it is a file, or neither a folder nor a possible hub name; or a revision is given for what is not on
+            the hub.
         OSError: the hub does not know it or cannot be reached, and the cache does not hold it.
     """
     name = os.fspath(name_or_path)
-    if name == DEFAULT_MODEL:
-        return DEFAULT_FOLDER
     folder = Path(os.path.expanduser(name))  # Path's own method raises where there is no such home folder
-    if name and folder.is_dir():
-        return folder
+    if name == DEFAULT_MODEL or (name and folder.is_dir()):
+        if revision is not None:
+            place = "the packaged model" if name == DEFAULT_MODEL else "a folder"
+            raise ValueError(f"revision={revision!r} is for models on the hub, but {name!r} is {place}; leave it out.")
+        return DEFAULT_FOLDER if name == DEFAULT_MODEL else folder
     if name and folder.exists():
         raise ValueError(f"{folder} is a file; give the model's folder, {folder.parent}, or a name on the hub.")
     _check_name(name)

@@ -145,6 +145,13 @@ def test_what_can_be_no_name_is_refused(name: str) -> None:
         resolve_model(name)
 
 
+def test_a_revision_of_what_is_not_on_the_hub_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="revision='v2' is for models on the hub, but 'default' is the packaged model"):
+        resolve_model("default", revision="v2")
+    with pytest.raises(ValueError, match="is a folder; leave it out"):
+        resolve_model(tmp_path, revision="v2")
+
+
 def test_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").touch()
     with pytest.raises(ValueError, match=f"is a file; give the model's folder, {tmp_path}"):

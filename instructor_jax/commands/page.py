@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 INK = "#2b3440"
-COLOURS = ("#2f6f9f", "#d9822b", "#8a8f98", "#4a9a6a", "#a05195")
+COLOURS = ("#2f6f9f", "#d9822b", "#8a8f98", "#4a9a6a", "#a05195", "#c23b3b", "#7a5c3e", "#1f9fb5")
 
 
 def page(title: str, lead: str, sections: Iterable[str]) -> str:
