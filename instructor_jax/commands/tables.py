@@ -89,11 +89,15 @@ def open_table(path: Path, *, format: FormatName | None = None, header: bool = T
     if format == "parquet":
         return ParquetTable(path)
     lines = TextLines(path)
-    if format == "txt":
-        return LinesTable(lines)
-    if format == "jsonl":
-        return JsonLinesTable(lines)
-    return DelimitedTable(lines, delimiter="\t" if format == "tsv" else ",", header=header, quotes=quotes)
+    try:
+        if format == "txt":
+            return LinesTable(lines)
+        if format == "jsonl":
+            return JsonLinesTable(lines)
+        return DelimitedTable(lines, delimiter="\t" if format == "tsv" else ",", header=header, quotes=quotes)
+    except BaseException:  # the first record is read already, and may be broken
+        lines.close()
+        raise
 
 
 class _LineBased(Table):
