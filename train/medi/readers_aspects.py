@@ -66,7 +66,8 @@ def nli_contradiction(folder: Path, name: str, splits: tuple[str, ...]) -> Itera
 
 def _restaurants(folder: Path) -> Iterator[Labelled]:
     for facts, texts in e2e_facts(folder).items():
-        values = {name.strip(): _IN_WORDS.get(value, value) for name, value in _FACT.findall(facts)}
+        told: list[tuple[str, str]] = _FACT.findall(facts)
+        values = {name.strip(): _IN_WORDS.get(value, value) for name, value in told}
         for row_id, text in texts.items():
             yield Labelled(text, row_id, values)
 
