@@ -207,16 +207,16 @@ def test_filler_rows_leave_no_trace() -> None:
 
 
 def test_labels_stay_aligned_when_columns_come_from_all_devices() -> None:
-    """Positives are their queries' own texts, so every row is right, but for one whose hard negative is it as well."""
+    """Positives are their queries' own texts, so every row is right, but for one that has it as its hard negative."""
     config = tiny_config(dropout=False)
     rng = np.random.default_rng(0)
     texts = []
     for group in range(8):
         queries = [np.append(rng.integers(2, 64, 5), 1) for _ in range(2)]
-        negatives = [np.append(rng.integers(2, 64, 5), 1) for _ in range(2)]
+        positives, negatives = list(queries), [np.append(rng.integers(2, 64, 5), 1) for _ in range(2)]
         if group == 5:
-            negatives[1] = queries[1]
-        texts += [*queries, *queries, *negatives]
+            positives[1], negatives[1] = negatives[1], queries[1]
+        texts += [*queries, *positives, *negatives]
     batch = random_batch(config, seed=0, texts=pack(texts, np.ones(len(texts), np.int32), config))
     mesh = make_mesh()
     with jax.set_mesh(mesh):
