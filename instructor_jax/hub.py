@@ -53,12 +53,13 @@ def resolve_model(
         OSError: the hub does not know it or cannot be reached, and the cache does not hold it.
     """
     name = os.fspath(name_or_path)
-    folder = Path(os.path.expanduser(name))  # Path's own method raises where there is no such home folder
-    if name == DEFAULT_MODEL or (name and folder.is_dir()):
+    packaged = name == DEFAULT_MODEL
+    folder = DEFAULT_FOLDER if packaged else Path(os.path.expanduser(name))  # Path's own raises without a home folder
+    if name and folder.is_dir():
         if revision is not None:
-            place = "the packaged model" if name == DEFAULT_MODEL else "a folder"
+            place = "the packaged model" if packaged else "a folder"
             raise ValueError(f"revision={revision!r} is for models on the hub, but {name!r} is {place}; leave it out.")
-        return DEFAULT_FOLDER if name == DEFAULT_MODEL else folder
+        return folder
     if name and folder.exists():
         raise ValueError(f"{folder} is a file; give the model's folder, {folder.parent}, or a name on the hub.")
     _check_name(name)
