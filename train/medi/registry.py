@@ -6,6 +6,7 @@ from pathlib import Path
 from .raw_files import EVALUATION_PREFIX
 from .source_list import SOURCES
 from .sources import Source
+from .super_natural_aspects import opposed_sources
 from .super_natural_instructions import FOLDER as SUPER_NATURAL_INSTRUCTIONS
 from .super_natural_instructions import super_natural_sources
 
@@ -29,7 +30,8 @@ def all_sources(root: Path, corrections: Path | None = None) -> list[Source]:
     known = {source.folder for source in SOURCES} | {SUPER_NATURAL_INSTRUCTIONS}
     sources = [source for source in SOURCES if source.folder in found]
     if SUPER_NATURAL_INSTRUCTIONS in found:
-        sources += super_natural_sources(root / SUPER_NATURAL_INSTRUCTIONS, corrections)
+        folder = root / SUPER_NATURAL_INSTRUCTIONS
+        sources += [*super_natural_sources(folder, corrections), *opposed_sources(folder)]
     if not sources:
         raise ValueError(f"{root} holds none of the {len(known)} source folders, such as {sorted(known)[:3]}.")
     if absent := sorted(known - found):

@@ -96,6 +96,8 @@ STATED = {
     "task861_asdiv_addsub_question_answering": 846,
     "task861_prost_mcq_answers_generation": 97,
     "task900_freebase_qa_category_classification": 6498 - 10,
+    "task927_yelp_topic": 493,
+    "task927_yelp_feeling": 2 * 493 - 1,  # a pair is drawn from both ends once
 }
 CLASSES = {
     "trec_questions": 50,
@@ -152,7 +154,7 @@ def test_absent_and_unknown_folders_are_named(tmp_path, caplog):
 def test_every_source_at_hand(shared):
     root = shared / "data" / "raw"
     sources = {source.name: source for source in all_sources(root)}
-    assert len(sources) == 98 + 124
+    assert len(sources) == 98 + 124 + 2
     assert len({source.folder for source in sources.values()}) == 52
     assert not any(source.folder.startswith("eval_") for source in sources.values())
 
@@ -173,7 +175,8 @@ def test_every_source_at_hand(shared):
     assert {name: measured[name]["rows"] for name in STATED} == STATED
     assert {name: measured[name]["labels"] for name in CLASSES} == CLASSES
 
-    super_natural = [name for name in measured if name.startswith("task")]
+    opposed = {"task927_yelp_topic", "task927_yelp_feeling"}
+    super_natural = [name for name in measured if name.startswith("task") and name not in opposed]
     assert len(super_natural) == 124
     assert sum(measured[name]["rows"] for name in super_natural) == 238_922 - 10
     assert sum(sources[name].redistributable for name in super_natural) == 75
