@@ -1,5 +1,6 @@
 """The end of a run: its model as a folder for this library and sentence-transformers, with a card about it."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from instructor_jax.folder_writer import write_sentence_transformers
 
 from .journal import FILE, read_lines
 from .medi.store import MediStore
-from .model_card import model_card
+from .model_card import model_card, read_length
 from .preparation import Prepared
 
 MODEL = "model"
@@ -30,7 +31,9 @@ def export(prepared: Prepared, params: dict[str, Any]) -> Path:
     target = Path(run.output) / MODEL
     if not target.exists():
         kept = jnp.dtype(run.export)
-        write_sentence_transformers(target, prepared.folder, jax.tree.map(lambda x: np.asarray(x, kept), params))
+        config = dataclasses.replace(prepared.folder.config, max_length=read_length(prepared))
+        folder = dataclasses.replace(prepared.folder, config=config)
+        write_sentence_transformers(target, folder, jax.tree.map(lambda x: np.asarray(x, kept), params))
     if not (target / CARD).is_file():
         metrics = Path(run.output) / FILE
         card = model_card(

@@ -45,6 +45,11 @@ def model_card(prepared: Prepared, store: MediStore, lines: Sequence[dict[str, A
     return "\n\n".join(parts) + "\n"
 
 
+def read_length(prepared: Prepared) -> int:
+    """Most tokens of a text that the trained model is to read, instruction included."""
+    return prepared.run.export_length or prepared.config.model.max_length
+
+
 def _header(prepared: Prepared) -> str:
     start = prepared.run.start
     base = [f"base_model: {start}"] if start and not Path(start).exists() else []
@@ -56,11 +61,17 @@ def _header(prepared: Prepared) -> str:
 def _what(prepared: Prepared, size: int) -> str:
     model, encoder = prepared.config.model, prepared.config.model.encoder
     return (
-        f"Text embeddings steered by an instruction: vectors of {model.embedding_dim} dimensions, for texts of "
-        f"up to {model.max_length} tokens with their instruction. A T5 encoder of {encoder.layers} layers, width "
-        f"{encoder.embed}, {encoder.vocab:,} pieces: {parameter_count(model):,} weights, stored as "
-        f"{prepared.run.export} in a folder of {size / 1e6:.1f} MB. Trained with instructor-jax {__version__}."
+        f"Text embeddings steered by an instruction: vectors of {model.embedding_dim} dimensions, for texts of up to "
+        f"{read_length(prepared)} tokens with their instruction{_trained_on(prepared)}. A T5 encoder of "
+        f"{encoder.layers} layers, width {encoder.embed}, {encoder.vocab:,} pieces: {parameter_count(model):,} "
+        f"weights, stored as {prepared.run.export} in a folder of {size / 1e6:.1f} MB. "
+        f"Trained with instructor-jax {__version__}."
     )
+
+
+def _trained_on(prepared: Prepared) -> str:
+    length = prepared.config.model.max_length
+    return "" if length == read_length(prepared) else f" (trained on up to {length})"
 
 
 def _use(prepared: Prepared, store: MediStore, name: str) -> str:
@@ -180,7 +191,7 @@ def _measured(lines: Sequence[dict[str, Any]]) -> str:
 
 def _limits(prepared: Prepared) -> str:
     return (
-        f"- Texts are cut at {prepared.config.model.max_length} tokens, instruction included.\n"
+        f"- Texts are cut at {read_length(prepared)} tokens, instruction included.\n"
         "- Languages, domains and instructions that the training data do not have are read, but nothing was learned of "
         "them.\n"
         "- Cosines rank texts; their level depends on the instructions and means nothing by itself.\n"

@@ -22,7 +22,7 @@ from .optimizer import OptimizerConfig
 # attention).
 CHANGEABLE = (
     "output", "mesh", "chunks", "remat", "attention", "workers", "ahead", "checkpoints", "log", "held_out",
-    "evaluation", "export",
+    "evaluation", "export", "export_length",
 )  # fmt: skip
 
 
@@ -149,6 +149,8 @@ class RunConfig:
         workers: processes that build batches; 0 for a thread.
         ahead: batches that are built ahead.
         export: type of the weights in the trained model's folder; the two short ones halve it.
+        export_length: most tokens of a text that the trained model reads, instruction included; 0 for as many as in
+            training. T5's positions are relative, so that it may read further than it was trained on.
     """
 
     data: str = ""
@@ -178,6 +180,7 @@ class RunConfig:
     held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     export: Literal["float32", "bfloat16", "float16"] = "float32"
+    export_length: int = 0
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.workers < 0 or self.ahead < 1 or self.max_length < 0:
@@ -202,6 +205,8 @@ class RunConfig:
             raise ValueError(
                 "distill.start_embeddings=true needs model.projection, e.g. the size of the teacher's vectors."
             )
+        if self.export_length < 0 or self.export_length == 1:
+            raise ValueError(f"export_length={self.export_length} must be at least 2, or 0 for as many as in training.")
         if self.export not in ("float32", "bfloat16", "float16"):
             raise ValueError(f"export={self.export!r} must be float32, bfloat16 or float16.")
 

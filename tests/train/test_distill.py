@@ -174,4 +174,4 @@ def test_a_run_from_before_a_setting_goes_on_with_its_default() -> None:
     old = {key: value for key, value in new.items() if not key.startswith("distill.") and key != "lowercase"}
     assert differences(old, new) == {}
     assert differences(old, {**new, "distill.teacher": "some"}) == {"distill.teacher": ("", "some")}
-    assert differences(new, {**new, "export": "float16"}) == {}
+    assert differences(new, {**new, "export": "float16", "export_length": 256}) == {}

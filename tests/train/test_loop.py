@@ -11,6 +11,7 @@ from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from instructor_jax import Instructor
 from instructor_jax.sharding import MeshShape, make_mesh
+from instructor_jax.train.export import CARD
 from instructor_jax.train.interruption import StopRequest
 from instructor_jax.train.journal import NonFiniteLoss, read_lines
 from instructor_jax.train.loop import CHECKPOINTS, MODEL, train
@@ -148,10 +149,8 @@ def test_a_loss_that_is_no_number_stops_the_run_and_is_not_saved(data, tmp_path)
 
 
 def test_training_goes_on_from_a_model_folder(data, whole, tmp_path) -> None:
-    run = small_run(
-        data, tmp_path / "run", start=str(whole / MODEL), steps=3, held_out=HeldOutConfig(rows=4, every=100)
-    )
-    go(run)
+    run = small_run(data, tmp_path / "run", start=str(whole / MODEL), steps=3, export_length=48)
+    go(dataclasses.replace(run, held_out=HeldOutConfig(rows=4, every=100)))
     before, after = (
         next(
             line["held_out"]
@@ -161,8 +160,14 @@ def test_training_goes_on_from_a_model_folder(data, whole, tmp_path) -> None:
         for folder, step in ((whole, 8), (tmp_path / "run", 0))
     )
     assert before == after
-    config = json.loads((tmp_path / "run" / MODEL / "sentence_bert_config.json").read_text())
-    assert config["max_seq_length"] == 32
+    lengths = (
+        json.loads((folder / MODEL / "sentence_bert_config.json").read_text())["max_seq_length"]
+        for folder in (whole, tmp_path / "run")
+    )
+    assert tuple(lengths) == (32, 48)  # as many as in training, and as many as was asked for
+    assert (
+        "up to 48 tokens with their instruction (trained on up to 32)" in (tmp_path / "run" / MODEL / CARD).read_text()
+    )
 
 
 def test_it_learns(data, tmp_path) -> None:

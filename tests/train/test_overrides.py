@@ -80,6 +80,7 @@ def test_the_command_line_counts_more_than_the_file_and_only_the_result_is_check
         ("optimizer=adamw", "optimizer has fields, set one of optimizer.name"),
         ("optimizer.learning_rate=-1", "learning_rate=-1.0 must be positive"),
         ("steps=0", "steps=0"),
+        ("export_length=1", "export_length=1 must be at least 2"),
         ('loss.per_task=[{name = "imdb"}]', "unknown setting 'loss.per_task.name'"),
     ],
 )
