@@ -3,10 +3,11 @@
     pip install "instructor-jax[plots]"
     python examples/two_instructions.py two_instructions.png
 
-The packaged model hardly obeys; put a published one into `from_pretrained` to see what instructions can do.
+The packaged model learnt a few such pairs of instructions, this one among them; published models know more of them.
 """
 
 import sys
+import textwrap
 
 import matplotlib
 
@@ -17,18 +18,18 @@ import numpy as np
 from instructor_jax import Instructor
 
 TEXTS = [
-    "I loved this film, the actors are wonderful.",
-    "What a boring film, I left before its end.",
-    "This phone is wonderful, the battery lasts for days.",
-    "The phone broke after a week, what a waste of money.",
-    "A lovely hotel, the staff was kind and the bed soft.",
-    "The hotel was dirty and loud, never again.",
+    "How do I know whether I have asthma?",
+    "What helps against asthma?",
+    "How do I know whether I have the flu?",
+    "What helps against the flu?",
+    "How do I know whether I have a migraine?",
+    "What helps against a migraine?",
 ]
-TOPICS = np.array([0, 0, 1, 1, 2, 2])
-FEELINGS = np.array([0, 1, 0, 1, 0, 1])
+DISEASES = np.array([0, 0, 1, 1, 2, 2])
+KINDS = np.array([0, 1, 0, 1, 0, 1])  # how to recognise it, what to do about it
 INSTRUCTIONS = {
-    "topic": "Represent the review for clustering by its topic: ",
-    "feeling": "Represent the review for classifying the sentiment as positive or negative: ",
+    "disease": "Represent the question for clustering by the disease that it is about: ",
+    "kind": "Represent the question for clustering by what it wants to know: ",
 }
 
 
@@ -40,18 +41,18 @@ def contrast(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def main(picture: str) -> None:
-    """Print how far each instruction sets topics and feelings apart, and draw the cosines."""
+    """Print how far each instruction sets diseases and kinds of questions apart, and draw the cosines."""
     model = Instructor.from_pretrained()
     figure, axes = plt.subplots(1, 2, figsize=(14, 5), layout="constrained", sharey=True)
     for side, (name, instruction) in zip(axes, INSTRUCTIONS.items(), strict=True):
         vectors = np.asarray(model.encode(TEXTS, instruction=instruction))
         scores = vectors @ vectors.T
         print(
-            f"{name:8} same topic {contrast(scores, TOPICS):+.3f}, same feeling {contrast(scores, FEELINGS):+.3f}"
+            f"{name:8} same disease {contrast(scores, DISEASES):+.3f}, same kind {contrast(scores, KINDS):+.3f}"
             "  (cosine above that of the others)"
         )
-        image = side.imshow(scores, vmin=0, vmax=1, cmap="viridis")
-        side.set(title=instruction, xticks=range(len(TEXTS)), xticklabels=range(1, len(TEXTS) + 1))
+        image = side.imshow(scores, vmin=-0.2, vmax=1, cmap="viridis")
+        side.set(title=textwrap.fill(instruction, 50), xticks=range(len(TEXTS)), xticklabels=range(1, len(TEXTS) + 1))
         side.set_yticks(range(len(TEXTS)), [f"{text} {i}" for i, text in enumerate(TEXTS, 1)])
         for (row, column), score in np.ndenumerate(scores):
             side.text(column, row, f"{score:.2f}", ha="center", va="center", color="w" if score < 0.6 else "k")

@@ -127,7 +127,7 @@ def default_instructions() -> RunConfig:
         first,
         start="default",  # the packaged model, where none is named
         max_length=64,
-        steps=5000,
+        steps=4000,
         mixture=dataclasses.replace(first.mixture, weights=tuple(TaskWeight(*one) for one in times.items())),
         distill=dataclasses.replace(
             first.distill,
@@ -138,7 +138,7 @@ def default_instructions() -> RunConfig:
             start_embeddings=False,
         ),
         optimizer=dataclasses.replace(first.optimizer, learning_rate=4e-3, warmup_steps=200),
-        held_out=HeldOutConfig(rows=16, every=1250),
+        held_out=HeldOutConfig(rows=16, every=1000),
     )
 
 
