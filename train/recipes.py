@@ -57,7 +57,7 @@ def default() -> RunConfig:
     `distill.teacher`. Hardware: two CPU cores, 25 minutes for the teacher's vectors (once), 40 minutes for training.
     Score: docs/default_model.md.
 
-      instructor-jax train default data=data/medi output=runs/default mixture.avoid=data/raw
+      instructor-jax train default data=data/medi output=runs/first mixture.avoid=data/raw
     """
     encoder = EncoderConfig(vocab=20_480, embed=256, layers=3, heads=4, head_dim=64, ffn=1024, dropout=0.0)
     return RunConfig(
@@ -113,11 +113,11 @@ def default_instructions() -> RunConfig:
     times as often (reviews and their rewriting, of which there are few, twelve times), the sentiment of film reviews
     three times, and the teacher has no say in them.
 
-    Data: as `default`, whose model it starts from. Hardware: two CPU cores, five minutes for the vectors of texts that
-    the teacher has not read yet, 25 minutes for training. Score: docs/default_model.md.
+    Data: as `default`, whose model it starts from. Hardware: two CPU cores, 25 minutes; the teacher's vectors are there
+    since the first stage. Score: docs/default_model.md.
 
-      instructor-jax train default_instructions data=data/medi output=runs/obeying mixture.avoid=data/raw \\
-          start=runs/default/model
+      instructor-jax train default_instructions data=data/medi output=runs/second mixture.avoid=data/raw \\
+          start=runs/first/model
     """
     first = default()
     times = {task: 12.0 if task.startswith("task927_yelp") else 4.0 for task in SAME_TEXTS} | {
