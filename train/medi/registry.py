@@ -30,8 +30,8 @@ def all_sources(root: Path, corrections: Path | None = None) -> list[Source]:
     known = {source.folder for source in SOURCES} | {SUPER_NATURAL_INSTRUCTIONS}
     sources = [source for source in SOURCES if source.folder in found]
     if SUPER_NATURAL_INSTRUCTIONS in found:
-        folder = root / SUPER_NATURAL_INSTRUCTIONS
-        sources += [*super_natural_sources(folder, corrections), *opposed_sources(folder)]
+        super_natural = super_natural_sources(root / SUPER_NATURAL_INSTRUCTIONS, corrections)
+        sources += [*super_natural, *opposed_sources(super_natural)]
     if not sources:
         raise ValueError(f"{root} holds none of the {len(known)} source folders, such as {sorted(known)[:3]}.")
     if absent := sorted(known - found):

@@ -7,6 +7,7 @@ import pytest
 
 from instructor_jax.train.medi.sources import read_source
 from instructor_jax.train.medi.super_natural_aspects import opposed_sources
+from instructor_jax.train.medi.super_natural_instructions import super_natural_sources
 
 NAME = "task927_yelp_negative_to_positive_style_transfer.json"
 REVIEWS = {
@@ -19,7 +20,7 @@ REVIEWS = {
 @pytest.fixture(params=[NAME, f"{NAME}.gz"])
 def root(request, tmp_path):
     instances = [{"id": name, "input": bad, "output": [good, "so say others"]} for name, (bad, good) in REVIEWS.items()]
-    content = json.dumps({"Instances": instances}).encode()
+    content = json.dumps({"Instances": instances, "Instance License": ["MIT"]}).encode()
     path = tmp_path / "super_natural_instructions" / "tasks" / request.param
     path.parent.mkdir(parents=True)
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
@@ -27,7 +28,7 @@ def root(request, tmp_path):
 
 
 def test_what_agrees_in_one_is_opposed_in_the_other(root):
-    topic, feeling = opposed_sources(root / "super_natural_instructions")
+    topic, feeling = opposed_sources(super_natural_sources(root / "super_natural_instructions"))
     bad, good = ({texts[i] for texts in REVIEWS.values()} for i in (0, 1))
     other = {text: rewritten for pair in REVIEWS.values() for text, rewritten in (pair, pair[::-1])}
     rows = list(read_source(topic, root))
@@ -44,12 +45,13 @@ def test_what_agrees_in_one_is_opposed_in_the_other(root):
 
 
 def test_instructions_differ_and_the_licence_lets_weights_pass_on(root):
-    topic, feeling = opposed_sources(root / "super_natural_instructions")
+    topic, feeling = opposed_sources(super_natural_sources(root / "super_natural_instructions"))
     assert topic.query != feeling.query
     assert topic.redistributable
     assert feeling.redistributable
     assert "sentiment" in str(feeling.query)
 
 
-def test_nothing_of_a_folder_without_the_task(tmp_path):
-    assert opposed_sources(tmp_path) == []
+def test_nothing_without_the_task(root):
+    sources = super_natural_sources(root / "super_natural_instructions")
+    assert opposed_sources([one for one in sources if "927" not in one.name]) == []
