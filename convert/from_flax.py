@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from instructor_jax.config import EncoderConfig, read_json
+from instructor_jax.config import EncoderConfig
+from instructor_jax.io.json_files import read_json
 
 from .msgpack_tree import flatten, read_msgpack
 from .shapes import encoder_config_of

@@ -12,7 +12,8 @@ import ml_dtypes
 import numpy as np
 from jaxtyping import Shaped
 
-from instructor_jax.config import EncoderConfig, ModelConfig, encoder_config_from_t5, read_json
+from instructor_jax.config import EncoderConfig, ModelConfig, encoder_config_from_t5
+from instructor_jax.io.json_files import read_json
 from instructor_jax.weights import PROJECTION, torch_shapes
 
 _BLOCK = "encoder.block.{}."

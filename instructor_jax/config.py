@@ -5,9 +5,7 @@ such file, and refuses what the encoder could not compute instead of guessing.
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
@@ -237,14 +235,3 @@ def encoder_config_to_t5(config: EncoderConfig) -> dict[str, Any]:
         "is_encoder_decoder": False,
         "use_cache": False,
     }
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; a broken file is a `ValueError` that names it."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object, not a {type(content).__name__}.")
-    return content

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from instructor_jax.config import EncoderConfig, ModelConfig, encoder_config_from_t5, read_json
+from instructor_jax.config import EncoderConfig, ModelConfig, encoder_config_from_t5
+from instructor_jax.io.json_files import read_json
 from instructor_jax.tensor_files import find_weights, read_tensors
 from instructor_jax.weights import PROJECTION, check_params, params_from_torch
 

@@ -17,7 +17,7 @@ from jaxtyping import Shaped
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from instructor_jax.config import read_json
+from instructor_jax.io.json_files import read_json
 from instructor_jax.torch_files import LFS_POINTER, read_torch_file
 
 _DTYPES = {

@@ -7,7 +7,6 @@ tokens; the original does not check it either, and equal numbers are the point.
 """
 
 import logging
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,8 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from instructor_jax.batches import TokenizedTexts
-from instructor_jax.config import read_json
+from instructor_jax.io.json_files import read_json
+from instructor_jax.io.other_libraries import auto_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -73,13 +73,7 @@ def _from_transformers(folder: Path) -> TokenIds:
     """ByT5's byte tokenizer and SentencePiece-only folders; transformers is slow to import, so only here."""
     if not any((folder / name).is_file() for name in ("spiece.model", "tokenizer_config.json", "sentencepiece.model")):
         raise ValueError(f"{folder} has no tokenizer: tokenizer.json, spiece.model or tokenizer_config.json is needed.")
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # it advises to install PyTorch, not needed here
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except Exception as error:
-        raise ValueError(f"the tokenizer in {folder} cannot be loaded: {error}.") from error
+    tokenizer = auto_tokenizer(folder, local=True)
     lock = threading.Lock()  # slow tokenizers keep state between calls
 
     def encode(strings: Sequence[str]) -> list[list[int]]:

@@ -14,8 +14,8 @@ from instructor_jax.config import (
     encoder_config_from_t5,
     encoder_config_to_t5,
     parameter_count,
-    read_json,
 )
+from instructor_jax.io.json_files import read_json
 from instructor_jax.model import abstract_params
 from instructor_jax.weights import torch_shapes
 

@@ -18,13 +18,19 @@ APPLICATIONS = ("instructor_jax.train", "instructor_jax.convert", "instructor_ja
 ALLOWED = {
     "torch": (
         "instructor_jax/embedder.py",
+        "instructor_jax/io/other_libraries.py",
         "convert/verify.py",
         "instructor_jax/evaluation/",
         "train/medi/scorers.py",
         "train/teacher.py",
     ),
-    "transformers": ("instructor_jax/tokenization.py", "convert/verify.py", "instructor_jax/evaluation/"),
-    "sentence_transformers": ("train/medi/scorers.py", "train/teacher.py", "instructor_jax/evaluation/"),
+    "transformers": ("instructor_jax/io/other_libraries.py", "convert/verify.py", "instructor_jax/evaluation/"),
+    "sentence_transformers": (
+        "instructor_jax/io/other_libraries.py",
+        "train/medi/scorers.py",
+        "train/teacher.py",
+        "instructor_jax/evaluation/",
+    ),
     "mteb": ("instructor_jax/evaluation/",),
     "tensorflow": (),
     "tensorflow_datasets": ("train/",),

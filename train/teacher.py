@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from instructor_jax.io.other_libraries import sentence_transformer
+
 PACKAGE = "package:"
 _BATCH = 64  # texts of a forward pass; they are of nearly one length, and more gain nothing on CPUs
 _READ = (".json", ".txt", ".model", ".vocab", ".safetensors", ".bin", ".py")  # what decides a model's vectors
@@ -92,13 +94,13 @@ class Teacher:
     @functools.cached_property
     def _model(self) -> Any:
         try:
+            import sentence_transformers  # noqa: F401
             import torch
-            from sentence_transformers import SentenceTransformer
         except ImportError as error:
             raise ImportError(
                 "A distillation teacher runs in sentence-transformers: pip install 'instructor-jax[torch]'."
             ) from error
-        model: Any = SentenceTransformer(str(self.folder)).to(getattr(torch, self.dtype))
+        model = sentence_transformer(self.folder, local=True).to(getattr(torch, self.dtype))
         model.max_seq_length = min(self.tokens, model.max_seq_length or self.tokens)
         return model.eval()
 

@@ -10,12 +10,13 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
 from instructor_jax.default_model import DEFAULT_MODEL
+from instructor_jax.io.other_libraries import sentence_transformer
 
 if TYPE_CHECKING:
     from instructor_jax.embedder import Instructor
@@ -132,16 +133,13 @@ class SentenceTransformersEmbedder:
 
     def __init__(self, model: str, batch_size: int | None = None) -> None:
         try:
-            from sentence_transformers import SentenceTransformer
+            import sentence_transformers  # noqa: F401
         except ImportError as error:
             raise ImportError(
                 f"{SENTENCE_TRANSFORMERS}{model} needs sentence-transformers: pip install 'instructor-jax[torch]'"
             ) from error
         path = Path(model)
-        try:
-            self._model: Any = SentenceTransformer(model, local_files_only=path.is_dir())
-        except (OSError, ValueError) as error:
-            raise ValueError(f"sentence-transformers cannot load {model!r}: {error}") from error
+        self._model = sentence_transformer(model, local=path.is_dir())
         self._batch_size = batch_size or 32
         if path.is_dir() and not _pools_instruction(path, default=True):
             self._model.set_pooling_include_prompt(False)

@@ -7,12 +7,13 @@ tokens after demonstrations and query, the lowest wins. Pieces of a prompt are t
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
 from instructor_jax.evaluation.embedders import folder_hash
+from instructor_jax.io.other_libraries import auto_tokenizer, causal_language_model
 
 logger = logging.getLogger(__name__)
 
@@ -60,19 +61,13 @@ class LanguageModel:
     def __init__(self, model: str) -> None:
         try:
             import torch
-            import transformers
         except ImportError as error:
             raise ImportError(
                 f"the language model {model} needs PyTorch: pip install 'instructor-jax[torch]'"
             ) from error
         local = Path(model).is_dir()
-        try:
-            tokenizer: Any = transformers.AutoTokenizer.from_pretrained(model, local_files_only=local)
-            loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
-                model, local_files_only=local, dtype=torch.float32
-            )
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{model!r} is no causal language model that transformers can load: {error}") from error
+        loaded = causal_language_model(model, local=local)
+        tokenizer = auto_tokenizer(model, local=local)
         self.name = model
         self._torch, self._tokenizer = torch, tokenizer
         self._model = loaded.to("cuda" if torch.cuda.is_available() else "cpu").eval()

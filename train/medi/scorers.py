@@ -7,11 +7,13 @@ scorer fits its vocabulary and its weights to the texts it is given, so vectors 
 import dataclasses
 import functools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
+from instructor_jax.io.other_libraries import sentence_transformer
 from instructor_jax.tfidf import Tfidf
 
 from ..examples import Side
@@ -80,12 +82,12 @@ class SentenceTransformerScorer:
     @functools.cached_property
     def _loaded(self) -> Any:
         try:
-            from sentence_transformers import SentenceTransformer
+            import sentence_transformers  # noqa: F401
         except ImportError as error:
             raise ImportError(
                 "A sentence-transformers scorer needs the extra: pip install 'instructor-jax[torch]'."
             ) from error
-        return SentenceTransformer(self.model)
+        return sentence_transformer(self.model, local=Path(self.model).is_dir())
 
 
 @dataclasses.dataclass(frozen=True)
