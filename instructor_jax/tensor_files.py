@@ -4,10 +4,10 @@ Reading is lazy: the arrays are views of mapped files, so the decoder of a full 
 it. The safetensors library checks a file's header; the views are then cut where that header says.
 """
 
-import json
 import mmap
 import os
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from jaxtyping import Shaped
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from instructor_jax.io.json_files import read_json
+from instructor_jax.io.bounds import AXES, AXIS, INDEX_BYTES, SHARDS
+from instructor_jax.io.json_files import parse_json, read_json, shown_value
+from instructor_jax.io.printable import one_line
 from instructor_jax.torch_files import LFS_POINTER, read_torch_file
 
 _DTYPES = {
@@ -37,10 +39,15 @@ _LAYOUTS = (
     ("model.safetensors", "model.safetensors.index.json"),
     ("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
+# What else people keep weights in; transformers does not open these by itself either.
+_OTHERS = ("*.safetensors", "*.bin", "*.gguf", "*.h5", "*.ot", "*.onnx", "*.pt", "*.pth", "*.ckpt")
 
 
 def find_weights(folder: Path) -> Path | None:
     """The weight file of a folder, or the index of its shards; None where it has neither.
+
+    Of safetensors and `.bin` side by side safetensors are taken, as transformers does; variants such as
+    `model.fp16.safetensors` are nobody's default.
 
     Raises:
         ValueError: a whole file and an index of the same format lie side by side.
@@ -65,7 +72,7 @@ def read_tensors(folder: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
     source = find_weights(folder)
     if source is None:
         names = ", ".join(name for layout in _LAYOUTS for name in layout)
-        raise ValueError(f"{folder} holds no PyTorch weights; looked for {names}.")
+        raise ValueError(f"{folder} holds no PyTorch weights; looked for {names}{_others(folder)}.")
     return _read_shards(source) if source.suffix == ".json" else _read_file(source)
 
 
@@ -80,14 +87,16 @@ def read_safetensors(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
         with path.open("rb") as file:
             if file.read(len(LFS_POINTER)) == LFS_POINTER:
                 raise ValueError("it is a Git LFS pointer, not the weights; run 'git lfs pull' in its repository")
-            with safe_open(path, framework="np"):
-                pass  # opening verifies that the header is well formed and covers the file without gaps or overlaps
+            file.seek(0)
+            length = int.from_bytes(file.read(8), "little")
+            if length > INDEX_BYTES and length + 8 <= os.fstat(file.fileno()).st_size:
+                raise ValueError(f"its header has {length:,} bytes, more than the {INDEX_BYTES:,} that a model needs")
+            _check_header(path)
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        start = 8 + int.from_bytes(content[:8], "little")
-        header = json.loads(content[8:start], object_pairs_hook=_without_repeats)
+        header = parse_json(content[8 : 8 + length], "its header", unique=True)
         header.pop("__metadata__", None)
-        return {name: _view(content, start, name, entry) for name, entry in header.items()}
-    except (ValueError, SafetensorError) as error:
+        return {name: _view(content, 8 + length, name, entry) for name, entry in header.items()}
+    except ValueError as error:
         raise ValueError(f"{path} is not a safetensors file that can be read: {str(error).rstrip('.')}.") from error
 
 
@@ -107,7 +116,7 @@ def write_safetensors(
     """
     for name, array in tensors.items():
         if array.dtype not in _DTYPES.values():
-            raise ValueError(f"tensor {name!r} has dtype {array.dtype}, which is not written to {path}.")
+            raise ValueError(f"tensor {shown_value(name)} has dtype {array.dtype}, which is not written to {path}.")
     # The library writes an array's memory as it lies, so a transposed view would come out scrambled.
     dense = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -123,56 +132,85 @@ def write_safetensors(
         partial.unlink(missing_ok=True)
 
 
+def few(names: Sequence[str]) -> str:
+    """Returns up to five names for a message, printable and cut."""
+    listed = ", ".join(one_line(name, 120) for name in names[:5])
+    return listed + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+
+
+def _others(folder: Path) -> str:
+    found = sorted({path.name for pattern in _OTHERS for path in folder.glob(pattern)})
+    return f" (it has {few(found)}, which are not known as a whole model's weights)" if found else ""
+
+
+def _check_header(path: Path) -> None:
+    """Lets the library verify that the header is well formed and covers the file without gaps or overlaps."""
+    try:
+        with safe_open(path, framework="np"):
+            return
+    except (OSError, MemoryError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # SafetensorError, and panics of the library, which are no Exceptions
+        raise ValueError(one_line(str(error))) from error
+
+
 def _read_file(path: Path) -> dict[str, np.ndarray]:
     return read_safetensors(path) if path.suffix == ".safetensors" else read_torch_file(path)
 
 
 def _read_shards(index: Path) -> dict[str, np.ndarray]:
-    weight_map = read_json(index).get("weight_map")
+    weight_map = read_json(index, limit=INDEX_BYTES).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise ValueError(f"{index} has no 'weight_map' from tensor names to shard files.")
     suffix = index.name.removesuffix(".index.json").rpartition(".")[2]
+    expected: dict[str, list[str]] = defaultdict(list)
     for name, shard in weight_map.items():
-        if not isinstance(shard, str) or Path(shard).name != shard or not shard.endswith(f".{suffix}"):
-            raise ValueError(f"{index} places {name!r} in {shard!r}, which is not a .{suffix} file beside it.")
-    shards = sorted(set(weight_map.values()))
-    missing = [shard for shard in shards if not (index.parent / shard).is_file()]
-    if missing:
-        raise ValueError(f"{index} lists {len(shards)} shards, but these are missing: {', '.join(missing)}.")
+        if not is_file_name(shard, f".{suffix}"):
+            raise ValueError(
+                f"{index} places {shown_value(name)} in {shown_value(shard)}, which is not a .{suffix} file beside it."
+            )
+        expected[shard].append(name)
+    if len(expected) > SHARDS:
+        raise ValueError(
+            f"{index} lists {len(expected):,} files; at most {SHARDS} are opened. Save fewer, larger ones."
+        )
+    if missing := sorted(shard for shard in expected if not (index.parent / shard).is_file()):
+        raise ValueError(f"{index} lists {len(expected)} shards, but these are missing: {few(missing)}.")
     tensors: dict[str, np.ndarray] = {}
-    for shard in shards:
+    for shard, names in sorted(expected.items()):
         content = _read_file(index.parent / shard)
-        _check_shard(index, shard, set(content), weight_map)
+        _check_shard(index, shard, content.keys(), set(names), weight_map)
         tensors.update(content)
     return {name: tensors[name] for name in weight_map}
 
 
-def _check_shard(index: Path, shard: str, found: set[str], weight_map: Mapping[str, str]) -> None:
-    expected = {name for name, file in weight_map.items() if file == shard}
+def is_file_name(value: object, suffix: str) -> bool:
+    """Whether a value from an index is the bare name of a file with this suffix: no folder, no way out of one."""
+    return (
+        isinstance(value, str)
+        and len(value) <= 255
+        and value.endswith(suffix)
+        and not any(character in value for character in "/\\\0")
+        and Path(value).name == value
+    )
+
+
+def _check_shard(index: Path, shard: str, found: Set[str], expected: Set[str], weight_map: Mapping[str, str]) -> None:
     if absent := sorted(expected - found):
-        raise ValueError(f"{index} places {_few(absent)} in {shard}, which does not hold it.")
+        raise ValueError(f"{index} places {few(absent)} in {one_line(shard, 80)}, which does not hold it.")
     if surplus := sorted(found - expected):
         places = sorted({weight_map.get(name, "no shard") for name in surplus})
-        raise ValueError(f"{shard} holds {_few(surplus)}, which {index} places in {', '.join(places)}.")
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            raise ValueError(f"its header names {key!r} twice")
-        result[key] = value
-    return result
+        raise ValueError(f"{one_line(shard, 80)} holds {few(surplus)}, which {index} places in {few(places)}.")
 
 
 def _view(content: mmap.mmap, start: int, name: str, entry: Mapping[str, Any]) -> np.ndarray:
     dtype, shape, (begin, end) = _DTYPES.get(entry["dtype"]), entry["shape"], entry["data_offsets"]
     if dtype is None:
-        raise ValueError(f"tensor {name!r} has the dtype {entry['dtype']}; known are {', '.join(_DTYPES)}")
+        raise ValueError(
+            f"tensor {shown_value(name)} has the dtype {one_line(entry['dtype'], 40)}; known are {', '.join(_DTYPES)}"
+        )
+    if len(shape) > AXES or any(size > AXIS for size in shape):
+        raise ValueError(f"tensor {shown_value(name)} has {len(shape)} axes, up to {max(shape):,} long; no weight has")
     if begin == end:
         return np.empty(shape, dtype)
     return np.frombuffer(content, dtype, count=(end - begin) // dtype.itemsize, offset=start + begin).reshape(shape)

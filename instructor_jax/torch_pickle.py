@@ -2,7 +2,8 @@
 
 A pickle is a small program, and unpickling runs it. What `torch.save` writes for a state dict needs some thirty opcodes
 and two dozen global names, so this file walks the opcodes itself, keeps names as plain records, and refuses whatever
-else appears before it could have an effect.
+else appears before it could have an effect. Few opcodes and short texts are allowed, so that no program, however it
+nests or repeats, takes more memory than its file and some 150 MB (the worst programs known are in the tests).
 """
 
 import io
@@ -10,23 +11,35 @@ import pickletools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from instructor_jax.io.bounds import PICKLE_BYTES, PICKLE_OPCODES, PICKLE_TEXT_BYTES
+from instructor_jax.io.json_files import shown_value
 from instructor_jax.torch_records import KNOWN_NAMES, REBUILDERS, GlobalName, TensorRecord, storage_of
 
 
-def interpret_state_dict(program: bytes) -> dict[str, TensorRecord]:
+def interpret_state_dict(program: bytes | memoryview) -> dict[str, TensorRecord]:
     """The tensors that the pickle `program` of a flat state dict describes, in its order.
 
     Raises:
-        ValueError: the program is damaged, mentions a global name that no state dict needs, uses an opcode that could
-            run code, or holds anything but a flat dictionary of tensors. The message does not name the file.
+        ValueError: the program is damaged, longer than a state dict needs, mentions a global name that no state dict
+            needs, uses an opcode that could run code, or holds anything but a flat dictionary of tensors. The message
+            does not name the file.
     """
-    result = _Machine().run(_opcodes(program))
+    if len(program) > PICKLE_BYTES:
+        raise ValueError(f"its pickle has {len(program):,} bytes; a state dict needs a few hundred per tensor")
+    result = _Machine().run(_opcodes(bytes(program)))
     if type(result) is not dict:
         raise ValueError(f"it holds {_kind(result)}, not a state dict")
     for name, value in result.items():
+        if type(value) is dict:
+            entry = shown_value(name)
+            raise ValueError(
+                f"its entry {entry} is a dict, not a tensor: the weights lie one level deeper. With PyTorch, save only "
+                f"them: torch.save(torch.load(path, weights_only=True)[{entry}], new_path)"
+            )
         if type(value) is not TensorRecord:
             raise ValueError(
-                f"its entry {name!r} is {_kind(value)}, not a tensor; with PyTorch, save only the flat state dict"
+                f"its entry {shown_value(name)} is {_kind(value)}, not a tensor; with PyTorch, save only the flat "
+                "state dict"
             )
     return result
 
@@ -167,18 +180,24 @@ _OPCODES = {
 def _opcodes(program: bytes) -> Iterator[tuple[str, Any]]:
     """The program's opcodes with their arguments, which are parsed only for opcodes that have a place here."""
     stream = io.BytesIO(program)
+    count = 0
     while code := stream.read(1):
+        count += 1
+        if count > PICKLE_OPCODES:
+            raise ValueError(f"its pickle has more than {PICKLE_OPCODES:,} steps; a state dict needs 35 per tensor")
         opcode = _OPCODES.get(code)
         if opcode is None:
             known = {known.code: known.name for known in pickletools.opcodes}.get(code.decode("latin-1"), code.hex())
             raise ValueError(f"the pickle opcode {known} has no place in a state dict; refused, nothing was executed")
         try:
             if opcode.name == "GLOBAL":  # pickletools resolves escapes in it, which the pickle format does not have
-                argument = tuple(stream.readline().decode("ascii").removesuffix("\n") for _ in range(2))
+                argument = tuple(stream.readline(PICKLE_TEXT_BYTES).decode("ascii").removesuffix("\n") for _ in "mn")
             else:
                 argument = opcode.arg.reader(stream) if opcode.arg else None
         except ValueError as error:
             raise ValueError(f"the pickle is damaged: {error}") from error
+        if type(argument) is str and len(argument) > PICKLE_TEXT_BYTES:
+            raise ValueError(f"the pickle has a text of {len(argument):,} characters; names are shorter")
         yield opcode.name, argument
 
 
@@ -186,8 +205,8 @@ def _allowed(module: Any, name: Any) -> GlobalName:
     full = f"{module}.{name}" if type(module) is str and type(name) is str else "something unnamed"
     if full not in KNOWN_NAMES:
         raise ValueError(
-            f"the pickle refers to {full!r}, which no state dict needs; refused, nothing was executed. If you trust "
-            "where it comes from, load it with PyTorch and save the model's state dict as safetensors"
+            f"the pickle refers to {shown_value(full)}, which no state dict needs; refused, nothing was executed. "
+            "If you trust where it comes from, load it with PyTorch and save the model's state dict as safetensors"
         )
     return GlobalName(full)
 
@@ -199,7 +218,7 @@ def _insert(target: dict[str, Any], items: Sequence[Any]) -> None:
         if type(key) is not str:
             raise ValueError(f"a dictionary has {_kind(key)} as a key, not a name; only flat state dicts are read")
         if key in target:
-            raise ValueError(f"the name {key!r} appears twice")
+            raise ValueError(f"the name {shown_value(key)} appears twice")
         target[key] = value
 
 

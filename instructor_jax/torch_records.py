@@ -12,6 +12,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from instructor_jax.io.bounds import AXES
+
 _STORAGE_DTYPES = {
     "torch.FloatStorage": np.dtype(np.float32),
     "torch.HalfStorage": np.dtype(np.float16),
@@ -31,7 +33,6 @@ _DTYPES = {
     **{f"torch.{kind}{bits}": np.dtype(f"{kind}{bits}") for kind in ("int", "uint") for bits in (8, 16, 32, 64)},
 }
 _UNTYPED = "torch.storage.UntypedStorage"
-_MAX_RANK = 32
 _MAX_COUNT = 2**62  # more elements or bytes than any file has; keeps the products below small
 
 
@@ -125,10 +126,10 @@ KNOWN_NAMES = frozenset((*REBUILDERS, *_STORAGE_DTYPES, *_DTYPES, _UNTYPED))
 
 
 def _numbers(offset: Any, shape: Any, stride: Any) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    if len(shape) != len(stride) or len(shape) > AXES:  # before looking at them: a memo can repeat a long tuple
+        raise ValueError(f"a tensor has {len(shape)} sizes and {len(stride)} strides; at most {AXES} are read")
     if any(type(number) is not int or not 0 <= number < _MAX_COUNT for number in (offset, *shape, *stride)):
         raise ValueError("a tensor has a size, stride or offset that is negative, too large or no integer")
-    if len(shape) != len(stride) or len(shape) > _MAX_RANK:
-        raise ValueError(f"a tensor has {len(shape)} sizes and {len(stride)} strides")
     return offset, shape, stride
 
 

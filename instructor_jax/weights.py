@@ -12,9 +12,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from instructor_jax.config import EncoderConfig, ModelConfig
+from instructor_jax.io.printable import one_line
+from instructor_jax.tensor_files import few
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +25,7 @@ Arrays = Mapping[str, np.ndarray]
 PROJECTION = "projection.weight"  # the Dense module's linear.weight, under a name of its own among the encoder's
 EMBEDDING = "shared.weight"
 _EMBEDDING_COPIES = ("encoder.embed_tokens.weight",)
+FLOATS = tuple(map(np.dtype, (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)))
 _LEFT_OUT = re.compile(r"(decoder\..*|lm_head\.weight)")
 _ATTENTION = "encoder.block.{layer}.layer.0"
 _MLP = "encoder.block.{layer}.layer.1"
@@ -109,8 +113,8 @@ def params_from_torch(config: ModelConfig, arrays: Arrays) -> dict[str, Any]:
             `encoder.embed_tokens.weight` or both, the projection as `projection.weight`; a decoder is left out.
 
     Raises:
-        ValueError: a name is unknown or missing, a shape is wrong, layers differ in dtype, or two copies of the
-            embedding differ.
+        ValueError: a name is unknown or missing, a shape is wrong, a dtype is not of floating point, layers differ in
+            dtype, or two copies of the embedding differ.
     """
     arrays = _without_copies(arrays)
     wanted = torch_shapes(config)
@@ -128,6 +132,7 @@ def params_from_torch(config: ModelConfig, arrays: Arrays) -> dict[str, Any]:
     for name, shape in wanted.items():
         if tuple(arrays[name].shape) != shape:
             raise ValueError(f"{name} has shape {tuple(arrays[name].shape)}; the configuration says {shape}.")
+        check_float(name, arrays[name].dtype)
     params: dict[str, Any] = {}
     for entry in table(config):
         names = list(_names(entry, config.encoder))
@@ -162,20 +167,35 @@ def params_to_torch(config: ModelConfig, params: Mapping[str, Any]) -> dict[str,
 
 
 def check_params(config: ModelConfig, params: Mapping[str, Any]) -> None:
-    """Compares names and shapes of our nested parameters with the configuration.
+    """Compares names, shapes and kinds of our nested parameters with the configuration.
 
     Raises:
-        ValueError: a parameter is missing, unknown, or has another shape.
+        ValueError: a parameter is missing, unknown, has another shape, or is not of floating point.
     """
     entries = table(config)
     unknown = _paths(params) - {entry.path for entry in entries}
     if unknown:
-        raise ValueError(f"unknown parameter {'.'.join(min(unknown))}; the configuration has no such weight.")
+        first = one_line(".".join(map(str, min(unknown, key=str))), 200)
+        raise ValueError(f"unknown parameter {first}; the configuration has no such weight.")
     for entry in entries:
         expected = (config.encoder.layers,) * entry.per_layer + entry.shape
-        shape = tuple(_at(params, entry.path).shape)
+        value = _at(params, entry.path)
+        shape = tuple(getattr(value, "shape", ()))
         if shape != expected:
             raise ValueError(f"parameter {'.'.join(entry.path)} has shape {shape}; expected is {expected}.")
+        check_float(f"parameter {'.'.join(entry.path)}", value.dtype)
+
+
+def check_float(name: str, dtype: Any) -> None:
+    """Raises a `ValueError` that names a weight of integers, booleans or complex numbers, which would load as nonsense.
+
+    Integers are what quantised checkpoints hold; without their scales, which lie elsewhere, they are not weights.
+    """
+    if np.dtype(dtype) not in FLOATS:
+        raise ValueError(
+            f"{name} has dtype {np.dtype(dtype).name}; weights must be float16, bfloat16, float32 or float64. A "
+            "quantised checkpoint must be saved again in one of these by the library that wrote it."
+        )
 
 
 def _at(params: Mapping[str, Any], path: tuple[str, ...]) -> Any:
@@ -207,12 +227,20 @@ def _without_copies(arrays: Arrays) -> dict[str, np.ndarray]:
             continue
         value = result.pop(copy)
         kept = result.setdefault(EMBEDDING, value)
-        if kept is not value and not np.array_equal(kept, value):
+        if kept is not value and not _same_bits(kept, value):
             raise ValueError(f"{EMBEDDING} and {copy} differ; T5 ties them, so one of the two is not what was trained.")
     return result
+
+
+def _same_bits(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays are equal with their NaNs, which `==` never finds equal."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    bits = f"u{one.dtype.itemsize}"
+    return np.array_equal(np.ascontiguousarray(one).view(bits), np.ascontiguousarray(other).view(bits))
 
 
 def _listing(word: str, names: list[str]) -> str:
     if not names:
         return ""
-    return f"{len(names)} {word} ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''}), "
+    return f"{len(names)} {word} ({few(names)}), "

@@ -104,7 +104,7 @@ def handmade(header: str, data: bytes) -> bytes:
             handmade(
                 "{" + '"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},' * 2 + '"__metadata__":{}}', bytes(4)
             ),
-            "names 'a' twice",
+            "has the key 'a' twice",
         ),
     ],
 )
