@@ -12,12 +12,13 @@ import numpy as np
 
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.folders import (
-    OWN_CONFIG,
     ModelFolder,
+    encoder_folder,
     projection_weights,
     read_folder,
     read_params,
 )
+from instructor_jax.own_folder import OWN_CONFIG
 from instructor_jax.tensor_files import find_weights
 from instructor_jax.weights import PROJECTION, params_from_torch
 
@@ -50,7 +51,7 @@ def read_source(path: Path) -> Source:
     if (path / OWN_CONFIG).is_file():
         folder = read_folder(path)
         return Source(folder, read_params(folder), "instructor-jax (Orbax)")
-    if find_weights(path) is not None:
+    if find_weights(encoder_folder(path)) is not None:
         folder = read_folder(path)
         kind = "sentence-transformers" if (path / "modules.json").is_file() else "PyTorch T5"
         return Source(folder, read_params(folder), kind)

@@ -6,10 +6,30 @@ such file, and refuses what the encoder could not compute instead of guessing.
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
+
+from instructor_jax.io.bounds import LAYERS, SIZE
+from instructor_jax.io.encoder_settings import MODEL_TYPES, encoder_settings
+from instructor_jax.io.json_files import Fields
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 _ACTIVATIONS: tuple[Activation, ...] = ("relu", "gelu", "gelu_new", "silu")
+
+
+def _check_whole(name: str, value: Any, least: int, most: int, remark: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{name}={value!r} must be a whole number from {least} to {most}{remark}.")
+
+
+def _check_number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name}={value!r} must be a number.")
+
+
+def _check_flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value!r} must be True or False.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,10 +54,15 @@ class EncoderConfig:
     model_type: str = "t5"  # t5, mt5 or umt5: the name written into an exported config.json
 
     def __post_init__(self) -> None:
-        for name in ("vocab", "embed", "layers", "heads", "head_dim", "ffn", "relative_max_distance"):
-            value = getattr(self, name)
-            if value < 1:
-                raise ValueError(f"EncoderConfig.{name}={value} must be at least 1.")
+        for name in ("vocab", "embed", "heads", "head_dim", "ffn", "relative_buckets", "relative_max_distance"):
+            _check_whole(f"EncoderConfig.{name}", getattr(self, name), 1, SIZE)
+        _check_whole("EncoderConfig.layers", self.layers, 1, LAYERS)
+        for name in ("pad_id", "eos_id"):
+            _check_whole(f"EncoderConfig.{name}", getattr(self, name), 0, SIZE)
+        for name in ("gated", "shared_relative_bias"):
+            _check_flag(f"EncoderConfig.{name}", getattr(self, name))
+        for name in ("norm_epsilon", "dropout"):
+            _check_number(f"EncoderConfig.{name}", getattr(self, name))
         if self.relative_buckets < 4 or self.relative_buckets % 2:
             raise ValueError(
                 f"EncoderConfig.relative_buckets={self.relative_buckets} must be even and at least 4: half of the "
@@ -50,8 +75,12 @@ class EncoderConfig:
             )
         if self.activation not in _ACTIVATIONS:
             raise ValueError(f"EncoderConfig.activation={self.activation!r} must be one of {', '.join(_ACTIVATIONS)}.")
+        if self.model_type not in MODEL_TYPES:
+            raise ValueError(f"EncoderConfig.model_type={self.model_type!r} must be one of {', '.join(MODEL_TYPES)}.")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"EncoderConfig.dropout={self.dropout} must be in [0, 1).")
+        if not 0.0 <= self.norm_epsilon <= 1.0:
+            raise ValueError(f"EncoderConfig.norm_epsilon={self.norm_epsilon} must be in [0, 1].")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,10 +97,11 @@ class ModelConfig:
     pool_instruction: bool = False  # True only for folders that say so: their mean is over instruction and text
 
     def __post_init__(self) -> None:
-        if self.projection is not None and self.projection < 1:
-            raise ValueError(f"ModelConfig.projection={self.projection} must be at least 1, or None for no projection.")
-        if self.max_length < 2:
-            raise ValueError(f"ModelConfig.max_length={self.max_length} must be at least 2: one token and EOS.")
+        if self.projection is not None:
+            _check_whole("ModelConfig.projection", self.projection, 1, SIZE, " (or None for no projection)")
+        _check_whole("ModelConfig.max_length", self.max_length, 2, SIZE, ": one token and EOS at least")
+        for name in ("normalize", "pool_instruction"):
+            _check_flag(f"ModelConfig.{name}", getattr(self, name))
 
     @property
     def embedding_dim(self) -> int:
@@ -158,47 +188,18 @@ PUBLISHED: dict[str, ModelConfig] = _published()
 # --- Reading and writing a T5 config.json --------------------------------------------------------------------------
 
 
-def encoder_config_from_t5(config: Mapping[str, Any]) -> EncoderConfig:
+def encoder_config_from_t5(config: Mapping[str, Any], where: str | Path = "config.json") -> EncoderConfig:
     """Reads the dictionary of a T5, mT5, umT5 or ByT5 `config.json`, of an encoder alone or of the whole model.
 
+    Args:
+        config: the dictionary.
+        where: what messages call it.
+
     Raises:
-        ValueError: the model type is not of the T5 family, a size is missing, or the activation is unknown.
+        ValueError: the model type is missing or not of the T5 family, a size is missing, a value has a wrong type or
+            range or asks for what the encoder does not compute, or a key is unknown (see `encoder_settings`).
     """
-    model_type = config.get("model_type", "t5")
-    if model_type not in ("t5", "mt5", "umt5"):
-        raise ValueError(f"model_type={model_type!r} in config.json is not of the T5 family (t5, mt5, umt5).")
-    sizes = ("vocab_size", "d_model", "num_layers", "num_heads", "d_kv", "d_ff")
-    if missing := [key for key in sizes if key not in config]:
-        raise ValueError(f"config.json lacks {', '.join(missing)}; a T5 configuration needs them.")
-    if wrong := [f"{key}={config[key]!r}" for key in sizes if not isinstance(config[key], int)]:
-        raise ValueError(f"config.json has {', '.join(wrong)}; sizes are whole numbers.")
-    projection = str(config.get("feed_forward_proj", "gated-gelu" if model_type != "t5" else "relu"))
-    gated = projection.startswith("gated-")
-    activation = projection.removeprefix("gated-")
-    activation = "gelu_new" if projection == "gated-gelu" else activation  # T5Config's name for the tanh approximation
-    if activation not in _ACTIVATIONS:
-        raise ValueError(
-            f"feed_forward_proj={projection!r} in config.json is not supported; known are "
-            f"{', '.join(_ACTIVATIONS)}, each alone or after 'gated-'."
-        )
-    return EncoderConfig(
-        vocab=config["vocab_size"],
-        embed=config["d_model"],
-        layers=config["num_layers"],
-        heads=config["num_heads"],
-        head_dim=config["d_kv"],
-        ffn=config["d_ff"],
-        activation=activation,
-        gated=gated,
-        relative_buckets=config.get("relative_attention_num_buckets", 32),
-        relative_max_distance=config.get("relative_attention_max_distance", 128),
-        shared_relative_bias=model_type != "umt5",
-        norm_epsilon=config.get("layer_norm_epsilon", 1e-6),
-        dropout=config.get("dropout_rate", 0.1),
-        pad_id=config.get("pad_token_id", 0),
-        eos_id=config.get("eos_token_id", 1),
-        model_type=model_type,
-    )
+    return EncoderConfig(**encoder_settings(Fields(config, where)))
 
 
 def encoder_config_to_t5(config: EncoderConfig) -> dict[str, Any]:

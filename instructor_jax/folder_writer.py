@@ -18,15 +18,8 @@ import numpy as np
 
 from instructor_jax import __version__
 from instructor_jax.config import ModelConfig, encoder_config_to_t5
-from instructor_jax.folders import (
-    FORMAT_VERSION,
-    OWN_CONFIG,
-    OWN_PARAMS,
-    RANGES,
-    TOKENIZER_FILES,
-    ModelFolder,
-    import_orbax,
-)
+from instructor_jax.folders import TOKENIZER_FILES, ModelFolder
+from instructor_jax.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES, import_orbax
 from instructor_jax.tensor_files import write_safetensors
 from instructor_jax.weights import PROJECTION, check_params, params_to_torch
 

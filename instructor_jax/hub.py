@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from instructor_jax.default_model import DEFAULT_FOLDER, DEFAULT_MODEL
-from instructor_jax.folders import OWN_CONFIG, OWN_PARAMS, RANGES, TOKENIZER_FILES
+from instructor_jax.folders import TOKENIZER_FILES
+from instructor_jax.own_folder import OWN_CONFIG, OWN_PARAMS, RANGES
 from instructor_jax.tensor_files import find_weights
 
 _SETTINGS = (
@@ -36,6 +37,7 @@ def resolve_model(
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
+    token: str | bool | None = None,
 ) -> Path:
     """The folder of a model: an existing folder itself, or the snapshot of a repository on the Hugging Face hub.
 
@@ -46,6 +48,7 @@ def resolve_model(
         revision: branch, tag or commit on the hub; the default branch if None.
         cache_dir: where snapshots are kept; the hub library's own cache (`HF_HOME`) if None.
         local_files_only: use the cache without asking the network; `HF_HUB_OFFLINE=1` does the same.
+        token: the hub's, for private models; None for the one that `hf auth login` keeps, False for none.
 
     Raises:
         ValueError: it is a file, or neither a folder nor a possible hub name; or a revision is given for what is not on
@@ -63,15 +66,15 @@ def resolve_model(
     if name and folder.exists():
         raise ValueError(f"{folder} is a file; give the model's folder, {folder.parent}, or a name on the hub.")
     _check_name(name)
-    snapshot = _download(name, _patterns(_SAFETENSORS), revision, cache_dir, local_files_only)
+    snapshot = _download(name, _patterns(_SAFETENSORS), revision, cache_dir, local_files_only, token)
     if (snapshot / OWN_CONFIG).is_file():
-        return _download(name, [*_SETTINGS, f"{OWN_PARAMS}/*"], revision, cache_dir, local_files_only)
+        return _download(name, [*_SETTINGS, f"{OWN_PARAMS}/*"], revision, cache_dir, local_files_only, token)
     for weights in (_TORCH, _FLAX):
         lacking = [module for module in _modules(snapshot) if _lacks_weights(snapshot / module)]
         if not lacking:
             break
         wanted = [str(Path(module, pattern)) for module in lacking for pattern in weights]
-        snapshot = _download(name, [*_patterns(_SAFETENSORS), *wanted], revision, cache_dir, local_files_only)
+        snapshot = _download(name, [*_patterns(_SAFETENSORS), *wanted], revision, cache_dir, local_files_only, token)
     return snapshot
 
 
@@ -109,7 +112,12 @@ def _lacks_weights(folder: Path) -> bool:
 
 
 def _download(
-    name: str, patterns: list[str], revision: str | None, cache_dir: str | Path | None, local_files_only: bool
+    name: str,
+    patterns: list[str],
+    revision: str | None,
+    cache_dir: str | Path | None,
+    local_files_only: bool,
+    token: str | bool | None,
 ) -> Path:
     import huggingface_hub
     from huggingface_hub.errors import (
@@ -128,6 +136,7 @@ def _download(
                 revision=revision,
                 cache_dir=cache_dir,
                 local_files_only=local_files_only,
+                token=token,
                 allow_patterns=patterns,
             )
         )

@@ -113,9 +113,9 @@ def test_names_of_the_older_and_the_newer_files_are_read() -> None:
     ("change", "message"),
     [
         ({"model_type": "bert"}, "model_type='bert'"),
-        ({"d_kv": None}, "lacks d_kv"),
+        ({"d_kv": None}, "lacks 'd_kv'"),
         ({"feed_forward_proj": "gated-swish9"}, "feed_forward_proj='gated-swish9'"),
-        ({"d_model": 0}, "EncoderConfig.embed=0 must be at least 1"),
+        ({"d_model": 0}, "d_model=0; it must be a whole number from 1"),
         ({"num_layers": "12"}, "num_layers='12'"),
         ({"relative_attention_num_buckets": 31}, "relative_buckets=31 must be even"),
         ({"relative_attention_max_distance": 8}, "relative_max_distance=8 must exceed"),

@@ -10,7 +10,8 @@ import pytest
 from instructor_jax import folder_writer
 from instructor_jax.config import encoder_config_from_t5
 from instructor_jax.folder_writer import write_own, write_sentence_transformers
-from instructor_jax.folders import RANGES, ModelFolder
+from instructor_jax.folders import ModelFolder
+from instructor_jax.own_folder import RANGES
 from instructor_jax.tensor_files import read_tensors
 
 from .small_models import SMALL, UMT5, random_arrays, random_params, tokenizer_folder

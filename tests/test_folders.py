@@ -14,7 +14,8 @@ import pytest
 
 from instructor_jax.config import ModelConfig, encoder_config_to_t5
 from instructor_jax.folder_writer import write_own
-from instructor_jax.folders import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES, ModelFolder, read_folder, read_params
+from instructor_jax.folders import ModelFolder, read_folder, read_params
+from instructor_jax.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES
 from instructor_jax.tensor_files import read_tensors, write_safetensors
 
 from .small_models import SMALL, UMT5, assert_identical, model_folder, random_arrays, random_params, tokenizer_folder
@@ -134,7 +135,10 @@ def test_only_a_folder_that_says_so_pools_the_instruction(tmp_path: Path, caplog
 
 def modules(*kinds: str, first: str = "") -> Callable[[Path], None]:
     def change(path: Path) -> None:
-        listed = [{"type": f"x.{kind}", "path": f"{i}_{kind}" if i else first} for i, kind in enumerate(kinds)]
+        listed = [
+            {"type": f"sentence_transformers.models.{kind}", "name": str(i), "path": f"{i}_{kind}" if i else first}
+            for i, kind in enumerate(kinds)
+        ]
         (path / "modules.json").write_text(json.dumps(listed))
 
     return change
@@ -152,28 +156,36 @@ def edited(name: str, **changes: Any) -> Callable[[Path], None]:
 
 
 REFUSED = {
-    "another kind": (modules("Transformer", "CLIPModel"), "lists Transformer, CLIPModel; supported is"),
+    "another kind": (modules("Transformer", "CLIPModel"), "CLIPModel', which is not supported"),
     "another order": (modules("Transformer", "Pooling", "Normalize", "Dense"), "lists .*in this order"),
     "no pooling": (modules("Transformer"), "lists Transformer; supported is"),
-    "elsewhere": (modules("Transformer", "Pooling", first="0_Transformer"), "lies in .*0_Transformer"),
+    "a kind of its own": (
+        write("modules.json", '[{"path": "", "name": "0", "type": "my_code.Transformer"}]'),
+        "type='my_code.Transformer', which is not supported",
+    ),
     "no list": (write("modules.json", '{"a": 1}'), "modules.json is not a list"),
-    "a module without type": (write("modules.json", '[{"path": ""}]'), "modules.json is not a list"),
-    "broken modules": (write("modules.json", "["), "modules.json is not a list"),
+    "a module without type": (write("modules.json", '[{"path": ""}]'), "entry 0 lacks 'type'"),
+    "broken modules": (write("modules.json", "["), "modules.json is not valid JSON"),
     "broken config": (write("config.json", "{"), "config.json is not valid JSON"),
     "another model": (edited("config.json", model_type="bert"), "model_type='bert'"),
     "cls pooling": (
         edited("1_Pooling/config.json", pooling_mode_cls_token=True, pooling_mode_mean_tokens=False),
-        "pools by 'cls_token'; supported is the mean",
+        "pools by 'cls'; supported is the mean",
     ),
-    "two poolings": (edited("1_Pooling/config.json", pooling_mode_max_tokens=True), "pools by .*max_tokens"),
+    "two poolings": (edited("1_Pooling/config.json", pooling_mode_max_tokens=True), "pools by .*'max'"),
     "pooling of version 6": (edited("1_Pooling/config.json", pooling_mode="lasttoken"), "pools by 'lasttoken'"),
-    "no pooling mode": (edited("1_Pooling/config.json", pooling_mode_mean_tokens=None), "pools by"),
-    "a bias": (edited("2_Dense/config.json", bias=True), "has bias=True"),
-    "no word on the bias": (edited("2_Dense/config.json", bias=None), "has bias=True"),
-    "an activation": (edited("2_Dense/config.json", activation_function="torch.nn.Tanh"), "activation Tanh"),
-    "another width": (edited("2_Dense/config.json", in_features=17), "reads 17 values, T5 gives 16"),
+    "a bias": (edited("2_Dense/config.json", bias=True), "has bias=true"),
+    "no word on the bias": (edited("2_Dense/config.json", bias=None), "has bias=true"),
+    "an activation": (
+        edited("2_Dense/config.json", activation_function="torch.nn.Tanh"),
+        "activation_function='torch.nn.Tanh'",
+    ),
+    "another width": (
+        edited("2_Dense/config.json", in_features=17),
+        "in_features=17, but the module before it gives 16",
+    ),
     "no output width": (edited("2_Dense/config.json", out_features=None), "out_features"),
-    "lower case": (edited("sentence_bert_config.json", do_lower_case=True), "lower-cased"),
+    "lower case": (edited("sentence_bert_config.json", do_lower_case=True), "lower-cases texts"),
     "default prompt": (
         edited("config_sentence_transformers.json", default_prompt_name="query"),
         "default_prompt_name='query' .*prompts",
@@ -233,13 +245,13 @@ def test_our_folder_of_another_format_or_broken(tmp_path: Path) -> None:
     write_own(tmp_path / "m", ModelFolder(tokenizer_folder(tmp_path / "t"), SMALL), random_params(SMALL))
     config = tmp_path / "m" / OWN_CONFIG
     whole = config.read_text()
-    for version in (FORMAT_VERSION + 1, None):
+    for version, shown in ((FORMAT_VERSION + 1, FORMAT_VERSION + 1), (None, "null"), (True, "true"), ("1", "'1'")):
         edit(config, format_version=version)
-        with pytest.raises(ValueError, match=f"format version {version}; this library reads {FORMAT_VERSION}"):
+        with pytest.raises(ValueError, match=f"format version {shown}; this library reads {FORMAT_VERSION}"):
             read_folder(tmp_path / "m")
     config.write_text(whole)
     edit(config, model={**json.loads(whole)["model"], "pooling": "cls"})
-    with pytest.raises(ValueError, match=r"does not describe a model: .*pooling"):
+    with pytest.raises(ValueError, match=r"model has pooling='cls', which this version does not know"):
         read_folder(tmp_path / "m")
     edit(config, model={**json.loads(whole)["model"], "projection": 13})
     with pytest.raises(ValueError, match=r"parameter projection has shape \(16, 12\); expected is \(16, 13\)"):
