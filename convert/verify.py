@@ -1,7 +1,8 @@
 """Layer by layer against PyTorch: the state after the embedding and after every layer, the final state, the vector.
 
 The PyTorch side is transformers' own encoder with the same weights, loaded by transformers where the folder is a
-PyTorch folder, so that a mistake in our reading would show.
+PyTorch folder that it reads as we do (safetensors, its own names, no adapter), so that a mistake in our reading would
+show.
 """
 
 import dataclasses
@@ -14,8 +15,12 @@ from jaxtyping import Bool, Float, Int
 
 from instructor_jax.batches import TokenBatch
 from instructor_jax.config import ModelConfig, encoder_config_to_t5
+from instructor_jax.folders import encoder_folder
+from instructor_jax.io.adapters import has_adapter
+from instructor_jax.io.checkpoint_prefixes import plain_names
 from instructor_jax.layout import Layout, unstacked_params
 from instructor_jax.model import merge
+from instructor_jax.tensor_files import find_weights, read_tensors
 from instructor_jax.tokenization import Tokenizer, as_pairs, load_token_ids
 from instructor_jax.weights import PROJECTION, params_to_torch
 
@@ -45,12 +50,11 @@ class Comparison:
         return self.difference <= self.allowed  # False for NaN
 
 
-def verify(source: Source, path: Path) -> list[Comparison]:
+def verify(source: Source) -> list[Comparison]:
     """Compares our float32 computation with PyTorch's.
 
     Args:
         source: the model as we read it.
-        path: its folder.
 
     Raises:
         ImportError: torch or transformers is not installed.
@@ -63,7 +67,7 @@ def verify(source: Source, path: Path) -> list[Comparison]:
     tokens, keep, unpooled = _inputs(source)
     params = jax.tree.map(lambda array: np.asarray(array, np.float32), source.params)
     ours = _our_states(config, params, tokens, keep)
-    encoder = _torch_encoder(source, path)
+    encoder = _torch_encoder(source, encoder_folder(path))
     with torch.inference_mode():
         output = encoder(
             input_ids=torch.from_numpy(tokens).long(),
@@ -141,20 +145,31 @@ def _our_vectors(
     return np.asarray(run(params, _batch(tokens, keep, unpooled)))[0]
 
 
-def _torch_encoder(source: Source, path: Path) -> Any:
+def _torch_encoder(source: Source) -> Any:
     import torch
     import transformers
 
     settings = encoder_config_to_t5(source.folder.config.encoder)
     kind = getattr(transformers, settings["architectures"][0])
-    if source.format in ("sentence-transformers", "PyTorch T5"):
-        return kind.from_pretrained(str(path), dtype=torch.float32, local_files_only=True).eval()
+    path = source.folder.path
+    if source.format in ("sentence-transformers", "PyTorch T5") and _is_as_transformers_reads(path):
+        return kind.from_pretrained(
+            str(path), dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True
+        ).eval()
     model = kind(getattr(transformers, settings["architectures"][0].replace("EncoderModel", "Config"))(**settings))
     arrays = params_to_torch(source.folder.config, source.params)
     state = {name: torch.tensor(np.asarray(array, np.float32)) for name, array in arrays.items() if name != PROJECTION}
     state["encoder.embed_tokens.weight"] = state["shared.weight"]
     model.load_state_dict(state)
     return model.eval()
+
+
+def _is_as_transformers_reads(path: Path) -> bool:
+    weights = find_weights(path)
+    if weights is None or not weights.name.startswith("model.safetensors") or has_adapter(path):
+        return False
+    names = read_tensors(path).keys()
+    return plain_names(dict.fromkeys(names), path).keys() == names
 
 
 def _torch_vectors(

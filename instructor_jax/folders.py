@@ -31,7 +31,7 @@ from instructor_jax.io.module_settings import (
 from instructor_jax.io.transformer_settings import SETTINGS_FILES, max_length
 from instructor_jax.own_folder import OWN_CONFIG, read_own_config, read_own_params, read_ranges
 from instructor_jax.tensor_files import find_weights, read_tensors
-from instructor_jax.weights import PROJECTION, params_from_torch
+from instructor_jax.weights import PROJECTION, params_from_torch, same_bits
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +52,10 @@ _ORDERS = (
 )
 
 # Files beside an encoder that change what transformers does with a text (`AutoProcessor`, 5.24).
-_PROCESSORS = ("processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json")
+PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json")
 # ... and those that do so only in a folder without modules.json, where sentence-transformers 6 takes the text for the
 # message of a chat (`Transformer.infer_modalities`).
-_CHAT_TEMPLATES = ("chat_template.jinja", "chat_template.json", "additional_chat_templates")
+CHAT_TEMPLATES = ("chat_template.jinja", "chat_template.json", "additional_chat_templates")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +149,7 @@ def read_torch_arrays(folder: ModelFolder) -> dict[str, np.ndarray]:
     arrays = merged(folder.path, plain_names(read_tensors(folder.path), folder.path))
     if folder.config.projection is not None and (PROJECTION not in arrays or _has_dense(folder)):
         weight = projection_weights(folder)
-        if not np.array_equal(arrays.setdefault(PROJECTION, weight), weight):
+        if not same_bits(arrays.setdefault(PROJECTION, weight), weight):
             raise ValueError(f"{folder.path} has another projection in its weights than in {folder.dense}; remove one.")
     return arrays
 
@@ -177,7 +177,7 @@ def _sentence_transformers_folder(root: Path) -> ModelFolder:
     modules = read_modules(root)
     transformer, pooling, *rest = _in_order(root, modules)
     encoder_path = root / transformer.path
-    _refuse_files(encoder_path, _PROCESSORS, "which makes transformers read texts another way")
+    _refuse_files(encoder_path, PROCESSOR_FILES, "which makes transformers read texts another way")
     content = read_json(encoder_path / "config.json")
     encoder = encoder_config_from_t5(content, encoder_path / "config.json")
     dense = next((root / module.path for module in rest if module.kind == "Dense"), None)
@@ -218,7 +218,7 @@ def _in_order(root: Path, modules: list[Module]) -> list[Module]:
 
 def _plain_config(path: Path) -> ModelConfig:
     """Reads an encoder alone, whose vectors are the mean of the text tokens' states."""
-    _refuse_files(path, (*_PROCESSORS, *_CHAT_TEMPLATES), "which makes transformers read texts another way")
+    _refuse_files(path, (*PROCESSOR_FILES, *CHAT_TEMPLATES), "which makes transformers read texts another way")
     _refuse_files(
         path,
         (*SETTINGS_FILES, MODEL_SETTINGS),

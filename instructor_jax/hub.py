@@ -2,33 +2,45 @@
 
 Repositories often hold the same weights several times (safetensors, `.bin`, TensorFlow, ONNX). Only one set is fetched:
 what is missing after the preferred format is asked for in the next one. The same questions asked offline find what was
-fetched before.
+fetched before. Every file is fetched that `read_folder` looks at, also those that it refuses a model for.
 """
 
-import json
+import fnmatch
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from instructor_jax.default_model import DEFAULT_FOLDER, DEFAULT_MODEL
-from instructor_jax.folders import TOKENIZER_FILES
+from instructor_jax.folders import CHAT_TEMPLATES, PROCESSOR_FILES, TOKENIZER_FILES
+from instructor_jax.io.adapters import ADAPTER_FILES
+from instructor_jax.io.json_files import shown_value
+from instructor_jax.io.model_settings import MODEL_SETTINGS
+from instructor_jax.io.module_settings import MODULES_FILE, Module, read_modules
 from instructor_jax.own_folder import OWN_CONFIG, OWN_PARAMS, RANGES
 from instructor_jax.tensor_files import find_weights
 
+# Files of a model's folder, and of the folders of its modules.
 _SETTINGS = (
     OWN_CONFIG,
     RANGES,
     "config.json",
-    "config_sentence_transformers.json",
-    "modules.json",
+    MODEL_SETTINGS,
+    MODULES_FILE,
     "sentence_*_config.json",
     *TOKENIZER_FILES,
-    "[0-9]*_*/config.json",  # sentence-transformers names its module folders 1_Pooling, 2_Dense, ...
+    *PROCESSOR_FILES,
+    *CHAT_TEMPLATES,
+    "additional_chat_templates/*",
+    *ADAPTER_FILES,
 )
+# sentence-transformers names its module folders 0_Transformer, 1_Pooling, 2_Dense, ...; the original package writes
+# 1_INSTRUCTOR_Pooling.
+_MODULE_FOLDERS = "[0-9]*_*/"
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
 _TORCH = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
 _FLAX = ("flax_model.msgpack", "flax_model.msgpack.index.json", "flax_model-*-of-*.msgpack")
-_WEIGHTLESS = ("Pooling", "Normalize", "Dropout")
+_WITH_WEIGHTS = ("Transformer", "Dense")
 
 
 def resolve_model(
@@ -55,27 +67,53 @@ def resolve_model(
             the hub.
         OSError: the hub does not know it or cannot be reached, and the cache does not hold it.
     """
-    name = os.fspath(name_or_path)
+    name = _checked(name_or_path)
     packaged = name == DEFAULT_MODEL
     folder = DEFAULT_FOLDER if packaged else Path(os.path.expanduser(name))  # Path's own raises without a home folder
-    if name and folder.is_dir():
+    if os.path.isdir(folder):  # Path's own raises for a name that is too long
         if revision is not None:
             place = "the packaged model" if packaged else "a folder"
             raise ValueError(f"revision={revision!r} is for models on the hub, but {name!r} is {place}; leave it out.")
         return folder
-    if name and folder.exists():
+    if os.path.exists(folder):
         raise ValueError(f"{folder} is a file; give the model's folder, {folder.parent}, or a name on the hub.")
     _check_name(name)
-    snapshot = _download(name, _patterns(_SAFETENSORS), revision, cache_dir, local_files_only, token)
+
+    def fetch(patterns: list[str]) -> Path:
+        return _download(name, patterns, revision, cache_dir, local_files_only, token)
+
+    patterns = _patterns(["", _MODULE_FOLDERS], [*_SETTINGS, *_SAFETENSORS])
+    snapshot = fetch(patterns)
     if (snapshot / OWN_CONFIG).is_file():
-        return _download(name, [*_SETTINGS, f"{OWN_PARAMS}/*"], revision, cache_dir, local_files_only, token)
+        return fetch([*_SETTINGS, f"{OWN_PARAMS}/*"])
+    modules = _modules(snapshot)
+    places = [f"{module.path}/" for module in modules if module.path]
+    if elsewhere := [place for place in places if not fnmatch.fnmatchcase(place, _MODULE_FOLDERS)]:
+        patterns += _patterns(elsewhere, [*_SETTINGS, *_SAFETENSORS])
+        snapshot = fetch(patterns)
+    weighty = [module.path for module in modules if module.kind in _WITH_WEIGHTS]
     for weights in (_TORCH, _FLAX):
-        lacking = [module for module in _modules(snapshot) if _lacks_weights(snapshot / module)]
+        lacking = [path for path in weighty if _lacks_weights(snapshot / path)]
         if not lacking:
             break
-        wanted = [str(Path(module, pattern)) for module in lacking for pattern in weights]
-        snapshot = _download(name, [*_patterns(_SAFETENSORS), *wanted], revision, cache_dir, local_files_only, token)
+        snapshot = fetch([*patterns, *(str(Path(path, pattern)) for path in lacking for pattern in weights)])
     return snapshot
+
+
+def _checked(name_or_path: Any) -> str:
+    """Returns a name that may be a folder's or the hub's.
+
+    Raises:
+        ValueError: it is no text, or empty, which the file system would take for the current folder.
+    """
+    name = os.fspath(name_or_path) if isinstance(name_or_path, os.PathLike) else name_or_path
+    if not isinstance(name, str):
+        raise ValueError(f"a model is named by a text or a path, not by {type(name).__name__} {str(name)[:80]!r}.")
+    if not name.strip():
+        raise ValueError(
+            f"the model's name {name!r} is neither an existing folder nor a hub name; '.' is the current folder."
+        )
+    return name
 
 
 def _check_name(name: str) -> None:
@@ -86,25 +124,19 @@ def _check_name(name: str) -> None:
         validate_repo_id(name)
     except HFValidationError as error:
         raise ValueError(
-            f"{name!r} is neither an existing folder nor a hub name of the form 'organisation/model'."
+            f"{shown_value(name)} is neither an existing folder nor a hub name of the form 'organisation/model'."
         ) from error
 
 
-def _patterns(weights: Iterable[str]) -> list[str]:
-    return [*_SETTINGS, *weights, *(f"[0-9]*_*/{name}" for name in weights)]
+def _patterns(places: Iterable[str], names: Iterable[str]) -> list[str]:
+    return [f"{place}{name}" for name in names for place in places]
 
 
-def _modules(snapshot: Path) -> list[str]:
-    """The folders, relative to the snapshot, that should hold weights."""
-    path = snapshot / "modules.json"
-    if not path.is_file():
-        return [""]
-    try:
-        modules = json.loads(path.read_text(encoding="utf-8"))
-        paths = {str(module["path"]): module["type"].rpartition(".")[2] for module in modules}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path} is not a sentence-transformers list of modules with 'path' and 'type'.") from error
-    return [module for module, kind in paths.items() if kind not in _WEIGHTLESS]
+def _modules(snapshot: Path) -> list[Module]:
+    """The modules that a snapshot lists; a plain T5 is its Transformer alone."""
+    if not (snapshot / MODULES_FILE).is_file():
+        return [Module("Transformer", "", "0", 0)]
+    return read_modules(snapshot)
 
 
 def _lacks_weights(folder: Path) -> bool:

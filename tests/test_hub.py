@@ -4,6 +4,7 @@ import fnmatch
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,25 +31,25 @@ UNUSED = (
 )
 
 
-def write_file(path: Path) -> None:
+def write_file(path: Path, modules: list[dict] = MODULES) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(MODULES if path.name == "modules.json" else {}))
+    path.write_text(json.dumps(modules if path.name == "modules.json" else {}))
 
 
 class Hub:
     """Serves one repository in place of `huggingface_hub.snapshot_download`."""
 
     def __init__(self, root: Path, files: tuple[str, ...]) -> None:
-        self.root, self.files, self.calls = root / "snapshot", files, 0
+        self.root, self.files, self.calls, self.modules = root / "snapshot", files, 0, MODULES
 
     def __call__(self, repository: str, *, allow_patterns: list[str], **options: object) -> str:
         assert repository == "org/model"
-        assert options == {"revision": "v1", "cache_dir": None, "local_files_only": False}
+        assert options == {"revision": "v1", "cache_dir": None, "local_files_only": False, "token": None}
         self.calls += 1
         self.root.mkdir(exist_ok=True)
         for file in self.files:
             if any(fnmatch.fnmatchcase(file, pattern) for pattern in allow_patterns):  # as the library does it
-                write_file(self.root / file)
+                write_file(self.root / file, self.modules)
         return str(self.root)
 
     @property
@@ -88,6 +89,28 @@ def test_fetches_one_set_of_weights(
     assert resolve_model("org/model", revision="v1") == hub.root
     assert hub.served == wanted
     assert hub.calls == calls
+
+
+@pytest.mark.parametrize("encoder", ["0_Transformer", "encoder", "parts/encoder"])
+def test_an_encoder_in_a_folder_of_its_own_comes_whole(serve: Callable[..., Hub], encoder: str) -> None:
+    settings = ("config.json", "sentence_bert_config.json", *TOKENIZER, "chat_template.jinja", "processor_config.json")
+    wanted = {"modules.json", "1_Pooling/config.json", *(f"{encoder}/{name}" for name in settings)}
+    weights = {f"{encoder}/pytorch_model.bin", "2_Dense/model.safetensors"}
+    hub = serve(*wanted, *weights, f"{encoder}/flax_model.msgpack", *UNUSED)
+    hub.modules = [{**MODULES[0], "path": encoder}, *MODULES[1:]]
+    resolve_model("org/model", revision="v1")
+    assert hub.served == wanted | weights
+
+
+def test_the_original_packages_folders_and_adapters_come(serve: Callable[..., Hub]) -> None:
+    modules = [{**module, "type": "InstructorEmbedding.instructor"} for module in MODULES[:2]] + MODULES[2:]
+    modules[1]["path"] = "1_INSTRUCTOR_Pooling"
+    wanted = {"config.json", "modules.json", "1_INSTRUCTOR_Pooling/config.json", "model.safetensors"}
+    wanted |= {"2_Dense/model.safetensors", "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"}
+    hub = serve(*wanted, *UNUSED)
+    hub.modules = modules
+    resolve_model("org/model", revision="v1")
+    assert hub.served == wanted
 
 
 def test_a_plain_t5_repository_has_no_modules(serve: Callable[..., Hub]) -> None:
@@ -139,10 +162,40 @@ def test_what_the_cache_lacks_is_one_line(tmp_path: Path, local_files_only: bool
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["", "a/b/c", "./absent", "/absent/folder", "two words", "~absent/x"])
+ODD_NAMES = [
+    "a\nb",
+    "a\x1b[31mb",
+    "a\x00b",
+    "a" * 5000,
+    "/" + "a" * 300,
+    "a/" * 3000,
+    "\ud800",
+    "\u202ea/b",
+    " ",
+    "\t",
+    "org/..",
+]
+
+
+@pytest.mark.parametrize("name", ["", "a/b/c", "./absent", "/absent/folder", "two words", "~absent/x", *ODD_NAMES])
 def test_what_can_be_no_name_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="neither an existing folder nor a hub name"):
+    with pytest.raises(ValueError, match="neither an existing folder nor a hub name") as caught:
         resolve_model(name)
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) < 300
+
+
+@pytest.mark.parametrize("name", [None, 3, b"bytes", ["a"], 2.5, True])
+def test_what_is_no_name_is_refused(unchecked: None, name: Any) -> None:
+    with pytest.raises(ValueError, match="a model is named by a text or a path, not by "):
+        resolve_model(name)
+
+
+@pytest.mark.parametrize("name", ["new\nline", "-dash", "\x1b[31m", " ", "\u202e"])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    assert resolve_model(tmp_path / name) == tmp_path / name
 
 
 def test_a_revision_of_what_is_not_on_the_hub_is_refused(tmp_path: Path) -> None:
@@ -158,11 +211,13 @@ def test_a_file_is_refused(tmp_path: Path) -> None:
         resolve_model(tmp_path / "model.safetensors")
 
 
-@pytest.mark.parametrize("content", ['{"path": 1}', "[3]", '[{"path": "x"}]', "[", '[{"path": 1, "type": 2}]'])
+@pytest.mark.parametrize(
+    "content", ['{"path": 1}', "[3]", '[{"path": "x"}]', "[", '[{"path": 1, "type": 2}]', "[" * 9999]
+)
 def test_a_broken_list_of_modules_is_refused(tmp_path: Path, content: str) -> None:
     snapshot = make_cache(tmp_path, ("config.json",))
     (snapshot / "modules.json").write_text(content)
-    with pytest.raises(ValueError, match=r"modules.json is not a sentence-transformers list"):
+    with pytest.raises(ValueError, match=r"modules\.json"):
         resolve_model("org/model", cache_dir=tmp_path)
 
 

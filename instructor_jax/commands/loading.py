@@ -8,10 +8,13 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 from cyclopts import Group, Parameter
 
 from instructor_jax.default_model import DEFAULT_MODEL
+from instructor_jax.io.bounds import ROWS, SIZE
+from instructor_jax.io.json_files import shown_value
 
 _GROUP = Group("Model", sort_key=2)
 
 Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
+BATCH_SIZE, DIMENSIONS, MAX_LENGTH = ROWS, SIZE, SIZE  # the most that an option may say
 Overflow = Literal["truncate", "error", "mean_of_windows"]  # a command tells how many were cut at its end
 
 
@@ -48,7 +51,13 @@ class Embedder(Protocol):
 
 
 def load_model(options: ModelOptions) -> Embedder:
-    """Load the model that the options name."""
+    """Load the model that the options name.
+
+    Raises:
+        ValueError: an option has an impossible value, or the folder is no model.
+        OSError: the model cannot be read or fetched.
+    """
+    require_count("--max-length", options.max_length, MAX_LENGTH)
     from instructor_jax.embedder import Instructor  # imports JAX
 
     return Instructor.from_pretrained(
@@ -61,7 +70,19 @@ def load_model(options: ModelOptions) -> Embedder:
     )
 
 
+def require_count(option: str, value: int | None, most: int) -> None:
+    """Refuse a number that is no possible count; None is the default and passes.
+
+    Raises:
+        ValueError: it is not in [1, most].
+    """
+    if value is not None and not 1 <= value <= most:
+        raise ValueError(f"{option} {shown_value(value)} must be at least 1 and at most {most:,}")
+
+
 def model_name(options: ModelOptions) -> str:
     """The model's name, a local folder as an absolute path."""
+    if options.model in ("", DEFAULT_MODEL):  # Path("") is the current folder
+        return options.model
     folder = Path(options.model)
-    return str(folder.resolve()) if options.model != DEFAULT_MODEL and folder.is_dir() else options.model
+    return str(folder.resolve()) if folder.is_dir() else options.model

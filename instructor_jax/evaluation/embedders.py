@@ -105,7 +105,7 @@ class JaxEmbedder:
             name = f"instructor-jax/{model}"
         else:
             name = f"local/{folder_name(Path(model))}" if Path(model).is_dir() else model
-        return cls(loaded, name, folder_hash(loaded.folder.path), batch_size)
+        return cls(loaded, name, folder_hash(loaded.folder.whole), batch_size)
 
     def encode(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:
         """See `Embedder`."""
