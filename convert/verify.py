@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float, Int
 
 from instructor_jax.batches import TokenBatch
 from instructor_jax.config import ModelConfig, encoder_config_to_t5
-from instructor_jax.folders import encoder_folder
 from instructor_jax.io.adapters import has_adapter
 from instructor_jax.io.checkpoint_prefixes import plain_names
 from instructor_jax.layout import Layout, unstacked_params
@@ -67,7 +66,7 @@ def verify(source: Source) -> list[Comparison]:
     tokens, keep, unpooled = _inputs(source)
     params = jax.tree.map(lambda array: np.asarray(array, np.float32), source.params)
     ours = _our_states(config, params, tokens, keep)
-    encoder = _torch_encoder(source, encoder_folder(path))
+    encoder = _torch_encoder(source)
     with torch.inference_mode():
         output = encoder(
             input_ids=torch.from_numpy(tokens).long(),
