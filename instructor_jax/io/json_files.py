@@ -14,15 +14,18 @@ from instructor_jax.io.bounds import JSON_DEPTH, SETTINGS_BYTES, SIZE
 from instructor_jax.io.printable import one_line
 
 _REQUIRED: Any = object()
+_CONTAINERS = frozenset((dict, list))
 
 
-def parse_json(text: str | bytes, where: str | Path, *, unique: bool = False) -> Any:
+def parse_json(text: str | bytes, where: str | Path, *, unique: bool = False, constants: bool = False) -> Any:
     """Returns the value of a JSON text.
 
     Args:
         text: the whole text; bytes must be UTF-8, with or without a byte order mark.
         where: what messages call it, such as a path, or a path and a line.
         unique: refuse an object that has a key twice.
+        constants: take NaN and Infinity as numbers, for data that were published with them; whoever takes a value from
+            there has to look at it. Keys are not checked to be unique then.
 
     Raises:
         ValueError: it is no JSON, nests deeper than `JSON_DEPTH`, holds NaN or Infinity, a number that no float64 can
@@ -31,13 +34,8 @@ def parse_json(text: str | bytes, where: str | Path, *, unique: bool = False) ->
     try:
         if isinstance(text, bytes | bytearray):
             text = bytes(text).decode("utf-8-sig")
-        value = json.loads(
-            text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_unique if unique else None
-        )
-        if text.count("[") + text.count("{") > JSON_DEPTH:  # fewer brackets than levels allowed: no need to look
-            _check_depth(value)
-        if "\\ud" in text or "\\uD" in text:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses half of a surrogate pair
+        value = (_LENIENT_DECODER if constants else _UNIQUE_DECODER if unique else _DECODER).decode(text)
+        _check_value(value, text)
     except UnicodeDecodeError as error:
         raise ValueError(f"{where} is not valid JSON: byte {error.start} is not UTF-8 ({error.reason}).") from error
     except UnicodeEncodeError as error:
@@ -50,6 +48,27 @@ def parse_json(text: str | bytes, where: str | Path, *, unique: bool = False) ->
     except ValueError as error:
         raise ValueError(f"{where} is not valid JSON: {error}.") from error
     return value
+
+
+def parse_json_at(text: str, at: int, where: str | Path) -> tuple[Any, int]:
+    """Returns the value of the JSON text that begins at a place of a longer text, and where it ends.
+
+    Raises:
+        json.JSONDecodeError: there is no whole value: the text may be damaged, or go on elsewhere.
+        ValueError: see `parse_json`.
+    """
+    try:
+        value, end = _UNIQUE_DECODER.raw_decode(text, at)
+        _check_value(value, text[at:end])
+    except json.JSONDecodeError:
+        raise
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{where} is not valid JSON: \\u escapes that are no character ({error.reason}).") from error
+    except RecursionError as error:
+        raise ValueError(f"{where} is not valid JSON: it nests deeper than {JSON_DEPTH} levels.") from error
+    except ValueError as error:
+        raise ValueError(f"{where} is not valid JSON: {error}.") from error
+    return value, end
 
 
 def read_bytes(path: Path, limit: int, what: str = "a file of this kind") -> bytes:
@@ -194,18 +213,22 @@ def described(value: Any) -> str:
     return names.get(type(value), f"a {type(value).__name__}")
 
 
+def _check_value(value: Any, text: str) -> None:
+    if text.count("[") + text.count("{") > JSON_DEPTH:  # fewer brackets than levels allowed: no need to look
+        _check_depth(value)
+    if "\\ud" in text or "\\uD" in text:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses half of a surrogate pair
+
+
 def _check_depth(value: Any) -> None:
     level = [value]
     for _ in range(JSON_DEPTH + 1):
-        level = [inner for item in level for inner in _containers(item)]
+        members = (item.values() if type(item) is dict else item for item in level if type(item) in _CONTAINERS)
+        # Most lists are [piece, score] of a vocabulary, a quarter of a million of them: looked at without a loop.
+        level = [inner for some in members if not _CONTAINERS.isdisjoint(map(type, some)) for inner in some]
         if not level:
             return
     raise ValueError(f"it nests deeper than {JSON_DEPTH} levels")
-
-
-def _containers(value: Any) -> Iterable[Any]:
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return (item for item in items if isinstance(item, dict | list))
 
 
 def _is_whole(least: int, most: int) -> Callable[[Any], bool]:
@@ -238,3 +261,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))
         raise ValueError(f"it has the key {shown_value(twice)} twice")
     return result
+
+
+# Made once: `json.loads` with options of its own makes a decoder at every call, which takes longer than a line of data.
+_LENIENT_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+_UNIQUE_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_unique)

@@ -9,7 +9,6 @@ import functools
 import hashlib
 import json
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,13 +20,14 @@ from instructor_jax import __version__
 from instructor_jax.instructions import Instruction
 
 from ..examples import Example
+from ..file_lock import only_process
 from .hard_negatives import mine_negatives
 from .mining import MiningCounts, answer_pairs, mine_instances
 from .mining_rules import Mining
 from .raw_files import refuse_evaluation
 from .scorers import Scorer
 from .sources import Instance, Source, read_source
-from .staging import Staging, TaskEntry
+from .staging import LOCK, Staging, TaskEntry
 from .store import refuse_existing, write_store
 from .stored_rows import from_bytes
 
@@ -100,10 +100,24 @@ def build(
 
     Raises:
         FileExistsError: the store is there already.
-        ValueError: a row is malformed, a source is evaluation data, or no source gives any row.
+        ValueError: a row is malformed, a source is evaluation data, no source gives any row, or another process builds
+            the same mixture.
     """
     refuse_existing(folder, replace)
     staging = Staging(folder.with_name(f"{folder.name}.partial"))
+    with only_process(staging.folder / LOCK, f"builds {folder}"):
+        return _build(sources, root, folder, staging, scorer, settings, replace)
+
+
+def _build(
+    sources: Sequence[Source],
+    root: Path,
+    folder: Path,
+    staging: Staging,
+    scorer: Scorer,
+    settings: BuildSettings,
+    replace: bool,
+) -> list[TaskReport]:
     reports = []
     with tqdm(sources, desc="tasks", unit="task", disable=None) as bar:
         for source in bar:
@@ -118,7 +132,7 @@ def build(
         "program": f"instructor-jax {__version__}",
     }
     write_store(folder, staging, names, about, replace)
-    shutil.rmtree(staging.folder)
+    staging.remove()
     return reports
 
 

@@ -3,9 +3,7 @@
 Only 8-byte hashes are kept; two different texts share one with a probability of 1e-7 among a million.
 """
 
-import gzip
 import hashlib
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
@@ -13,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt64
+
+from instructor_jax.io.gzip_files import byte_lines, open_bytes
+from instructor_jax.io.json_files import parse_json, shown_value
 
 SHORTEST = 20  # characters of a text that is compared; shorter ones coincide by chance
 
@@ -71,16 +72,22 @@ def read_evaluation_texts(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
         plain = Path(path.name.removesuffix(".gz"))
         if plain.suffix not in (".txt", ".jsonl"):
             raise ValueError(f"{path} must end in .txt or .jsonl (.gz allowed).")
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                yield plain.stem, line if plain.suffix == ".txt" else _text_field(line, path, number)
+        with open_bytes(path) as file:
+            for number, line in enumerate(byte_lines(file, path), start=1):
+                yield plain.stem, (_decoded if plain.suffix == ".txt" else _text_field)(line, path, number)
 
 
-def _text_field(line: str, path: Path, number: int) -> str:
+def _decoded(line: bytes, path: Path, number: int) -> str:
     try:
-        text = json.loads(line)["text"]
-    except (json.JSONDecodeError, TypeError, KeyError) as error:
-        raise ValueError(f"{path}, line {number}: must be a JSON object with the field 'text'.") from error
-    if not isinstance(text, str):
-        raise ValueError(f"{path}, line {number}: 'text' must be a text, is {text!r:.60}.")
-    return text
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}, line {number}: byte {error.start} is not UTF-8 ({error.reason}).") from error
+
+
+def _text_field(line: bytes, path: Path, number: int) -> str:
+    record = parse_json(line, f"{path}, line {number}", unique=True)
+    if not isinstance(record, dict) or "text" not in record:
+        raise ValueError(f"{path}, line {number}: must be a JSON object with the field 'text'.")
+    if not isinstance(record["text"], str):
+        raise ValueError(f"{path}, line {number}: 'text' must be a text, is {shown_value(record['text'])}.")
+    return record["text"]

@@ -7,7 +7,7 @@ and resumed like a source of the builder.
 import dataclasses
 import functools
 import json
-import shutil
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,15 +16,17 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.io.owned_files import same_or_inside
 
 from ..examples import Example
+from ..file_lock import only_process
 from .builder import BuildSettings, TaskReport, build_task, finished_rows, report_of
 from .published import read_published
 from .rows import file_source
 from .scorers import Scorer
 from .sentence_transformers_files import read_sentence_transformers
 from .sources import Source
-from .staging import Staging
+from .staging import LOCK, Staging
 from .store import refuse_existing, write_store
 
 Format = Literal["auto", "pairs", "labelled", "published", "sentence-transformers"]
@@ -68,22 +70,43 @@ def import_files(
 
     Raises:
         FileExistsError: the store is there already.
-        ValueError: a malformed row, evaluation data, or files that give tasks of one name.
+        ValueError: a malformed row, a file without rows, evaluation data, files that give tasks of one name, or another
+            process that builds the same mixture.
     """
+    if not files:
+        raise ValueError("no file is named; give those to import.")
     refuse_existing(folder, replace)
+    _refuse_inputs([folder], files)
     _refuse_equal_names([path for path in files if reading.of(path) != "published"])
+    for path in files:
+        path.open("rb").close()  # before any work: a later one that is absent
     staging = Staging(folder.with_name(f"{folder.name}.partial"))
+    with only_process(staging.folder / LOCK, f"builds {folder}"):
+        return _import(files, folder, staging, scorer, settings, reading, replace)
+
+
+def _import(
+    files: Sequence[Path],
+    folder: Path,
+    staging: Staging,
+    scorer: Scorer,
+    settings: BuildSettings,
+    reading: Reading,
+    replace: bool,
+) -> list[TaskReport]:
     reports: list[TaskReport] = []
     for path in files:
         if reading.of(path) == "published":
             reports += _stage_published(path, staging, reading)
         else:
             reports.append(build_task(source_of(path, reading), path.parent, staging, scorer, settings))
+            if not reports[-1].rows:
+                raise ValueError(f"{path} gives no row: {reports[-1].read} were read, and none is left.")
     _refuse_repeated([report.name for report in reports])
     names = [report.name for report in reports if report.rows]
     about = {"scorer": scorer.name, "settings": dataclasses.asdict(settings), "files": [path.name for path in files]}
     write_store(folder, staging, names, about, replace)
-    shutil.rmtree(staging.folder)
+    staging.remove()
     return reports
 
 
@@ -94,9 +117,11 @@ def mine_file(
 
     Raises:
         FileExistsError: the file is there already.
+        ValueError: it is the file that is read.
     """
-    if to.exists() and not replace:
+    if os.path.lexists(to) and (not replace or to.is_dir()):
         raise FileExistsError(f"{to} exists; give another place, or --replace it.")
+    _refuse_inputs([to], [path])
     examples, about = finished_rows(source_of(path, reading), path.parent, scorer, settings)
     with whole_file(to) as draft, draft.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(as_record(example), ensure_ascii=False) + "\n" for example in examples)
@@ -143,7 +168,20 @@ def _stage_published(path: Path, staging: Staging, reading: Reading) -> list[Tas
 
 
 def _task_name(path: Path) -> str:
+    try:
+        path.name.encode()
+    except UnicodeEncodeError as error:
+        message = f"{str(path)!r}: tasks are named by their files, and this name is not UTF-8; rename it."
+        raise ValueError(message) from error
     return path.name.removesuffix(".gz").rpartition(".")[0] or path.name
+
+
+def _refuse_inputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Refuses to write over what is read."""
+    for output in outputs:
+        for path in inputs:
+            if os.path.lexists(output) and same_or_inside(path, output):
+                raise ValueError(f"{output} would be written, but {path} is read; name another output.")
 
 
 def _refuse_equal_names(paths: Sequence[Path]) -> None:

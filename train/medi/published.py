@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from instructor_jax.io.json_files import parse_json_at, shown_value
+
 from ..examples import Example, Side
 from .raw_files import field, malformed, open_binary
 
@@ -82,8 +84,12 @@ class _Window:
         return bool(piece)
 
     def take(self) -> str:
-        """The next character that is not white space, "" at the end of the file."""
-        while True:
+        """The next character that is not white space, "" at the end of the file.
+
+        Raises:
+            ValueError: there is nothing but white space for longer than any record is.
+        """
+        for _ in range(2 + LONGEST_RECORD // self.chunk):
             while self.at < len(self.text):
                 character = self.text[self.at]
                 self.at += 1
@@ -91,16 +97,14 @@ class _Window:
                     return character
             if not self.more():
                 return ""
-
-
-_DECODER = json.JSONDecoder()
+        raise ValueError(f"more than {LONGEST_RECORD:,} characters of white space; the file is damaged")
 
 
 def _decode(window: _Window, path: Path, row: int) -> dict[str, Any]:
     """The object that begins at the window, which is moved behind it."""
     while True:
         try:
-            record, window.at = _DECODER.raw_decode(window.text, window.at)
+            record, window.at = parse_json_at(window.text, window.at, f"{path}, row {row}")
             return record
         except json.JSONDecodeError as error:
             # An open string is reported at its start, everything else where it was found.
@@ -124,6 +128,6 @@ def _negatives(record: Any, path: Path, row: int, suffix: str | None) -> tuple[S
 
 def _instructed(value: Any, name: str, path: Path, row: int, suffix: str | None) -> Side:
     if not isinstance(value, list) or len(value) != 2 or not all(isinstance(text, str) for text in value):
-        raise malformed(path, row, f"{name!r} must be [instruction, text], is {value!r:.80}")
+        raise malformed(path, row, f"{name!r} must be [instruction, text], is {shown_value(value)}")
     instruction, text = value
     return Side(instruction if suffix is None else instruction.rstrip("; :") + suffix, text)

@@ -1,20 +1,23 @@
-"""Opening what sources come in: text, JSON, CSV, TSV, tar and Excel files, plain or gzipped, each row with its number.
+"""Opening what sources come in: text, JSON, CSV and TSV files, plain or gzipped, each row with its number.
 
 Training must never see evaluation data: every file is opened by `open_binary`, and that refuses any path under a folder
 whose name starts with `eval_`.
 """
 
 import csv
-import gzip
 import io
-import json
-import tarfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from instructor_jax.io.bounds import DOCUMENT_BYTES, LINE_BYTES, MIB
+from instructor_jax.io.gzip_files import byte_lines, open_bytes, read_at_most
+from instructor_jax.io.json_files import parse_json, shown_value
+from instructor_jax.io.printable import one_line
+
 EVALUATION_PREFIX = "eval_"
-csv.field_size_limit(2**31 - 1)  # the default of 128 KiB is less than one article
+csv.field_size_limit(LINE_BYTES)  # the default of 128 KiB is less than one article
 
 Value = TypeVar("Value")
 
@@ -32,7 +35,7 @@ def refuse_evaluation(path: Path) -> None:
 
 def malformed(path: Path, row: int | str, problem: str) -> ValueError:
     """The error of a row that does not follow its format: file, row, what is wrong."""
-    return ValueError(f"{path}, row {row}: {problem}")
+    return ValueError(f"{path}, row {row}: {one_line(problem)}")
 
 
 def find(folder: Path, name: str) -> Path:
@@ -44,26 +47,27 @@ def find(folder: Path, name: str) -> Path:
     raise FileNotFoundError(f"neither {folder / name} nor {name}.gz beside it exists.")
 
 
-def open_binary(path: Path) -> gzip.GzipFile | io.BufferedReader:
-    """The file's bytes, decompressed where the name ends in `.gz`."""
+def open_binary(path: Path) -> io.BufferedReader:
+    """The file's bytes, decompressed where the name ends in `.gz`; reading damaged data raises ValueError."""
     refuse_evaluation(path)
-    return gzip.GzipFile(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    return open_bytes(path)
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """The whole file; ValueError names the first byte that is not in the encoding."""
+    """The whole file; ValueError names the first byte that is not in the encoding, or tells a file that is too long."""
     with open_binary(path) as file:
-        return _decoded(file.read(), path, encoding)
+        return decoded(read_at_most(file, DOCUMENT_BYTES, path), path, encoding)
 
 
 def lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
     """Line number from 1, and the line without its end. Only newline ends a line: Latin-1 texts hold U+0085."""
     with open_binary(path) as file:
-        for number, raw in enumerate(file, start=1):
+        for number, raw in enumerate(byte_lines(file, path), start=1):
             try:
-                yield number, raw.decode(encoding).rstrip("\r\n")
+                text = raw.decode(encoding)
             except UnicodeDecodeError as error:
                 raise malformed(path, number, f"not {encoding}: {error.reason} at byte {error.start}") from error
+            yield number, text.rstrip("\r\n")
 
 
 def aligned_lines(paths: Sequence[Path], encoding: str = "utf-8") -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -81,11 +85,8 @@ def aligned_lines(paths: Sequence[Path], encoding: str = "utf-8") -> Iterator[tu
 
 
 def json_document(path: Path, kind: type[Value], encoding: str = "utf-8") -> Value:
-    """A file that is one JSON value of the given type."""
-    try:
-        value = json.loads(read_text(path, encoding))
-    except json.JSONDecodeError as error:
-        raise malformed(path, error.lineno, f"not JSON: {error.msg}") from error
+    """A file that is one JSON value of the given type; NaN may stand where nobody looks, as it does in the sources."""
+    value = parse_json(read_text(path, encoding).removeprefix("\ufeff"), path, constants=True)
     if not isinstance(value, kind):
         raise ValueError(f"{path} must hold a JSON {kind.__name__}, not a {type(value).__name__}.")
     return value
@@ -94,22 +95,22 @@ def json_document(path: Path, kind: type[Value], encoding: str = "utf-8") -> Val
 def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """Line number and the JSON value of each line; blank lines are allowed."""
     for number, line in lines(path):
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except json.JSONDecodeError as error:
-                raise malformed(path, number, f"not JSON: {error.msg} at character {error.pos}") from error
+        text = line.removeprefix("\ufeff") if number == 1 else line
+        if text.strip():
+            yield number, parse_json(text, f"{path}, row {number}", unique=True)
 
 
 def csv_rows(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
     """Record number from 1 after the header, and the record; ValueError if a named column or a cell is missing."""
     number = 0
-    with open_binary(path) as file:
-        reader = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=delimiter, strict=True)
+    with open_binary(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+        reader = csv.reader(_short_lines(text, path), delimiter=delimiter, strict=True)
         try:
             header = next(reader, [])
             if absent := [name for name in columns if name not in header]:
                 raise malformed(path, "0 (header)", f"needs the columns {absent}; it has {header}")
+            if twice := sorted({name for name in header if header.count(name) > 1}):
+                raise malformed(path, "0 (header)", f"has the column {twice[0]!r} twice")
             for number, cells in enumerate(reader, start=1):
                 if len(cells) != len(header):
                     raise malformed(path, number, f"{len(cells)} cells under {len(header)} columns")
@@ -128,45 +129,12 @@ def tsv_rows(path: Path, columns: int, header: bool = False) -> Iterator[tuple[i
             yield number, cells
 
 
-def excel_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Sheet row number and the named columns of the first sheet of an Excel workbook."""
-    try:
-        import openpyxl
-    except ImportError as error:
-        raise ImportError(f"reading {path.name} needs openpyxl: pip install 'instructor-jax[train]'") from error
-    with open_binary(path) as file:
-        sheet = openpyxl.load_workbook(file, read_only=True).worksheets[0]
-        rows = sheet.iter_rows(values_only=True)
-        header = [str(cell) for cell in next(rows, ())]
-        if absent := [name for name in columns if name not in header]:
-            raise malformed(path, "0 (header)", f"needs the columns {absent}; it has {header[:10]}")
-        places = [header.index(name) for name in columns]
-        for number, cells in enumerate(rows, start=2):
-            yield number, {name: str(cells[i] or "") for name, i in zip(columns, places, strict=True)}
-
-
-def tar_files(path: Path, suffix: str = "") -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of the regular files of a tar archive whose name ends in `suffix`, in the archive's order."""
-    with open_binary(path) as file, tarfile.open(fileobj=file) as archive:
-        for member in archive:
-            if member.isfile() and member.name.endswith(suffix):
-                content = archive.extractfile(member)
-                assert content is not None  # only links and folders give None
-                yield member.name, content.read()
-
-
-def tar_texts(path: Path, suffix: str = "") -> Iterator[tuple[str, str]]:
-    """Name and UTF-8 text of the files of a tar archive."""
-    for name, raw in tar_files(path, suffix):
-        yield name, _decoded(raw, path / name, "utf-8").replace("\r\n", "\n")
-
-
 def field(record: Any, name: str, kind: type[Value], path: Path, row: int | str) -> Value:
     """`record[name]`, which must be of the given type; ValueError with file and row otherwise."""
     if not isinstance(record, dict) or name not in record:
-        found = sorted(record) if isinstance(record, dict) else type(record).__name__
+        found = sorted(map(str, record)) if isinstance(record, dict) else type(record).__name__
         raise malformed(path, row, f"needs the field {name!r}; found {found}")
-    if not isinstance(record[name], kind):
+    if not isinstance(record[name], kind) or (isinstance(record[name], bool) and kind is int):
         raise malformed(path, row, f"{name!r} must be {kind.__name__}, not {type(record[name]).__name__}")
     return record[name]
 
@@ -175,12 +143,21 @@ def texts_field(record: Any, name: str, path: Path, row: int | str) -> list[str]
     """`record[name]`, which must be a list of texts."""
     values = field(record, name, list, path, row)
     if bad := [value for value in values if not isinstance(value, str)]:
-        raise malformed(path, row, f"{name!r} must hold texts only; found {bad[0]!r:.60}")
+        raise malformed(path, row, f"{name!r} must hold texts only; found {shown_value(bad[0])}")
     return values
 
 
-def _decoded(raw: bytes, path: Path, encoding: str) -> str:
+def decoded(raw: bytes, path: Path, encoding: str) -> str:
+    """The text of bytes; ValueError names the first one that is not in the encoding."""
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: byte {error.start} is not {encoding} ({error.reason}).") from error
+
+
+def _short_lines(text: io.TextIOWrapper, path: Path) -> Iterator[str]:
+    """Lines with their ends, as `csv` wants them: a carriage return alone ends one, too."""
+    for number, line in enumerate(iter(partial(text.readline, LINE_BYTES + 1), ""), start=1):
+        if len(line) > LINE_BYTES:
+            raise ValueError(f"{path}, line {number}: has more than {LINE_BYTES // MIB} Mi characters.")
+        yield line

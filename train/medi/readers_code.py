@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .archive_files import tar_texts
 from .plain_text import chained, squeeze
-from .raw_files import aligned_lines, field, find, json_document, malformed, tar_texts, texts_field, tsv_rows
+from .raw_files import aligned_lines, field, find, json_document, malformed, texts_field, tsv_rows
 from .sources import Row
 
 SHARED_DESCRIPTION = 3  # a description on more tldr pages than this ("Display help") says nothing of its command

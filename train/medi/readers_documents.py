@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from .archive_files import tar_texts
 from .plain_text import squeeze
-from .raw_files import find, malformed, tar_texts
+from .raw_files import find, malformed
 from .sections import Section, markdown_sections, plain_rst, rst_sections
 from .sources import Row
 

@@ -1,13 +1,14 @@
 """Readers of medical questions, answers and evidence: MedQuAD, MEDIQA-RQE, MeQSum, PubMedQA, HealthVer."""
 
-import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
+from .archive_files import excel_rows, tar_files, xml_document
 from .plain_text import squeeze
-from .raw_files import csv_rows, excel_rows, field, find, json_document, malformed, read_text, tar_files, texts_field
+from .raw_files import csv_rows, field, find, json_document, malformed, read_text, texts_field
 from .sources import Row
 
 MEDQUAD_SITES = (
@@ -38,7 +39,7 @@ def medquad_pages(folder: Path) -> Iterator[tuple[str, list[tuple[str, str, str,
     for site in MEDQUAD_SITES:
         path = find(folder, f"{site}.tar")
         for name, raw in tar_files(path, ".xml"):
-            page = _xml(raw, path / name)
+            page = xml_document(raw, path / name)
             yield (
                 _xml_text(page, "Focus"),
                 [
@@ -57,7 +58,7 @@ def mediqa_rqe(folder: Path) -> Iterator[Row]:
     """Consumer question -> a question it entails; questions marked as not entailed by the same one are negatives."""
     for split in ("TrainingSet-AMIA2016", "ValidationSet-AMIA2016", "TestSet-wLabels"):
         path = find(folder, f"MEDIQA2019-Task2-RQE-{split}.xml")
-        pairs = _xml(read_text(path).encode(), path).findall("pair")
+        pairs = xml_document(read_text(path).encode(), path).findall("pair")
         wrong: defaultdict[str, list[str]] = defaultdict(list)
         for pair in pairs:
             if pair.get("value") not in ("true", "false"):
@@ -116,18 +117,11 @@ def _pubmedqa(folder: Path) -> Iterator[tuple[str, Any, Path]]:
         yield identifier, record, path
 
 
-def _xml(raw: bytes, path: Path) -> ElementTree.Element:
-    try:
-        return ElementTree.fromstring(raw)
-    except ElementTree.ParseError as error:
-        raise malformed(path, error.position[0], f"not XML: {error}") from error
-
-
-def _xml_text(element: ElementTree.Element, tag: str) -> str:
+def _xml_text(element: Element, tag: str) -> str:
     return squeeze(element.findtext(tag) or "")
 
 
-def _question_type(pair: ElementTree.Element, path: Path) -> str:
+def _question_type(pair: Element, path: Path) -> str:
     question = pair.find("Question")
     if question is None or not question.get("qtype"):
         raise malformed(path, f"pair {pair.get('pid')}", "needs a Question element with a qtype")

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from .archive_files import tar_texts
 from .plain_text import squeeze
-from .raw_files import field, find, json_document, malformed, read_text, tar_texts, texts_field
+from .raw_files import field, find, json_document, malformed, read_text, texts_field
 from .sections import plain_markdown
 from .sources import Instance, Row
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from .archive_files import tar_files
 from .plain_text import squeeze
-from .raw_files import csv_rows, find, malformed, tar_files
+from .raw_files import csv_rows, find, malformed
 from .sources import Instance, Row
 
 # Answers that say nothing about their question, so that no embedding could find them.

@@ -6,11 +6,14 @@ A row needs `query` and `positive`, or `text` and `label`; all else is optional.
 
 import dataclasses
 import functools
-import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from instructor_jax.io.json_files import parse_json, shown_value
+from instructor_jax.io.printable import one_line
 
 from ..examples import Example, Side
 from .raw_files import csv_rows, json_lines, malformed, refuse_evaluation
@@ -88,9 +91,9 @@ def read_pairs(
                 _side(record, columns.positive, document_default, path, row),
                 tuple(_negatives(record, columns, document_default, path, row)),
                 task,
-                _row_id(record, columns, row),
+                _row_id(record, columns, path, row),
                 score=None if score is None else (score - low) / (high - low),
-                label=_label(record, columns),
+                label=_label(record, columns, path, row),
                 weight=1.0 if weight is None else weight,
             )
         except ValueError as error:
@@ -102,11 +105,11 @@ def read_pairs(
 def read_labelled(path: Path, columns: Columns = Columns()) -> Iterator[Instance]:
     """Labelled texts of a file, from which pairs are mined: columns `text` and `label`, optionally `id`."""
     for row, record in read_records(path):
-        label = _label(record, columns)
+        label = _label(record, columns, path, row)
         if label is None:
             raise malformed(path, row, f"needs the field {columns.label!r}; found {sorted(record)}")
         text = _text(record, columns.text, path, row)
-        yield Instance(text, label, _row_id(record, columns, row), label=label)
+        yield Instance(text, label, _row_id(record, columns, path, row), label=label)
 
 
 def file_source(
@@ -147,7 +150,7 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     elif suffix == ".jsonl":
         for row, record in json_lines(path):
             if not isinstance(record, dict):
-                raise malformed(path, row, f"must be a JSON object, is {record!r:.60}")
+                raise malformed(path, row, f"must be a JSON object, is {shown_value(record)}")
             yield row, record
     elif path.suffix == ".parquet":
         yield from _parquet_rows(path)
@@ -157,15 +160,23 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
+        import pyarrow
         import pyarrow.parquet as parquet
     except ImportError as error:
         raise ImportError("reading Parquet needs pyarrow: pip install 'instructor-jax[tables]'") from error
     row = 0
-    with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=PARQUET_ROWS):
-            for record in batch.to_pylist():
-                row += 1
-                yield row, record
+    path.open("rb").close()  # an absent or forbidden file is named by the usual OSError
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise malformed(path, "0 (header)", f"has the column {twice[0]!r} twice")
+            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+                for record in batch.to_pylist():
+                    row += 1
+                    yield row, record
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
+        raise malformed(path, row, f"damaged, or no Parquet file: {one_line(str(error), 200)}") from error
 
 
 def _side(record: dict[str, Any], name: str, instruction: str, path: Path, row: int) -> Side:
@@ -180,7 +191,7 @@ def _instructed(value: Any, name: str, instruction: str, path: Path, row: int) -
         return Side(instruction, value)
     if isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value):
         return Side(*value)
-    raise malformed(path, row, f"{name!r} must be a text or [instruction, text], is {value!r:.60}")
+    raise malformed(path, row, f"{name!r} must be a text or [instruction, text], is {shown_value(value)}")
 
 
 def _negatives(record: dict[str, Any], columns: Columns, instruction: str, path: Path, row: int) -> Iterator[Side]:
@@ -199,8 +210,8 @@ def _list_of_cell(value: Any) -> Any:
     """A CSV cell that holds a JSON list as that list; any other value as it is."""
     if isinstance(value, str) and value.startswith("["):
         try:
-            return json.loads(value)
-        except json.JSONDecodeError:
+            return parse_json(value, "the cell")
+        except ValueError:
             return value  # a text that begins with a bracket
     return value
 
@@ -210,7 +221,9 @@ def _text(record: dict[str, Any], name: str, path: Path, row: int, optional: boo
     if optional and value is None:
         return ""
     if not isinstance(value, str):
-        raise malformed(path, row, f"the field {name!r} must be a text, is {value!r:.60}; found {sorted(record)}")
+        raise malformed(
+            path, row, f"the field {name!r} must be a text, is {shown_value(value)}; found {sorted(record)}"
+        )
     return value
 
 
@@ -219,16 +232,26 @@ def _number(record: dict[str, Any], name: str, path: Path, row: int) -> float | 
     if value is None or value == "":
         return None
     try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise malformed(path, row, f"{name!r} must be a number, is {value!r:.60}") from error
+        if isinstance(value, bool) or (isinstance(value, str) and "_" in value):  # Python reads "1_000" as a number
+            raise ValueError
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise malformed(path, row, f"{name!r} must be a number, is {shown_value(value)}")
+    return number
 
 
-def _label(record: dict[str, Any], columns: Columns) -> str | None:
-    value = record.get(columns.label)
+def _label(record: dict[str, Any], columns: Columns, path: Path, row: int) -> str | None:
+    return _word(record.get(columns.label), columns.label, path, row)
+
+
+def _row_id(record: dict[str, Any], columns: Columns, path: Path, row: int) -> str:
+    return _word(record.get(columns.row_id), columns.row_id, path, row) or str(row)
+
+
+def _word(value: Any, name: str, path: Path, row: int) -> str | None:
+    """A label or an id as text; None where there is none."""
+    if isinstance(value, dict | list | bytes):
+        raise malformed(path, row, f"{name!r} must be a text or a number, is {shown_value(value)}")
     return None if value is None or value == "" else str(value)
-
-
-def _row_id(record: dict[str, Any], columns: Columns, row: int) -> str:
-    value = record.get(columns.row_id)
-    return str(row if value is None or value == "" else value)

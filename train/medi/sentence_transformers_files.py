@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from instructor_jax.io.json_files import shown_value
+
 from ..examples import Example, Side
 from .plain_text import chained
 from .raw_files import json_lines, malformed, texts_field
@@ -49,4 +51,4 @@ def _rows(value: Any, path: Path, number: int) -> Iterator[Row]:
             yield Row(value["query"], positive, f"{number}:{place}", negatives)
     else:
         forms = '[a, b], [a, positive, negative, ...], {"set": [...]}, {"query": ..., "pos": [...], "neg": [...]}'
-        raise malformed(path, number, f"must be one of {forms}; is {value!r:.80}")
+        raise malformed(path, number, f"must be one of {forms}; is {shown_value(value)}")

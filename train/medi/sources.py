@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from instructor_jax.instructions import Instruction
+from instructor_jax.io.printable import one_line
 
 from ..examples import Example, Side
 from .plain_text import group_id, squeeze
@@ -132,12 +133,31 @@ def read_source(source: Source, root: Path) -> Iterator[Example] | Iterator[Inst
     refuse_evaluation(root / source.folder)
     dropped: Counter[str] = Counter()
     clean_row = _CleanRows(source, dropped)
-    for row in source.read(root / source.folder):
+    for row in _rows(source, root):
         cleaned = clean_row(row)
         if cleaned is not None:
             yield cleaned  # pyright: ignore[reportReturnType] # a source gives one of the two kinds throughout
     kept = len(clean_row.row_ids)
     logger.info("%s: %d rows kept, dropped %s", source.name, kept, dict(sorted(dropped.items())) or "none")
+
+
+def _rows(source: Source, root: Path) -> Iterator[Example | Instance]:
+    """The rows of a source; what its reader cannot find in a file that is not as its authors published it is told."""
+    place, read = root / source.folder, 0
+    try:
+        for row in source.read(place):
+            read += 1
+            yield row
+    except (
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+    ) as error:  # a reader took for granted what is not there
+        raise ValueError(
+            f"task {source.name!r}: after {read} rows a file of {place} is not as its authors publish it "
+            f"({type(error).__name__}: {one_line(str(error), 200)}); get it again, or leave the task out."
+        ) from error
 
 
 class _CleanRows:

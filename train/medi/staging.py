@@ -2,16 +2,18 @@
 
 A task counts as finished when its `.json` entry is there; the entry is written last, and its `key` tells what the task
 was made from, so that a changed source or setting is built anew. Writing streams: memory does not grow with the rows,
-except by 8 bytes each to find repeated row ids.
+except by 8 bytes each to find repeated row ids. Unreadable entries do not count, and their tasks are made anew; a
+folder that holds anything else than such files is not ours, and is refused.
 """
 
 import dataclasses
 import hashlib
 import json
 import os
+import re
 from array import array
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,14 +21,19 @@ from urllib.parse import quote
 import numpy as np
 
 from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.io.json_files import Fields, read_json, read_json_value
 
 from ..examples import Example
+from ..own_files import TEMPORARY, refuse_strangers, remove_own
 from .raw_files import EVALUATION_PREFIX
 from .stored_rows import from_bytes, to_bytes
 
 _LISTED_INSTRUCTIONS = 20  # distinct instructions of a task that its entry lists, the most frequent ones
 _OPEN_FILES = 64  # tasks written at a time where rows of many tasks are mixed; an open file costs 250 kB
 _READ_ROWS = 1024
+_LONGEST_NAME = 200  # bytes of a file's name, which may have 255, with room for what is added to it
+LOCK = "build.lock"
+_OURS = re.compile(rf".*\.json|.*\.\d{{5}}\.array_record|{re.escape(LOCK)}|{TEMPORARY}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,16 +62,27 @@ class TaskEntry:
 
 
 class Staging:
-    """A folder of finished tasks beside the store."""
+    """A folder of finished tasks beside the store.
+
+    Raises:
+        ValueError: the folder is there and holds something else.
+    """
 
     def __init__(self, folder: Path) -> None:
+        refuse_strangers(folder, _OURS, "the folder of unfinished tasks")
+        for path in sorted(folder.glob("*.json")):
+            _refuse_other_json(path)
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+
+    def remove(self) -> None:
+        """Removes what was staged, and the folder."""
+        remove_own(self.folder, _OURS)
 
     def finished(self) -> dict[str, TaskEntry]:
         """Entry of every finished task, by name."""
         entries = [_read_entry(path) for path in sorted(self.folder.glob("*.json"))]
-        return {entry.name: entry for entry in entries}
+        return {entry.name: entry for entry in entries if entry is not None}
 
     def finished_task(self, task: str) -> TaskEntry | None:
         """Entry of one task, None if it is not finished."""
@@ -110,9 +128,27 @@ class Staging:
                 writer.close()
 
     def stored(self, entry: TaskEntry) -> Iterator[bytes]:
-        """The rows of a finished task as they are stored."""
-        for part in entry.parts:
-            yield from stored_rows_of(self.folder / part)
+        """The rows of a finished task as they are stored.
+
+        Raises:
+            ValueError: its files are damaged.
+        """
+        rows = 0
+        try:
+            for part in entry.parts:
+                for row in stored_rows_of(self.folder / part):
+                    rows += 1
+                    yield row
+        except (RuntimeError, LookupError) as error:
+            raise self._damaged(entry) from error
+        if rows != entry.rows:
+            raise self._damaged(entry)
+
+    def _damaged(self, entry: TaskEntry) -> ValueError:
+        name = f"{_file_name(entry.name)}.json"
+        return ValueError(
+            f"the files of task {entry.name!r} in {self.folder} are damaged; delete {name} there, and retry."
+        )
 
 
 class _TaskWriter:
@@ -174,6 +210,18 @@ def array_record_writer(path: Path) -> Any:
     return _array_record().ArrayRecordWriter(os.fspath(path), "group_size:1")
 
 
+def array_record_data_source(files: Sequence[Path]) -> Any:
+    """Random access to the rows of several files, end to end: `len(...)`, `.__getitems__(numbers)`.
+
+    Raises:
+        ValueError: a file is no ArrayRecord file.
+    """
+    _array_record()
+    from array_record.python.array_record_data_source import ArrayRecordDataSource
+
+    return ArrayRecordDataSource([os.fspath(path) for path in files])
+
+
 def stored_rows_of(path: Path) -> Iterator[bytes]:
     """The rows of one ArrayRecord file in order, a thousand at a time in memory."""
     reader = _array_record().ArrayRecordReader(os.fspath(path))
@@ -192,11 +240,48 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def _file_name(task: str) -> str:
-    return quote(task, safe=" ")
+    name = quote(task, safe=" ")
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[: _LONGEST_NAME - 17]}-{hashlib.sha256(task.encode()).hexdigest()[:16]}"
 
 
-def _read_entry(path: Path) -> TaskEntry:
-    return TaskEntry(**json.loads(path.read_text("utf-8")))
+def _read_entry(path: Path) -> TaskEntry | None:
+    """A task's entry; None where it cannot be read or its files are gone: it is made anew then."""
+    try:
+        fields = Fields(read_json(path), path)
+        parts, instructions = fields.any("parts", []), fields.any("instructions", [])
+        entry = TaskEntry(
+            fields.text("name"),
+            fields.whole("rows", least=1, most=2**40),
+            fields.text("digest"),
+            [[str(query), str(document), int(rows)] for query, document, rows in instructions],
+            {str(int(number)): int(rows) for number, rows in fields.any("negatives", {}).items()},
+            dict(fields.any("about", {})),
+            fields.text("key"),
+            [part for part in parts if re.fullmatch(r"[^/]+\.\d{5}\.array_record", part)],
+        )
+    except (ValueError, TypeError, AttributeError):
+        return None
+    whole = len(entry.parts) == len(parts) and all((path.parent / part).is_file() for part in entry.parts)
+    return entry if whole and entry.parts else None
+
+
+def _refuse_other_json(path: Path) -> None:
+    """Refuses a readable JSON file that is no task's entry: somebody else's.
+
+    Raises:
+        ValueError: it is one.
+    """
+    try:
+        content = read_json_value(path)
+    except ValueError:
+        return  # half of one of ours, or damaged; it counts as not there
+    if not isinstance(content, dict) or not {"name", "rows", "digest", "parts"} <= set(content):
+        raise ValueError(
+            f"{path.parent} is needed as the folder of unfinished tasks, but holds {path.name!r}, which this program "
+            "did not write; it would be lost. Move it away."
+        )
 
 
 def _hash(row_id: str) -> int:

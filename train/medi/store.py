@@ -2,27 +2,37 @@
 
 Rows lie task after task, tasks in the order of their names; the metadata holds each task's range, its instructions,
 licence and counts, and a fingerprint of all rows. `tfds.builder_from_directory(folder)` opens the folder too, and where
-it is called `.../medi/1.0.0`, so does `tfds.builder("medi", data_dir=...)`; `MediStore` reads it faster.
+it is called `.../medi/1.0.0`, so does `tfds.builder("medi", data_dir=...)`. `MediStore` reads the files itself: that is
+faster, and tensorflow-datasets imports whatever Python module a folder's `features.json` names.
 """
 
 import dataclasses
 import functools
 import hashlib
 import os
-import shutil
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from instructor_jax.io.bounds import INDEX_BYTES
+from instructor_jax.io.json_files import Fields, read_json, shown_value
+from instructor_jax.io.printable import one_line
+
 from ..examples import Example
-from .staging import Staging, TaskEntry, array_record_writer
+from ..own_files import TEMPORARY, refuse_strangers, remove_own
+from .staging import Staging, TaskEntry, array_record_data_source, array_record_writer
 from .stored_rows import features, from_bytes, tensorflow_datasets
 
 VERSION = "1.0.0"  # of the format of a row and of the metadata
 SHARD_BYTES = 256 * 2**20  # size of a file, before compression
+INFO, METADATA = "dataset_info.json", "metadata.json"
 _SPLIT = "train"
+_FILE = rf"medi-{_SPLIT}\.array_record-\d{{5}}-of-\d{{5}}"
+_OURS = re.compile(rf"{_FILE}|shard-\d+|{INFO}|{METADATA}|features\.json|LICENSE|{TEMPORARY}")
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")  # becomes part of file names
 
 
 def write_store(
@@ -47,26 +57,48 @@ def write_store(
     """
     entries = _chosen(staging, tasks)
     refuse_existing(folder, replace)
-    beside = folder.with_name(f"{folder.name}.writing")
-    shutil.rmtree(beside, ignore_errors=True)
+    beside, old = _beside(folder)
+    remove_own(beside, _OURS)
     beside.mkdir(parents=True)
     lengths, size = _write_shards(beside, entries, staging)
     _dataset_info(beside, entries, lengths, size, about or {}).write_to_directory(beside)
-    old = folder.with_name(f"{folder.name}.old")
     if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
+        remove_own(old, _OURS)
         os.replace(folder, old)
     os.replace(beside, folder)
-    shutil.rmtree(old, ignore_errors=True)
+    remove_own(old, _OURS)
 
 
 def refuse_existing(folder: Path, replace: bool) -> None:
-    """FileExistsError if a store cannot be written to the folder."""
-    if (folder / "dataset_info.json").is_file():
+    """Refuses a folder that a store cannot be written to, or beside which something lies in the way.
+
+    Raises:
+        FileExistsError: a store is there that may not be replaced, or something that is none.
+        ValueError: a folder that would be used on the way is somebody else's.
+    """
+    if (folder / INFO).is_file():
         if not replace:
             raise FileExistsError(f"{folder} holds a mixture already; give another place, or --replace it.")
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        others = [path.name for path in folder.iterdir() if not (_OURS.fullmatch(path.name) and path.is_file())]
+        if others or not _says_medi(folder / INFO):
+            found = f"also holds {others[0]!r}" if others else "is another data set"
+            raise FileExistsError(f"{folder} {found}, which --replace would lose; give another place.")
+    elif os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is not a mixture; give another place.")
+    for path in _beside(folder):
+        refuse_strangers(path, _OURS, "a place on the way to the mixture")
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    """Where a store is written before it takes its place, and where the one before it goes."""
+    return folder.with_name(f"{folder.name}.writing"), folder.with_name(f"{folder.name}.old")
+
+
+def _says_medi(path: Path) -> bool:
+    try:
+        return read_json(path).get("name") == "medi"
+    except (ValueError, OSError):
+        return False
 
 
 class MediStore:
@@ -77,23 +109,26 @@ class MediStore:
 
         Raises:
             FileNotFoundError: there is no store in the folder.
-            ValueError: it is another data set, or a version that this code does not know.
+            ValueError: it is another data set, a version that this code does not know, or damaged.
         """
         self.folder = Path(folder)
-        if not (self.folder / "dataset_info.json").is_file():
+        if not (self.folder / INFO).is_file():
             raise FileNotFoundError(
                 f"{self.folder} holds no mixture; make one with 'instructor-jax medi build' or 'medi import'."
             )
-        info = self._builder.info
-        self.metadata: dict[str, Any] = dict(info.metadata or {})
-        if info.name != "medi" or "ranges" not in self.metadata:
+        info = Fields(read_json(self.folder / INFO, limit=INDEX_BYTES), self.folder / INFO)
+        path = self.folder / METADATA
+        self.metadata: dict[str, Any] = read_json(path, limit=INDEX_BYTES) if path.is_file() else {}
+        if info.any("name") != "medi" or "ranges" not in self.metadata:
             raise ValueError(
-                f"{self.folder} holds the data set {info.name!r}, not a mixture written by 'instructor-jax medi'."
+                f"{self.folder} holds the data set {shown_value(info.any('name'))}, not a mixture written by "
+                "'instructor-jax medi'."
             )
-        if str(info.version) != VERSION:
+        if info.any("version") != VERSION:
             raise ValueError(
-                f"{self.folder} has version {info.version}, but this program reads {VERSION}; build it again."
+                f"{self.folder} has version {info.any('version')}, but this program reads {VERSION}; build it again."
             )
+        self._size = _checked_size(self.metadata, path)
 
     @property
     def fingerprint(self) -> str:
@@ -121,18 +156,25 @@ class MediStore:
         return self.metadata["tasks"][task]
 
     def __len__(self) -> int:
-        return len(self._source)
+        return self._size
 
     def read(self, rows: Sequence[int]) -> list[Example]:
         """The examples of the given rows, in the order asked for.
 
         Raises:
             IndexError: a row is not in [0, number of rows).
+            ValueError: the files are damaged.
         """
         rows = [int(row) for row in rows]
         if rows and not (min(rows) >= 0 and max(rows) < len(self)):
             raise IndexError(f"rows {min(rows)} to {max(rows)} must be in [0, {len(self)}).")
-        return [from_bytes(stored) for stored in self._source.__getitems__(rows)]
+        if not rows:
+            return []
+        source = self._source
+        try:
+            return [from_bytes(stored) for stored in source.__getitems__(rows)]
+        except Exception as error:  # whatever the libraries meet in damaged files
+            raise self._damaged(f"{type(error).__name__}: {error}") from error
 
     def stream(self, rows: range | None = None, at_once: int = 1024) -> Iterator[Example]:
         """The examples of a range of rows (None: of all), a thousand at a time in memory."""
@@ -144,13 +186,60 @@ class MediStore:
         return MediStore, (self.folder,)
 
     @functools.cached_property
-    def _builder(self) -> Any:
-        return tensorflow_datasets().builder_from_directory(self.folder)
-
-    @functools.cached_property
     def _source(self) -> Any:
-        raw = tensorflow_datasets().decode.DeserializeMethod.RAW_BYTES
-        return self._builder.as_data_source(split=_SPLIT, deserialize_method=raw)
+        files = sorted(path for path in self.folder.iterdir() if re.fullmatch(_FILE, path.name))
+        if not files or not all(path.name.endswith(f"-of-{len(files):05}") for path in files):
+            raise self._damaged(f"{len(files)} files of rows, others than their names say")
+        try:
+            source = array_record_data_source(files)
+        except ImportError:
+            raise
+        except Exception as error:  # a file without rows, or of another kind
+            raise self._damaged(f"{type(error).__name__}: {error}") from error
+        if len(source) != self._size:
+            raise self._damaged(f"its files hold {len(source)} rows of {self._size}")
+        return source
+
+    def _damaged(self, reason: str) -> ValueError:
+        return ValueError(f"the mixture {self.folder} is damaged ({one_line(reason, 200)}); build or import it again.")
+
+
+def _checked_size(metadata: Mapping[str, Any], path: Path) -> int:
+    """Number of rows, after a look at everything of the metadata that others rely on.
+
+    Raises:
+        ValueError: something is not as `write_store` writes it.
+    """
+    fields = Fields(metadata, path)
+    if not _FINGERPRINT.fullmatch(fields.text("fingerprint")):
+        raise ValueError(f"{path} has fingerprint={shown_value(fields.text('fingerprint'))}; it must be 16 hex digits.")
+    ranges, tasks = Fields(fields.any("ranges"), path), Fields(fields.any("tasks"), path)
+    end = 0
+    for task in ranges.content:
+        bounds = ranges.any(task)
+        whole = isinstance(bounds, list) and len(bounds) == 2 and all(type(one) is int for one in bounds)
+        if not whole or bounds[0] != end or bounds[1] <= end:
+            raise ValueError(f"{path}: the rows of task {task!r} must begin at {end}, where those before it end.")
+        end = bounds[1]
+        entry = Fields(tasks.any(task), f"{path}, task {task!r}")
+        listed = entry.any("instructions")
+        if not isinstance(listed, list) or not listed or not all(_is_instruction(one) for one in listed):
+            raise ValueError(f"{path}, task {task!r}: instructions must be a list of [query, document, rows].")
+        negatives = Fields(entry.any("negatives"), f"{path}, negatives of task {task!r}")
+        for number in negatives.content:
+            negatives.whole(number, most=2**40)
+            if not number.isdecimal():
+                raise ValueError(f"{path}, task {task!r}: negatives must be counted by number, not {number!r}.")
+        Fields(entry.any("about"), f"{path}, about of task {task!r}")
+        entry.whole("rows", least=1, most=2**40)
+    if not end:
+        raise ValueError(f"{path} names no task; build or import the mixture again.")
+    return end
+
+
+def _is_instruction(value: Any) -> bool:
+    kinds = [type(one) for one in value] if isinstance(value, list) else []
+    return kinds == [str, str, int]
 
 
 def _chosen(staging: Staging, tasks: Iterable[str] | None) -> list[TaskEntry]:

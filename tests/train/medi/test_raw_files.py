@@ -2,7 +2,7 @@
 
 import pytest
 
-from instructor_jax.train.medi import raw_files
+from instructor_jax.train.medi import archive_files, raw_files
 
 
 @pytest.mark.parametrize("place", ["eval_sts/train.jsonl", "eval_sts/deeper/train.jsonl.gz"])
@@ -63,7 +63,7 @@ def test_json_lines_name_the_bad_line(make_folder):
     folder = make_folder({"a.jsonl.gz": '{"x": 1}\n\n[2]\n{"x":\n'})
     rows = raw_files.json_lines(folder / "a.jsonl.gz")
     assert [next(rows), next(rows)] == [(1, {"x": 1}), (3, [2])]
-    with pytest.raises(ValueError, match=r"a\.jsonl\.gz, row 4: not JSON"):
+    with pytest.raises(ValueError, match=r"a\.jsonl\.gz, row 4 is not valid JSON"):
         next(rows)
 
 
@@ -72,7 +72,7 @@ def test_json_document_checks_its_type(make_folder):
     assert raw_files.json_document(folder / "a.json", list) == [1]
     with pytest.raises(ValueError, match="must hold a JSON dict"):
         raw_files.json_document(folder / "a.json", dict)
-    with pytest.raises(ValueError, match=r"b\.json, row 1: not JSON"):
+    with pytest.raises(ValueError, match=r"b\.json is not valid JSON"):
         raw_files.json_document(folder / "b.json", dict)
 
 
@@ -108,15 +108,15 @@ def test_excel_rows_read_named_columns_of_the_first_sheet(tmp_path):
     for cells in (["File", "CHQ", "Summary", None], ["1.txt", "long", "short", None], [7, None, "x", None]):
         book.active.append(cells)
     book.save(tmp_path / "a.xlsx")
-    rows = list(raw_files.excel_rows(tmp_path / "a.xlsx", ["Summary", "CHQ"]))
+    rows = list(archive_files.excel_rows(tmp_path / "a.xlsx", ["Summary", "CHQ"]))
     assert rows == [(2, {"Summary": "short", "CHQ": "long"}), (3, {"Summary": "x", "CHQ": ""})]
     with pytest.raises(ValueError, match=r"needs the columns \['Label'\]"):
-        list(raw_files.excel_rows(tmp_path / "a.xlsx", ["Label"]))
+        list(archive_files.excel_rows(tmp_path / "a.xlsx", ["Label"]))
 
 
 def test_tar_texts_keep_the_archive_order(make_folder):
     folder = make_folder({"a.tar.gz": {"z/b.md": "two\r\nlines", "z/a.txt": "no", "a.md": b"\xff"}})
-    texts = raw_files.tar_texts(raw_files.find(folder, "a.tar"), ".md")
+    texts = archive_files.tar_texts(raw_files.find(folder, "a.tar"), ".md")
     assert next(texts) == ("z/b.md", "two\nlines")
     with pytest.raises(ValueError, match=r"a\.md: byte 0 is not utf-8"):
         next(texts)
