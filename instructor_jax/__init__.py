@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 _LOCATIONS = {
     # Embedding text
     "Instructor": "embedder",
-    "INSTRUCTOR": "embedder",
+    "INSTRUCTOR": "original",
     "Instruction": "instructions",
     # The model and its sizes
     "EncoderConfig": "config",
@@ -21,8 +21,9 @@ _LOCATIONS = {
 
 if TYPE_CHECKING:
     from instructor_jax.config import EncoderConfig, ModelConfig
-    from instructor_jax.embedder import INSTRUCTOR, Instructor
+    from instructor_jax.embedder import Instructor
     from instructor_jax.instructions import Instruction
+    from instructor_jax.original import INSTRUCTOR
 
 __all__ = ["INSTRUCTOR", "EncoderConfig", "Instruction", "Instructor", "ModelConfig", "__version__"]
 

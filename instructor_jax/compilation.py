@@ -17,31 +17,49 @@ import jax
 logger = logging.getLogger(__name__)
 
 SWITCH = "INSTRUCTOR_JAX_CACHE"
+_OFF = ("off", "0", "no", "none", "false")
 
 
 def cache_folder() -> Path | None:
-    """The folder of compiled programs; None when the cache is switched off."""
-    value = os.environ.get(SWITCH, "")
-    if value.lower() in ("off", "0", "no", "none"):
+    """The folder of compiled programs; None when the cache is switched off, or there is no home folder for it."""
+    value = os.environ.get(SWITCH, "").strip()
+    if value.lower() in _OFF:
         return None
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(value).expanduser() if value else base / "instructor_jax" / "xla"
+    if not value:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")
+        value = os.path.join(base, "instructor_jax", "xla")
+    folder = Path(os.path.expanduser(value))  # Path's own raises for a user without home folder and passwd entry
+    return None if str(folder).startswith("~") else folder.absolute()
 
 
 @lru_cache
 def enable_cache() -> None:
-    """Points JAX at the cache folder, once a process, unless the caller already chose one."""
+    """Points JAX at the cache folder, once a process, unless the caller already chose one.
+
+    Encoding works without: a folder that cannot be made or written to is told once, as a logged warning, and so are (by
+    JAX) files in it that are damaged; their programs are compiled again.
+    """
+    if jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
+        return
     folder = cache_folder()
-    if folder is None or jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
+    if folder is None:
+        if os.environ.get(SWITCH, "").strip().lower() not in _OFF:
+            logger.warning("no compilation cache: there is no home folder (set %s to a folder, or to 'off')", SWITCH)
         return
     try:
         folder = folder / _machine()
         folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+        filled = any(folder.iterdir())
     except OSError as error:
         logger.warning("no compilation cache: %s (set %s to another folder or to 'off')", error, SWITCH)
         return
+    if not (writable or filled):
+        logger.warning("no compilation cache: %s is not writable (set %s to another folder)", folder, SWITCH)
+        return
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    # A folder that is not writable is read: no compilation takes so long that its program would be written.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0 if writable else 1e9)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 

@@ -1,23 +1,29 @@
 """A model's weights on its devices, and the programs that are compiled for them: token batches in, vectors out."""
 
 import copy
+import dataclasses
 import logging
-from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from tqdm import tqdm
 
+from instructor_jax.arguments import shown
 from instructor_jax.batches import TokenBatch
 from instructor_jax.compilation import compiler_options, computes_bfloat16
 from instructor_jax.config import ModelConfig
+from instructor_jax.device_errors import TRACED
+from instructor_jax.devices import chosen_devices
 from instructor_jax.layout import STACKED, cpu_layout, stacked_params, unstacked_params
 from instructor_jax.model import Params, embed, encode_tokens, param_shardings
 from instructor_jax.packing import PackingConfig, bucket_ladder
+from instructor_jax.processes import check_process
 from instructor_jax.sharding import Device, MeshShape, data_shards, make_mesh, named_sharding
+from instructor_jax.weights import check_params
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +38,12 @@ class DeviceModel:
 
     Attributes:
         packing: the shapes of the batches that the programs take.
+        devices: where the weights lie.
         platform: "cpu", "gpu" or "tpu".
+
+    Raises:
+        ValueError: no such devices, or parameters that do not fit the configuration.
+        RuntimeError: this process was forked from one that used JAX already.
     """
 
     def __init__(
@@ -41,12 +52,13 @@ class DeviceModel:
         params: Params,
         *,
         dtype: Literal["float32", "bfloat16"],
-        devices: Sequence[Device] | None,
+        devices: Any,
         tokens_per_call: int | None,
     ) -> None:
         self._config = config
-        self._mesh = make_mesh(MeshShape(), jax.local_devices() if devices is None else devices)
-        self.platform = self._mesh.devices.flat[0].platform
+        self.devices: list[Device] = chosen_devices(devices)
+        self._mesh = make_mesh(MeshShape(), self.devices)
+        self.platform = self.devices[0].platform
         self.packing = PackingConfig(
             max_length=config.max_length,
             tokens_per_call=tokens_per_call or _TOKENS_PER_CALL.get(self.platform, _TOKENS_PER_CALL["gpu"]),
@@ -72,8 +84,18 @@ class DeviceModel:
             return params
         return {**params, "encoder": stacked_params(params["encoder"], self._layout)}
 
+    def with_max_length(self, max_length: int) -> "DeviceModel":
+        """The same programs and weights for texts of another length."""
+        other = copy.copy(self)
+        other.packing = dataclasses.replace(self.packing, max_length=max_length)
+        return other
+
     def with_params(self, params: Params) -> "DeviceModel":
-        """The same programs over other weights, given as arrays on the host."""
+        """The same programs over other weights, given as arrays on the host.
+
+        Raises:
+            ValueError: they do not fit the configuration.
+        """
         other = copy.copy(self)
         other._params = other._placed(params)
         return other
@@ -97,11 +119,33 @@ class DeviceModel:
         return len(ladder)
 
     def _put(self, batch: TokenBatch) -> TokenBatch:
-        return jax.device_put(batch, self._batch_sharding)
+        check_process()
+        placed = jax.device_put(batch, self._batch_sharding)
+        if isinstance(placed.tokens, Tracer):
+            raise ValueError(TRACED)
+        return placed
 
     def _placed(self, params: Params) -> Params:
         """Weights on the devices, in the type and layout that the programs compute with."""
+        _check_leaves(params)
+        check_params(self._config, params)
         params = jax.tree.map(lambda array: np.asarray(array).astype(self._kept).astype(self._compute), params)
         if not self._layout.stacked:
             params = {**params, "encoder": unstacked_params(params["encoder"], self._layout)}
         return jax.device_put(params, param_shardings(self._config, self._mesh, self._layout))
+
+
+def _check_leaves(params: Any) -> None:
+    if not isinstance(params, dict):
+        raise ValueError(
+            f"params={shown(params)} must be a nested dictionary of arrays, not a {type(params).__name__}."
+        )
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        name = ".".join(str(getattr(key, "key", key)) for key in path)
+        if isinstance(leaf, Tracer):
+            raise ValueError(
+                f"parameter {name} is being traced by JAX (jax.jit, vmap or grad); an embedder holds numbers. Use "
+                "instructor_jax.model.embed, a pure function of parameters and token batches."
+            )
+        if not hasattr(leaf, "dtype") or not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise ValueError(f"parameter {name} must be an array of floats, not {getattr(leaf, 'dtype', type(leaf))}.")

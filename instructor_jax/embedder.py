@@ -1,100 +1,96 @@
 """`Instructor`: a model's parameters, its tokenizer and its compiled functions behind one `encode`.
 
-The signature follows InstructorEmbedding's, so that old code runs by changing the import; everything new is
-keyword-only. The work is done by the stages of `stages.py`.
+The signature of `encode` follows InstructorEmbedding's; everything new is keyword-only. The work is done by the stages
+of `stages.py`; what sentence-transformers' class offers beside `encode` is in `drop_in.py`.
 """
 
-import copy
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Shaped
-from tqdm import tqdm
+from jaxtyping import Shaped
 
-from instructor_jax.compilation import enable_cache
+from instructor_jax import encoding
+from instructor_jax.arguments import flag, model_name, optional_path, optional_text, unknown_keywords, whole_number
 from instructor_jax.config import ModelConfig
 from instructor_jax.default_model import DEFAULT_MODEL
 from instructor_jax.device_model import DeviceModel
-from instructor_jax.encode_info import EncodeInfo, encode_info, prepared_info, warn_of_truncation
+from instructor_jax.devices import chosen_devices
+from instructor_jax.drop_in import DropIn, ModelCardData
+from instructor_jax.encode_info import encode_info, warn_of_truncation
+from instructor_jax.encode_options import EncodeOptions, check_output_value, encode_options
+from instructor_jax.engine import compute_options, kept_params, make_engine
 from instructor_jax.folder_writer import write_sentence_transformers
 from instructor_jax.folders import ModelFolder, read_folder, read_params
 from instructor_jax.hub import resolve_model
+from instructor_jax.io.bounds import SIZE
 from instructor_jax.model import Params
+from instructor_jax.mteb_surface import MTEB_OPTIONS, encode_for_mteb, mteb_model_meta
 from instructor_jax.packing import PackingConfig
+from instructor_jax.pickling import Pickled
+from instructor_jax.processes import check_process
 from instructor_jax.prompts import resolve_pairs
-from instructor_jax.quantization import Precision, quantize, ranges_of, truncate, unit_length
-from instructor_jax.sharding import Device
-from instructor_jax.stages import Finished, Prepared, finish, pipeline, prepare, run_calls
-from instructor_jax.token_outputs import all_outputs, token_states
-from instructor_jax.tokenization import OnOverflow, Pair, Tokenizer, load_token_ids
+from instructor_jax.quantization import ranges_of
+from instructor_jax.tokenization import Tokenizer
 
-_CHUNK = 8192  # texts tokenised and packed together
-_INLINE = 64  # up to this many texts, starting a thread costs more than it hides
+# Options of sentence-transformers' `encode` that change nothing here, and those with which MTEB calls it.
+_OTHER_OPTIONS = ("inputs", "pool", "chunk_size", "task", *MTEB_OPTIONS)
 
 
-class Instructor:
-    """An embedding model, ready to encode. Make one with `from_pretrained`, or by calling the class with a name."""
+class Instructor(DropIn):
+    """An embedding model, ready to encode. Make one with `from_pretrained`; a pickled one needs no folder.
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> "Instructor":
-        if args and isinstance(args[0], str | Path):  # INSTRUCTOR("hkunlp/instructor-large") of the original
-            device = kwargs.pop("device", None)  # options of the original, under its names
-            if "cache_folder" in kwargs:
-                kwargs["cache_dir"] = kwargs.pop("cache_folder")
-            model = cls.from_pretrained(*args, **kwargs)
-            model._check_device(device)
-            return model
-        return super().__new__(cls)
+    Args:
+        folder: configuration and tokenizer, from `instructor_jax.folders.read_folder`; or the name or path of a model,
+            whose weights are then read.
+        params: the weights, from `read_params` or a trainer.
+        dtype: of weights and computation.
+        max_length: most tokens of instruction and text; the folder's own limit otherwise.
+        devices: where to compute; all local devices otherwise.
+        tokens_per_call: size of the largest device call per device, in tokens.
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        if args and isinstance(args[0], str | Path):
-            return  # made by from_pretrained above
-        self._set_up(*args, **kwargs)
+    Raises:
+        ValueError: an argument is wrong, or weights and configuration do not belong together.
+    """
 
-    def _set_up(
+    def __init__(
         self,
-        folder: ModelFolder,
-        params: Params,
+        folder: Any,
+        params: Any = None,
         *,
-        dtype: Literal["float32", "bfloat16"] = "float32",
-        max_length: int | None = None,
-        devices: Sequence[Device] | None = None,
-        tokens_per_call: int | None = None,
+        dtype: Any = "float32",
+        max_length: Any = None,
+        devices: Any = None,
+        tokens_per_call: Any = None,
     ) -> None:
-        if dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"dtype={dtype!r} must be 'float32' or 'bfloat16'; T5's activations overflow in float16.")
-        enable_cache()
-        config = folder.config
+        check_process()
+        self._options = compute_options(dtype, devices, tokens_per_call)
+        if not isinstance(folder, ModelFolder):
+            folder = read_folder(resolve_model(model_name("name_or_path", folder)))
         if max_length is not None:
-            config = dataclasses.replace(config, max_length=max_length)
-        self.folder = dataclasses.replace(folder, config=config)
-        self.dtype = dtype
-        self._model = DeviceModel(config, params, dtype=dtype, devices=devices, tokens_per_call=tokens_per_call)
-        self.tokenizer = Tokenizer(
-            load_token_ids(folder.path),
-            config.max_length,
-            pool_instruction=config.pool_instruction,
-            vocab=config.encoder.vocab,
-        )
+            config = dataclasses.replace(folder.config, max_length=whole_number("max_length", max_length, 2, SIZE))
+            folder = dataclasses.replace(folder, config=config)
+        self.folder: ModelFolder = dataclasses.replace(folder, prompts=dict(folder.prompts))
+        self.model_card_data = ModelCardData()
+        self._pickled: Pickled | None = None
+        self._engine = make_engine(self.folder, read_params(folder) if params is None else params, self._options)
 
     @classmethod
     def from_pretrained(
         cls,
-        name_or_path: str | Path = DEFAULT_MODEL,
+        name_or_path: Any = DEFAULT_MODEL,
         *,
         revision: str | None = None,
-        cache_dir: str | Path | None = None,
-        local_files_only: bool = False,
-        dtype: Literal["float32", "bfloat16"] = "float32",
-        max_length: int | None = None,
-        devices: Sequence[Device] | None = None,
-        tokens_per_call: int | None = None,
+        cache_dir: Any = None,
+        local_files_only: Any = False,
+        token: Any = None,
+        dtype: Any = "float32",
+        max_length: Any = None,
+        devices: Any = None,
+        tokens_per_call: Any = None,
     ) -> "Instructor":
         """Loads a model.
 
@@ -105,29 +101,40 @@ class Instructor:
             revision: branch, tag or commit on the hub.
             cache_dir: the hub's cache; its own default otherwise.
             local_files_only: never ask the network.
+            token: the hub's, for private models; `hf auth login` keeps one.
             dtype: of weights and computation; norms, softmax, pooling and the vectors are float32 in either. CPUs
                 without bfloat16 instructions compute with the rounded weights in float32.
             max_length: most tokens of instruction and text; the folder's own limit otherwise.
-            devices: where to compute; all local devices otherwise, each with a full copy of the weights.
+            devices: where to compute, as JAX devices or names ("cpu", "cuda:1"); all local devices otherwise, each with
+                a full copy of the weights.
             tokens_per_call: size of the largest device call per device, in tokens.
 
         Raises:
-            ValueError: no such model, or a file in it is broken or does not fit; the message names it.
+            ValueError: no such model or device, or a file in it is broken or does not fit; the message names it.
+            OSError: the hub does not know it or cannot be reached.
+            RuntimeError: this process was forked from one that used JAX already.
         """
         path = resolve_model(
-            str(name_or_path), revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
+            model_name("name_or_path", name_or_path),
+            revision=optional_text("revision", revision),
+            cache_dir=optional_path("cache_dir", cache_dir),
+            local_files_only=flag("local_files_only", local_files_only),
+            token=token,
         )
-        folder = read_folder(path)
         model = cls.__new__(cls)
-        model._set_up(
-            folder,
-            read_params(folder),
+        Instructor.__init__(
+            model,
+            read_folder(path),
             dtype=dtype,
             max_length=max_length,
             devices=devices,
             tokens_per_call=tokens_per_call,
         )
         return model
+
+    def __repr__(self) -> str:
+        config = self.folder.config
+        return f"{type(self).__name__}({str(self.folder.whole)!r}, {config.embedding_dim} dimensions, {self.dtype})"
 
     # --- what the model is -----------------------------------------------------------------------------------------
 
@@ -142,9 +149,14 @@ class Instructor:
         return self._model.params
 
     def with_params(self, params: Params) -> "Instructor":
-        """The same model with other weights, as arrays on the host; compiled programs are shared with this one."""
-        other = copy.copy(self)
-        other._model = self._model.with_params(params)
+        """The same model with other weights, as arrays on the host; compiled programs are shared with this one.
+
+        Raises:
+            ValueError: the weights do not fit the configuration.
+        """
+        other = self.__copy__()
+        other.model_card_data = ModelCardData()
+        other._engine = self._ready()._replace(model=self._model.with_params(params))
         return other
 
     @property
@@ -153,41 +165,36 @@ class Instructor:
         return self._model.packing
 
     @property
-    def max_seq_length(self) -> int:
-        """Most tokens of instruction and text together."""
-        return self.config.max_length
-
-    def get_sentence_embedding_dimension(self) -> int:
-        """Size of the vectors, before any `truncate_dim`."""
-        return self.config.embedding_dim
-
-    get_embedding_dimension = get_sentence_embedding_dimension
+    def tokenizer(self) -> Tokenizer:
+        """What turns pairs into token ids: `instructor_jax.tokenization.Tokenizer`."""
+        return self._ready().tokenizer
 
     @property
-    def prompts(self) -> dict[str, str]:
-        """The folder's named instructions."""
-        return dict(self.folder.prompts)
+    def mteb_model_meta(self) -> Any:
+        """MTEB's record of the model, once MTEB is imported."""
+        return mteb_model_meta(self)
 
     # --- encoding --------------------------------------------------------------------------------------------------
 
     def encode(
         self,
-        sentences: Any,
-        batch_size: int | None = None,
-        show_progress_bar: bool | None = None,
-        output_value: Literal["sentence_embedding", "token_embeddings"] | None = "sentence_embedding",
-        convert_to_numpy: bool = True,
-        convert_to_tensor: bool = False,
-        device: str | None = None,
-        normalize_embeddings: bool = False,
+        sentences: Any = None,
+        batch_size: Any = None,
+        show_progress_bar: Any = None,
+        output_value: Any = "sentence_embedding",
+        convert_to_numpy: Any = True,
+        convert_to_tensor: Any = False,
+        device: Any = None,
+        normalize_embeddings: Any = False,
         *,
-        instruction: str | None = None,
-        prompt_name: str | None = None,
-        prompt: str | None = None,
-        truncate_dim: int | None = None,
-        precision: Precision = "float32",
-        on_overflow: OnOverflow = "warn",
-        return_info: bool = False,
+        instruction: Any = None,
+        prompt_name: Any = None,
+        prompt: Any = None,
+        truncate_dim: Any = None,
+        precision: Any = "float32",
+        on_overflow: Any = "warn",
+        return_info: Any = False,
+        **others: Any,
     ) -> Any:
         """Embeds texts, each under its own instruction.
 
@@ -198,9 +205,10 @@ class Instructor:
             show_progress_bar: a bar over the texts.
             output_value: "sentence_embedding"; "token_embeddings" for the hidden states of each text's tokens; None for
                 a dictionary of all outputs per text.
-            convert_to_numpy: False gives a list of vectors instead of one array.
+            convert_to_numpy: False gives a list of vectors instead of one array, as torch tensors where torch is
+                installed.
             convert_to_tensor: a torch tensor (extra `torch`).
-            device: accepted for compatibility; the devices are chosen in `from_pretrained`.
+            device: moves the model there, where it does not lie there already.
             normalize_embeddings: unit length also for models without a normalising module.
             instruction: the instruction of plain strings.
             prompt_name: take the instruction from the folder's prompts.
@@ -210,35 +218,52 @@ class Instructor:
             on_overflow: what to do with texts longer than the limit: "warn" (truncate and say so), "error", "truncate",
                 or "mean_of_windows" (encode pieces, each with the instruction, and average).
             return_info: also return an `EncodeInfo`.
+            others: sentence-transformers' `inputs` (for `sentences`), `pool`, `chunk_size` and `task`, which change
+                nothing; and MTEB's.
 
         Returns:
             [texts, dim] float32 (or the precision's integers), in the order of `sentences`.
 
         Raises:
-            ValueError: a wrong element (with its index), option or combination, or an instruction that fills the limit.
+            ValueError: a wrong element (with its index), option or combination, an instruction that fills the limit, or
+                a vector that is not finite.
+            MemoryError: the device's memory is too small.
+            RuntimeError: this process was forked from one that used JAX already.
         """
-        self._check_options(batch_size, truncate_dim, precision, on_overflow)
-        self._check_device(device)
+        check_process()
+        if others:
+            unknown_keywords("encode", others, _OTHER_OPTIONS)
+            sentences = others.pop("inputs", sentences)
+            if "task_metadata" in others:
+                kept = {"batch_size": batch_size, "show_progress_bar": show_progress_bar, "precision": precision}
+                mteb = {key: others.get(key) for key in ("task_metadata", "prompt_type")}
+                return encode_for_mteb(self, sentences, **mteb, **kept, truncate_dim=truncate_dim)
+        options = self._encode_options(batch_size, truncate_dim, precision, normalize_embeddings, on_overflow)
+        check_output_value(output_value, options.on_overflow)
+        numpy, tensor = flag("convert_to_numpy", convert_to_numpy), flag("convert_to_tensor", convert_to_tensor)
+        progress, with_info = flag("show_progress_bar", show_progress_bar), flag("return_info", return_info)
+        self._use_device(device)
+        engine = self._ready()
         single = isinstance(sentences, str)
         pairs = resolve_pairs([sentences] if single else sentences, self.folder, instruction, prompt_name, prompt)
-        if output_value != "sentence_embedding":
-            outputs, info = self._token_outputs(pairs, batch_size, on_overflow, output_value)
-            warn_of_truncation(info, self.config.max_length, on_overflow)
+        if output_value == "sentence_embedding":
+            finished = list(encoding.finished_chunks(engine, self.folder, pairs, options, progress))
+            vectors = options.shrink(np.concatenate([chunk.vectors for chunk in finished]), self.folder)
+            info = encode_info(finished)
+            result = encoding.converted(vectors[0] if single else vectors, numpy, tensor)
+        else:
+            everything = output_value is None
+            outputs, info = encoding.token_outputs(engine, self.folder, pairs, options, everything=everything)
+            outputs = [encoding.tensors(output) for output in outputs] if tensor else outputs
             result = outputs[0] if single else outputs
-            return (result, info) if return_info else result
-        finished = list(self._finished(pairs, batch_size, on_overflow, show_progress_bar))
-        vectors = np.concatenate([chunk.vectors for chunk in finished])
-        info = encode_info(finished)
-        warn_of_truncation(info, self.config.max_length, on_overflow)
-        vectors = self._shrink(vectors, normalize_embeddings, truncate_dim, precision)
-        result = self._converted(vectors[0] if single else vectors, convert_to_numpy, convert_to_tensor)
-        return (result, info) if return_info else result
+        warn_of_truncation(info, self.config.max_length, options.on_overflow)
+        return (result, info) if with_info else result
 
-    def encode_query(self, sentences: Any, **options: Any) -> Any:
+    def encode_query(self, sentences: Any = None, **options: Any) -> Any:
         """`encode` under the folder's prompt named "query", unless an instruction is given."""
         return self.encode(sentences, **self._with_prompt("query", options))
 
-    def encode_document(self, sentences: Any, **options: Any) -> Any:
+    def encode_document(self, sentences: Any = None, **options: Any) -> Any:
         """`encode` under the folder's prompt named "document" (or "passage", "corpus"), unless one is given."""
         name = next((name for name in ("document", "passage", "corpus") if name in self.folder.prompts), "document")
         return self.encode(sentences, **self._with_prompt(name, options))
@@ -246,43 +271,39 @@ class Instructor:
     def encode_stream(
         self,
         sentences: Iterable[Any],
-        batch_size: int | None = None,
+        batch_size: Any = None,
         *,
-        instruction: str | None = None,
-        truncate_dim: int | None = None,
-        precision: Precision = "float32",
-        normalize_embeddings: bool = False,
-        on_overflow: OnOverflow = "warn",
+        instruction: Any = None,
+        truncate_dim: Any = None,
+        precision: Any = "float32",
+        normalize_embeddings: Any = False,
+        on_overflow: Any = "warn",
     ) -> Iterator[Shaped[np.ndarray, "dim"]]:
         """Vectors one after another, in the order of the texts, in constant memory; reads some thousand texts ahead.
 
         Args and errors: as for `encode`.
         """
-        self._check_options(batch_size, truncate_dim, precision, on_overflow)
-        if isinstance(sentences, str):
-            raise ValueError("sentences must be an iterable of texts or pairs, not a single string; see encode.")
+        check_process()
+        options = self._encode_options(batch_size, truncate_dim, precision, normalize_embeddings, on_overflow)
+        if isinstance(sentences, str) or not hasattr(sentences, "__iter__"):
+            kind = "a single string" if isinstance(sentences, str) else f"a {type(sentences).__name__}"
+            raise ValueError(f"sentences must be an iterable of texts or pairs, not {kind}; see encode.")
         source = iter(sentences)
-        chunks = enumerate(iter(lambda: list(islice(source, _CHUNK)), []))
+        size = encoding.CHUNK
+        chunks = enumerate(iter(lambda: list(islice(source, size)), []))
         numbered = (
-            (index * _CHUNK, resolve_pairs(chunk, self.folder, instruction, first=index * _CHUNK))
+            (index * size, resolve_pairs(chunk, self.folder, instruction, first=index * size))
             for index, chunk in chunks
         )
 
         def vectors() -> Iterator[np.ndarray]:  # so that wrong options raise at once, not at the first vector
             first = 0
-            for finished in self._pipeline(numbered, batch_size, on_overflow):
-                warn_of_truncation(encode_info([finished]), self.config.max_length, on_overflow, first)
+            for finished in encoding.chunk_pipeline(self._ready(), self.folder, numbered, options):
+                warn_of_truncation(encode_info([finished]), self.config.max_length, options.on_overflow, first)
                 first += len(finished.vectors)
-                yield from self._shrink(finished.vectors, normalize_embeddings, truncate_dim, precision)
+                yield from options.shrink(finished.vectors, self.folder)
 
         return vectors()
-
-    def similarity(
-        self, first: Float[np.ndarray, "*n dim"], second: Float[np.ndarray, "*m dim"]
-    ) -> Float[np.ndarray, "rows columns"]:
-        """Cosine of every vector of the first array with every one of the second; a single vector is a row."""
-        first, second = (np.atleast_2d(np.asarray(vectors, np.float32)) for vectors in (first, second))
-        return unit_length(first) @ unit_length(second).T
 
     def calibrate_int8(self, sentences: Sequence[Any], *, truncate_dim: int | None = None, **options: Any) -> None:
         """Computes and keeps the ranges that int8 and uint8 vectors need, from typical texts; best some thousands."""
@@ -294,99 +315,57 @@ class Instructor:
         """Compiles every bucket, so that no later call for vectors compiles; returns how many there are."""
         return self._model.warmup()
 
-    def save_pretrained(self, path: str | Path) -> None:
+    def save_pretrained(
+        self,
+        path: Any,
+        model_name: Any = None,
+        create_model_card: Any = True,
+        train_datasets: Any = None,
+        safe_serialization: Any = True,
+    ) -> None:
         """Writes a folder that sentence-transformers opens with the right pooling, weights in the model's dtype.
+
+        Args:
+            path: the new folder.
+            model_name: sentence-transformers' option for its model card; there is none here, and nothing changes.
+            create_model_card: likewise.
+            train_datasets: likewise.
+            safe_serialization: False, for a file of PyTorch, is refused.
 
         Raises:
             ValueError: the folder exists and is not empty.
         """
-        kept = jnp.dtype(self.dtype)  # the computation's may be wider
-        params = jax.tree.map(lambda array: np.asarray(array).astype(kept, copy=False), self.params)
-        write_sentence_transformers(Path(path), self.folder, params)
+        if not flag("safe_serialization", safe_serialization):
+            raise ValueError(
+                "safe_serialization=False: weights are written as safetensors only, which torch reads too."
+            )
+        target = optional_path("path", path)
+        if target is None:
+            raise ValueError("path=None: give the folder that is to be written.")
+        write_sentence_transformers(Path(target), self.folder, kept_params(self._ready(), self._options.dtype))
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
-    def _prepare(self, chunk: tuple[int, list[Pair]], batch_size: int | None, on_overflow: OnOverflow) -> Prepared:
-        first, pairs = chunk
-        return prepare(self.tokenizer, pairs, self.packing, on_overflow, batch_size, first)
+    @property
+    def _model(self) -> DeviceModel:
+        return self._ready().model
 
-    def _finished(
-        self, pairs: list[Pair], batch_size: int | None, on_overflow: OnOverflow, progress: bool | None
-    ) -> Iterator[Finished]:
-        if len(pairs) <= _INLINE:
-            prepared = self._prepare((0, pairs), batch_size, on_overflow)
-            results = run_calls(prepared, self._model.embed)
-            finished = finish(prepared, results, self.config.normalize)
-            yield finished if len(pairs) else dataclasses.replace(finished, vectors=self._no_vectors())
-            return
-        chunks = ((start, pairs[start : start + _CHUNK]) for start in range(0, len(pairs), _CHUNK))
-        with tqdm(total=len(pairs), desc="encode", unit="text", disable=not progress) as bar:
-            for finished in self._pipeline(chunks, batch_size, on_overflow):
-                bar.update(len(finished.vectors))
-                yield finished
+    def _encode_options(
+        self, batch_size: Any, truncate_dim: Any, precision: Any, normalize_embeddings: Any, on_overflow: Any
+    ) -> EncodeOptions:
+        return encode_options(
+            self.folder,
+            batch_size=batch_size,
+            on_overflow=on_overflow,
+            truncate_dim=self._truncate_dim if truncate_dim is None else truncate_dim,
+            precision=precision,
+            normalize_embeddings=normalize_embeddings,
+        )
 
-    def _pipeline(
-        self, chunks: Iterable[tuple[int, list[Pair]]], batch_size: int | None, on_overflow: OnOverflow
-    ) -> Iterator[Finished]:
-        stage_one = partial(self._prepare, batch_size=batch_size, on_overflow=on_overflow)
-        return pipeline(chunks, stage_one, self._model.embed, self.config.normalize)
-
-    def _no_vectors(self) -> np.ndarray:
-        return np.zeros((0, self.config.embedding_dim), np.float32)
+    def _use_device(self, device: Any) -> None:
+        if device is not None and not set(chosen_devices(device, "device")) & set(self._model.devices):
+            self.to(device)
 
     def _with_prompt(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
         chosen = any(options.get(key) is not None for key in ("instruction", "prompt", "prompt_name"))
         return options if chosen or name not in self.folder.prompts else {**options, "prompt_name": name}
-
-    def _check_options(
-        self, batch_size: int | None, truncate_dim: int | None, precision: Precision, on_overflow: OnOverflow
-    ) -> None:
-        if on_overflow not in ("warn", "error", "truncate", "mean_of_windows"):
-            raise ValueError(f"on_overflow={on_overflow!r} must be warn, error, truncate or mean_of_windows.")
-        if batch_size is not None and batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} must be at least 1.")
-        self._shrink(self._no_vectors(), False, truncate_dim, precision)  # refuses before any work what cannot be done
-
-    def _check_device(self, device: str | None) -> None:
-        platform = self._model.platform
-        asked = {"cuda": "gpu", "rocm": "gpu"}.get(str(device).split(":")[0], str(device).split(":")[0])
-        if device is not None and asked != platform:
-            raise ValueError(
-                f"device={device!r}, but this model was loaded on {platform}; choose with "
-                "from_pretrained(devices=jax.devices(...))."
-            )
-
-    def _shrink(self, vectors: np.ndarray, normalize: bool, dim: int | None, precision: Precision) -> np.ndarray:
-        if normalize and not self.config.normalize:
-            vectors = unit_length(vectors)
-        vectors = truncate(vectors, dim)
-        return quantize(vectors, precision, self.folder.int8_ranges.get(vectors.shape[1]))
-
-    def _converted(self, vectors: np.ndarray, to_numpy: bool, to_tensor: bool) -> Any:
-        if to_tensor:
-            try:
-                import torch
-            except ImportError as error:
-                raise ImportError("convert_to_tensor=True needs torch: pip install 'instructor-jax[torch]'") from error
-            return torch.from_numpy(vectors)
-        return vectors if to_numpy or vectors.ndim == 1 else list(vectors)
-
-    def _token_outputs(
-        self, pairs: list[Pair], batch_size: int | None, on_overflow: OnOverflow, output_value: str | None
-    ) -> tuple[list[Any], EncodeInfo]:
-        if output_value not in ("token_embeddings", None):
-            raise ValueError(
-                f"output_value={output_value!r} must be 'sentence_embedding', 'token_embeddings' or None (everything)."
-            )
-        if on_overflow == "mean_of_windows":
-            raise ValueError("on_overflow='mean_of_windows' gives one vector per text, not token embeddings.")
-        prepared = self._prepare((0, pairs), batch_size, on_overflow)
-        hidden = [np.asarray(self._model.encode_tokens(call.batch)) for call in prepared.calls]
-        states = token_states(prepared, hidden)
-        if output_value == "token_embeddings":
-            return states, prepared_info(prepared)
-        vectors = finish(prepared, run_calls(prepared, self._model.embed), self.config.normalize).vectors
-        return all_outputs(prepared, states, vectors), prepared_info(prepared)
-
-
-INSTRUCTOR = Instructor

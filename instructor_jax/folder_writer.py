@@ -19,6 +19,8 @@ import numpy as np
 from instructor_jax import __version__
 from instructor_jax.config import ModelConfig, encoder_config_to_t5
 from instructor_jax.folders import TOKENIZER_FILES, ModelFolder
+from instructor_jax.io.model_settings import MODEL_SETTINGS
+from instructor_jax.io.printable import one_line
 from instructor_jax.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES, import_orbax
 from instructor_jax.tensor_files import write_safetensors
 from instructor_jax.weights import PROJECTION, check_params, params_to_torch
@@ -37,6 +39,7 @@ def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[
 
     Raises:
         ValueError: the target is not empty, or the weights do not fit the configuration.
+        OSError: it cannot be written; nothing is left then.
     """
     config = folder.config
     arrays = params_to_torch(config, params)
@@ -55,8 +58,7 @@ def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[
         ]
         _write_json(draft / "modules.json", modules)
         _write_json(draft / "sentence_bert_config.json", {"max_seq_length": config.max_length, "do_lower_case": False})
-        prompts = {"__version__": {}, "prompts": folder.prompts, "default_prompt_name": folder.default_prompt_name}
-        _write_json(draft / "config_sentence_transformers.json", {**prompts, "similarity_fn_name": "cosine"})
+        _write_json(draft / MODEL_SETTINGS, {"__version__": {}, **_about(folder)})
         _write_json(_made(draft / "1_Pooling") / "config.json", _pooling(config))
         if projection is not None:
             dense = _made(draft / "2_Dense")
@@ -78,6 +80,7 @@ def write_own(target: Path, folder: ModelFolder, params: dict[str, Any]) -> None
 
     Raises:
         ValueError: the target is not empty, or the weights do not fit the configuration.
+        OSError: it cannot be written; nothing is left then.
         ImportError: Orbax is not installed.
     """
     ocp = import_orbax()
@@ -85,18 +88,30 @@ def write_own(target: Path, folder: ModelFolder, params: dict[str, Any]) -> None
     with _appearing(target) as draft:
         content = {"format_version": FORMAT_VERSION, "written_by": f"instructor-jax {__version__}"}
         _write_json(draft / OWN_CONFIG, {**content, "model": dataclasses.asdict(folder.config)})
-        prompts = {"prompts": folder.prompts, "default_prompt_name": folder.default_prompt_name}
-        _write_json(draft / "config_sentence_transformers.json", prompts)
-        with ocp.StandardCheckpointer() as checkpointer:
-            checkpointer.save((draft / OWN_PARAMS).resolve(), jax.tree.map(np.asarray, params))
+        _write_json(draft / MODEL_SETTINGS, _about(folder))
+        try:
+            with ocp.StandardCheckpointer() as checkpointer:
+                checkpointer.save((draft / OWN_PARAMS).resolve(), jax.tree.map(np.asarray, params))
+        except Exception as error:  # Orbax and TensorStore raise many kinds where a file cannot be written
+            raise OSError(f"Orbax: {one_line(str(error) or type(error).__name__, 300)}") from error
         _copy_tokenizer(folder.path, draft)
         _write_ranges(draft, folder)
 
 
 def check_target(target: Path) -> None:
     """Raises a `ValueError` where a folder could not be written: something is there already."""
+    if target.is_symlink():
+        raise ValueError(f"{target} is a symbolic link, which a new folder would replace; name what it points to.")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ValueError(f"{target} exists and is not an empty folder; choose another name or remove it.")
+
+
+def _about(folder: ModelFolder) -> dict[str, Any]:
+    return {
+        "prompts": folder.prompts,
+        "default_prompt_name": folder.default_prompt_name,
+        "similarity_fn_name": folder.similarity_fn_name or "cosine",
+    }
 
 
 def _pooling(config: ModelConfig) -> dict[str, Any]:
@@ -119,16 +134,39 @@ def _dense(config: ModelConfig) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _appearing(target: Path) -> Iterator[Path]:
-    """A draft folder beside the target that takes its name at the end, or vanishes on an error."""
+    """Gives a draft folder beside the target that takes its name at the end, or vanishes on an error.
+
+    The draft's name is drawn and the folder made in one step that fails where anything of that name is, a planted link
+    included; nobody else can write into it before it is complete.
+
+    Raises:
+        ValueError: something is there already.
+        OSError: the folder cannot be written (no space, no right); nothing is left, new parents neither.
+    """
     check_target(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    target = Path(os.path.abspath(target))
+    made: list[Path] = []
+    draft: Path | None = None
     try:
+        for parent in [*reversed(target.parents)]:
+            if not parent.is_dir():
+                parent.mkdir(exist_ok=True)
+                made.append(parent)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", dir=target.parent))
         yield draft
         draft.chmod(0o755)  # mkdtemp makes it private
         os.replace(draft, target)
+        made.clear()
+    except OSError as error:
+        inside = draft is not None and str(draft) in str(error.filename)
+        place = f" ({error.filename})" if error.filename and not inside else ""
+        raise OSError(f"{target} cannot be written: {error.strerror or error}{place}.") from error
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
+        for parent in reversed(made):
+            with contextlib.suppress(OSError):  # somebody else may have put something there
+                parent.rmdir()
 
 
 def _made(folder: Path) -> Path:

@@ -58,7 +58,8 @@ class RMSNorm(nnx.Module):
     def __call__(self, x: Float[Array, "*batch embed"], dtype: Dtype) -> Float[Array, "*batch embed"]:
         x32 = x.astype(jnp.float32)
         variance = jnp.mean(jnp.square(x32), axis=-1, keepdims=True)
-        return (x32 * jax.lax.rsqrt(variance + self.epsilon) * self.scale[...].astype(jnp.float32)).astype(dtype)
+        scale = self.scale[...].astype(jnp.float32).reshape((1,) * (x.ndim - 1) + (-1,))
+        return (x32 * jax.lax.rsqrt(variance + self.epsilon) * scale).astype(dtype)
 
 
 class FeedForward(nnx.Module):

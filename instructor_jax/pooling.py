@@ -23,7 +23,8 @@ def pool_texts(
     """
     groups, rows, _, embed = hidden.shape
     # letters: s segment of a row
-    member = (segments[..., None] == jnp.arange(segments_per_row)) & pooled[..., None]
+    names = jnp.arange(segments_per_row, dtype=segments.dtype)[None, None, None]
+    member = (segments[..., None] == names) & pooled[..., None]
     weights = member.astype(jnp.float32)
     sums = product("grls,grld->grsd", weights, hidden.astype(jnp.float32), jnp.float32)
     counts = weights.sum(axis=2)[..., None]

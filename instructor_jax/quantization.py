@@ -9,13 +9,14 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
+from instructor_jax.arguments import one_of
+
 Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
 
 
 def check_precision(precision: str) -> None:
     """Raises a `ValueError` unless it is one of the known precisions."""
-    if precision not in get_args(Precision):
-        raise ValueError(f"precision={precision!r} must be one of {', '.join(get_args(Precision))}.")
+    one_of("precision", precision, get_args(Precision))
 
 
 def truncate(vectors: Float32[np.ndarray, "n dim"], dim: int | None) -> Float32[np.ndarray, "n kept"]:

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64
 
 from instructor_jax.batches import TokenBatch, TokenizedTexts
+from instructor_jax.device_errors import RAISED, explained
+from instructor_jax.finite import check_finite
 from instructor_jax.packing import Bucket, PackingConfig, build_batch, plan_calls
 from instructor_jax.tokenization import OnOverflow, Pair, Tokenizer
 
@@ -44,6 +47,7 @@ class Prepared:
         truncated: per text of the chunk, whether tokens were cut off.
         token_counts: per text of the chunk, its tokens before truncation.
         calls: the device calls that encode them.
+        first: index of the chunk's first text among the caller's, for messages.
     """
 
     texts: TokenizedTexts
@@ -52,6 +56,7 @@ class Prepared:
     truncated: Bool[np.ndarray, "count"]
     token_counts: Int32[np.ndarray, "count"]
     calls: list[Call]
+    first: int = 0
 
     @property
     def real_tokens(self) -> int:
@@ -110,7 +115,7 @@ def prepare(
         Call(bucket, build_batch(texts, bucket, groups), [[text for row in rows for text in row] for rows in groups])
         for bucket, groups in plan_calls(texts.lengths, packing, max_texts)
     ]
-    return Prepared(texts, owner, len(pairs), truncated, counts, calls)
+    return Prepared(texts, owner, len(pairs), truncated, counts, calls, first)
 
 
 def finish(prepared: Prepared, results: list[Float32[np.ndarray, "groups _ dim"]], normalized: bool) -> Finished:
@@ -120,11 +125,15 @@ def finish(prepared: Prepared, results: list[Float32[np.ndarray, "groups _ dim"]
         prepared: the chunk.
         results: one array per call.
         normalized: whether the model's vectors have unit length, so that an average must get it again.
+
+    Raises:
+        ValueError: a vector has a NaN or an infinity; the message names its text.
     """
     vectors = np.empty((len(prepared.texts), results[0].shape[-1] if results else 0), np.float32)
     for call, result in zip(prepared.calls, results, strict=True):
         for group, texts in enumerate(call.texts):
             vectors[texts] = result[group, : len(texts)]
+    check_finite(vectors, prepared.first, prepared.owner)
     if prepared.owner is not None:
         pooled = np.maximum(prepared.texts.lengths - prepared.texts.unpooled, 0).astype(np.float32)
         sums = np.zeros((prepared.count, vectors.shape[1]), np.float32)
@@ -183,12 +192,25 @@ def pipeline(
 
 
 def run_calls(prepared: Prepared, run: Callable[[TokenBatch], Any]) -> list[np.ndarray]:
-    """Stage two for one chunk, with a few calls queued at a time; results on the host."""
+    """Stage two for one chunk, with a few calls queued at a time; results on the host.
+
+    Raises:
+        MemoryError: the device's memory is too small.
+        ValueError: JAX traces the caller.
+    """
     results: list[np.ndarray] = []
     queued: deque[Any] = deque()
-    for call in prepared.calls:
-        queued.append(run(call.batch))
-        if len(queued) > _IN_FLIGHT:
-            results.append(np.asarray(queued.popleft()))
-    results += [np.asarray(result) for result in queued]
+    size = 0
+    try:
+        for call in prepared.calls:
+            size = call.batch.tokens.size
+            queued.append(run(call.batch))
+            if len(queued) > _IN_FLIGHT:
+                results.append(np.asarray(jax.device_get(queued.popleft())))
+        results += [np.asarray(jax.device_get(result)) for result in queued]
+    except RAISED as error:
+        said = explained(error, size)
+        if said is error:
+            raise
+        raise said from error
     return results

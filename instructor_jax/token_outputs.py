@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32
 
+from instructor_jax.finite import check_finite
 from instructor_jax.stages import Prepared
 
 
@@ -16,6 +17,9 @@ def token_states(
     Args:
         prepared: the chunk.
         hidden: the encoder's output of each of its calls.
+
+    Raises:
+        ValueError: a state has a NaN or an infinity; the message names its text.
     """
     states = [np.empty((0, 0), np.float32)] * len(prepared.texts)
     for call, output in zip(prepared.calls, hidden, strict=True):
@@ -24,6 +28,7 @@ def token_states(
                 row, segment = divmod(int(slot), call.bucket.segments_per_row)
                 own = call.batch.segments[group, row] == segment
                 states[text] = output[group, row][own].astype(np.float32)
+                check_finite(states[text], prepared.first + text, np.zeros(len(states[text]), np.int64))
     return states
 
 

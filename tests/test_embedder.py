@@ -37,7 +37,7 @@ def test_the_signature_of_the_original_by_position(embedder: Instructor) -> None
     vectors = embedder.encode(PAIRS, 32, False, "sentence_embedding", True, False, "cpu", True)
     assert close(vectors, embedder.encode(PAIRS))
     for parameter in list(inspect.signature(Instructor.encode).parameters.values())[9:]:
-        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert parameter.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
 
 
 def test_the_name_and_the_options_of_the_original(tiny_folder: Path, embedder: Instructor) -> None:
@@ -46,14 +46,14 @@ def test_the_name_and_the_options_of_the_original(tiny_folder: Path, embedder: I
     assert model.max_seq_length == 512
     assert model.get_sentence_embedding_dimension() == model.get_embedding_dimension() == 48
     assert close(model.encode([["Represent the title: ", "x"]]), embedder.encode([["Represent the title: ", "x"]]))
-    with pytest.raises(ValueError, match="device='cuda', but this model was loaded on cpu"):
+    with pytest.raises(ValueError, match=r"device='cuda': .*instructor-jax\[cuda13\]"):
         INSTRUCTOR(str(tiny_folder), device="cuda")
 
 
-def test_a_device_that_is_not_the_models_is_refused(embedder: Instructor) -> None:
+def test_a_device_that_is_not_here_is_refused(embedder: Instructor) -> None:
     assert embedder.encode("x", device="cpu:0").shape == (48,)
     for device in ("cuda", "cuda:1", "tpu", "mps"):
-        with pytest.raises(ValueError, match=rf"device='{device}', but this model was loaded on cpu"):
+        with pytest.raises(ValueError, match=rf"device='{device}': "):
             embedder.encode("x", device=device)
 
 
@@ -103,7 +103,7 @@ def test_a_wrong_element_is_named(embedder: Instructor, wrong: object) -> None:
 
 
 def test_indices_count_over_chunks(embedder: Instructor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("instructor_jax.embedder._CHUNK", 40)
+    monkeypatch.setattr("instructor_jax.encoding.CHUNK", 40)
     texts = [*["x"] * 99, LONG]
     with pytest.raises(ValueError, match="text 99 has 7.. tokens"):
         embedder.encode(texts, on_overflow="error")
@@ -119,7 +119,7 @@ def test_indices_count_over_chunks(embedder: Instructor, monkeypatch: pytest.Mon
     ("options", "message"),
     [
         ({"precision": "float16"}, "precision='float16' must be one of float32"),
-        ({"on_overflow": "ignore"}, "on_overflow='ignore' must be warn, error, truncate or mean_of_windows"),
+        ({"on_overflow": "ignore"}, "on_overflow='ignore' must be one of warn, error, truncate, mean_of_windows"),
         ({"output_value": "pooled"}, "output_value='pooled' must be 'sentence_embedding'"),
         ({"batch_size": 0}, "batch_size=0 must be at least 1"),
         ({"truncate_dim": 49}, "truncate_dim=49 must be between 1 and the model's 48"),
@@ -203,8 +203,8 @@ def test_without_torch_the_extra_is_named(embedder: Instructor, monkeypatch: pyt
 
 def test_a_list_of_vectors(embedder: Instructor) -> None:
     vectors = embedder.encode(TEXTS, convert_to_numpy=False)
-    assert isinstance(vectors, list)
-    np.testing.assert_array_equal(np.stack(vectors), embedder.encode(TEXTS))
+    assert isinstance(vectors, list)  # of tensors where torch is installed, as in the original
+    np.testing.assert_array_equal(np.stack([np.asarray(one) for one in vectors]), embedder.encode(TEXTS))
 
 
 def test_normalisation_of_a_model_without_it(tmp_path: Path) -> None:

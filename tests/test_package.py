@@ -17,7 +17,7 @@ APPLICATIONS = ("instructor_jax.train", "instructor_jax.convert", "instructor_ja
 # The files that need an extra or something slow to import; everything else must do without.
 ALLOWED = {
     "torch": (
-        "instructor_jax/embedder.py",
+        "instructor_jax/torch_tensors.py",
         "instructor_jax/io/other_libraries.py",
         "convert/verify.py",
         "instructor_jax/evaluation/",
@@ -31,7 +31,7 @@ ALLOWED = {
         "train/teacher.py",
         "instructor_jax/evaluation/",
     ),
-    "mteb": ("instructor_jax/evaluation/",),
+    "mteb": ("instructor_jax/evaluation/", "instructor_jax/mteb_surface.py"),
     "tensorflow": (),
     "tensorflow_datasets": ("train/",),
     "orbax": ("instructor_jax/folders.py", "instructor_jax/folder_writer.py", "convert/", "train/"),
@@ -188,7 +188,7 @@ def test_the_public_names_resolve() -> None:
     assert set(dir(instructor_jax)) >= {"Instructor", "INSTRUCTOR", "Instruction", "EncoderConfig"}
     for name in instructor_jax.__all__:
         assert getattr(instructor_jax, name) is not None
-    assert instructor_jax.INSTRUCTOR is instructor_jax.Instructor
+    assert issubclass(instructor_jax.INSTRUCTOR, instructor_jax.Instructor)
     with pytest.raises(AttributeError, match="no attribute 'Instrutor'"):
         instructor_jax.Instrutor  # noqa: B018
 
