@@ -12,6 +12,7 @@ from typing import Any, Literal
 from instructor_jax.io.bounds import LAYERS, SIZE
 from instructor_jax.io.encoder_settings import MODEL_TYPES, encoder_settings
 from instructor_jax.io.json_files import Fields
+from instructor_jax.io.transformer_settings import LONGEST
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 _ACTIVATIONS: tuple[Activation, ...] = ("relu", "gelu", "gelu_new", "silu")
@@ -99,7 +100,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.projection is not None:
             _check_whole("ModelConfig.projection", self.projection, 1, SIZE, " (or None for no projection)")
-        _check_whole("ModelConfig.max_length", self.max_length, 2, SIZE, ": one token and EOS at least")
+        _check_whole("ModelConfig.max_length", self.max_length, 2, LONGEST, ": one token and EOS at least")
         for name in ("normalize", "pool_instruction"):
             _check_flag(f"ModelConfig.{name}", getattr(self, name))
 

@@ -34,7 +34,7 @@ ALLOWED = {
     "mteb": ("instructor_jax/evaluation/", "instructor_jax/mteb_surface.py"),
     "tensorflow": (),
     "tensorflow_datasets": ("train/",),
-    "orbax": ("instructor_jax/folders.py", "instructor_jax/folder_writer.py", "convert/", "train/"),
+    "orbax": ("instructor_jax/own_folder.py", "instructor_jax/folder_writer.py", "convert/", "train/"),
     "optax": ("train/",),
     "grain": ("train/",),
     "sklearn": ("train/", "instructor_jax/evaluation/", "instructor_jax/tfidf.py"),
