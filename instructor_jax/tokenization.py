@@ -6,20 +6,25 @@ end-of-sequence, or none when that is a single one. Nothing guarantees that the 
 tokens; the original does not check it either, and equal numbers are the point.
 """
 
-import logging
-import threading
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Int32, Int64
 
 from instructor_jax.batches import TokenizedTexts
-from instructor_jax.io.json_files import read_json
-from instructor_jax.io.other_libraries import auto_tokenizer
+from instructor_jax.io.printable import one_line
+from instructor_jax.io.tokenizer_folders import TokenIds, UnreadableTextError, load_token_ids, vocabulary_size
 
-logger = logging.getLogger(__name__)
+__all__ = [
+    "OnOverflow",
+    "Pair",
+    "TokenIds",
+    "Tokenizer",
+    "as_pairs",
+    "load_token_ids",
+    "vocabulary_size",
+]
 
 OnOverflow = Literal["warn", "error", "truncate", "mean_of_windows"]
 _CACHED_INSTRUCTIONS = 4096
@@ -32,69 +37,7 @@ class Pair(NamedTuple):
     text: str
 
 
-@runtime_checkable  # beartype asks in tests
-class TokenIds(Protocol):
-    """Turns strings into token ids that end with the end-of-sequence token, without truncation or padding."""
-
-    def __call__(self, strings: Sequence[str]) -> list[list[int]]: ...
-
-
-def load_token_ids(folder: Path) -> TokenIds:
-    """The folder's tokenizer: `tokenizer.json` by the tokenizers library, anything else by transformers.
-
-    Raises:
-        ValueError: there is no tokenizer, or it is broken or does not end texts with an end-of-sequence token.
-    """
-    path = folder / "tokenizer.json"
-    encode = _fast(path) if path.is_file() else _from_transformers(folder)
-    some, empty = encode(["a", ""])
-    if not empty or some[-1] != empty[-1]:
-        raise ValueError(f"the tokenizer in {folder} adds no end-of-sequence token; T5 models need one.")
-    return encode
-
-
-def _fast(path: Path) -> TokenIds:
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
-        raise ValueError(f"{path} is not a readable tokenizer: {error}.") from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-
-    def encode(strings: Sequence[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(strings))]
-
-    return encode
-
-
-def _from_transformers(folder: Path) -> TokenIds:
-    """ByT5's byte tokenizer and SentencePiece-only folders; transformers is slow to import, so only here."""
-    if not any((folder / name).is_file() for name in ("spiece.model", "tokenizer_config.json", "sentencepiece.model")):
-        raise ValueError(f"{folder} has no tokenizer: tokenizer.json, spiece.model or tokenizer_config.json is needed.")
-    tokenizer = auto_tokenizer(folder, local=True)
-    lock = threading.Lock()  # slow tokenizers keep state between calls
-
-    def encode(strings: Sequence[str]) -> list[list[int]]:
-        with lock:
-            return tokenizer(list(strings), truncation=False, padding=False, verbose=False)["input_ids"]
-
-    return encode
-
-
-def vocabulary_size(folder: Path) -> int | None:
-    """Number of token ids a `tokenizer.json` can produce; None for other tokenizers."""
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        return None
-    content = read_json(path)
-    vocabulary = content.get("model", {}).get("vocab", ())
-    added = [token["id"] + 1 for token in content.get("added_tokens", ())]
-    return max([len(vocabulary), *added])
-
-
-def as_pairs(sentences: Sequence[Any] | np.ndarray, instruction: str | None, first: int = 0) -> list[Pair]:
+def as_pairs(sentences: Iterable[Any], instruction: str | None, first: int = 0) -> list[Pair]:
     """Normalises what `encode` accepts to pairs.
 
     Args:
@@ -113,21 +56,33 @@ def as_pairs(sentences: Sequence[Any] | np.ndarray, instruction: str | None, fir
         elif isinstance(item, list | tuple) and len(item) in (2, 3) and all(isinstance(part, str) for part in item[:2]):
             if instruction is not None:
                 raise ValueError(
-                    f"sentences[{index}] brings its own instruction {item[0]!r} while instruction={instruction!r} is "
-                    "given; pass plain strings, or leave `instruction` out."
+                    f"sentences[{index}] brings its own instruction {shown_text(item[0])} while instruction="
+                    f"{shown_text(instruction)} is given; pass plain strings, or leave `instruction` out."
                 )
             pairs.append(Pair(item[0], item[1]))
         else:
             raise ValueError(
-                f"sentences[{index}] is {_describe(item)}; expected a string or a pair [instruction, text] of strings."
+                f"sentences[{index}] is {described_item(item)}; expected a string or a pair [instruction, text] of "
+                "strings."
             )
     return pairs
 
 
-def _describe(item: Any) -> str:
+def shown_text(text: str) -> str:
+    """Returns a text for a message: quoted, on one line, without control characters, cut in length."""
+    return one_line(repr(text[:80]), 100) + ("..." if len(text) > 80 else "")
+
+
+def described_item(item: Any) -> str:
+    """Returns what kind of thing was given instead of a text, for a message."""
     if isinstance(item, list | tuple):
         return f"a {type(item).__name__} of {len(item)} ({', '.join(type(part).__name__ for part in item[:4])})"
-    return f"{item!r} ({type(item).__name__})" if len(repr(item)) < 60 else f"a {type(item).__name__}"
+    name = one_line(type(item).__name__, 60)
+    if (isinstance(item, int | float) and item == item) or (isinstance(item, bytes) and len(item) < 40):
+        return f"{one_line(repr(item), 60)} ({name})"
+    if item is None or isinstance(item, float) or name in ("NAType", "NaTType"):
+        return f"{one_line(repr(item), 60)} ({name}), a missing value; fill or drop it"
+    return f"a {name}"
 
 
 class Tokenizer:
@@ -155,8 +110,25 @@ class Tokenizer:
         if length is None:
             if len(self._instruction_lengths) >= _CACHED_INSTRUCTIONS:
                 self._instruction_lengths.clear()  # a caller with a new instruction per text must not fill the memory
-            length = self._instruction_lengths[instruction] = len(self._token_ids([instruction.strip()])[0])
+            length = self._instruction_lengths[instruction] = len(self._instruction_ids(instruction))
         return length
+
+    def _instruction_ids(self, instruction: str) -> list[int]:
+        try:
+            return self._token_ids([instruction.strip()])[0]
+        except UnreadableTextError as error:
+            raise ValueError(
+                f"the instruction {shown_text(instruction)} cannot be tokenised: {error.reason}"
+            ) from error
+
+    def _joined_ids(self, pairs: Sequence[Pair], first: int) -> list[list[int]]:
+        try:
+            return self._token_ids([(pair.instruction + pair.text.strip()).strip() for pair in pairs])
+        except UnreadableTextError as error:
+            raise ValueError(
+                f"text {first + error.index} ({shown_text(pairs[error.index].text)}) cannot be tokenised with its "
+                f"instruction: {error.reason}"
+            ) from error
 
     def unpooled(self, instruction: str) -> int:
         """How many leading tokens are not pooled: the instruction's, or none where it is a single one.
@@ -179,20 +151,24 @@ class Tokenizer:
         Raises:
             ValueError: a text is too long (with "error"), or an instruction alone is (unless "truncate").
         """
-        rows = self._token_ids([(pair.instruction + pair.text.strip()).strip() for pair in pairs])
+        rows = self._joined_ids(pairs, first)
         full = np.fromiter((len(row) for row in rows), np.int32, len(rows))
         self._check(pairs, full, on_overflow, first)
         cut = [row if len(row) <= self.max_length else [*row[: self.max_length - 1], row[-1]] for row in rows]
         unpooled = np.fromiter((self.unpooled(pair.instruction) for pair in pairs), np.int32, len(rows))
         return self._pack(cut, unpooled, full)
 
-    def windows(self, pairs: Sequence[Pair]) -> tuple[TokenizedTexts, Int64[np.ndarray, "windows"]]:
+    def windows(self, pairs: Sequence[Pair], first: int = 0) -> tuple[TokenizedTexts, Int64[np.ndarray, "windows"]]:
         """Cuts texts that are too long into windows, each with the instruction in front and end-of-sequence behind.
+
+        Args:
+            pairs: instructions and texts.
+            first: index of the first pair among the caller's texts, for messages.
 
         Returns:
             The windows, and for each the index of the text it belongs to.
         """
-        rows = self._token_ids([(pair.instruction + pair.text.strip()).strip() for pair in pairs])
+        rows = self._joined_ids(pairs, first)
         self._check(pairs, np.fromiter((len(row) for row in rows), np.int32, len(rows)), "warn")
         cut: list[list[int]] = []
         unpooled: list[int] = []
@@ -222,7 +198,7 @@ class Tokenizer:
             length = self.instruction_length(instruction)
             if length >= self.max_length:
                 raise ValueError(
-                    f"the instruction {instruction[:60]!r}... has {length} tokens, the limit of instruction and text "
+                    f"the instruction {shown_text(instruction)} has {length} tokens, the limit of instruction and text "
                     f"together is max_length={self.max_length}; no text would be read. Shorten the instruction, or cut "
                     "it with on_overflow='truncate'."
                 )

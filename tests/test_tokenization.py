@@ -227,7 +227,7 @@ def test_folders_without_a_usable_tokenizer_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="adds no end-of-sequence token"):
         load_token_ids(folder)  # 'a' has two pieces here
     (folder / "tokenizer.json").write_text('{"model": ')
-    with pytest.raises(ValueError, match="tokenizer.json is not a readable tokenizer"):
+    with pytest.raises(ValueError, match="tokenizer.json is not valid JSON: Expecting value"):
         load_token_ids(folder)
 
 

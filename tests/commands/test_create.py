@@ -65,7 +65,7 @@ def test_refusals_are_one_line_and_write_nothing(
     target = tmp_path / "a"
     assert "size 'huge' is unknown; known are tiny, t5-small" in fails("create", target, "--size", "huge")
     assert "needs --tokenizer FOLDER" in fails("create", target, "--size", "small-size")
-    assert "cannot be loaded" in fails("create", target, "--size", "small-size", "--tokenizer", empty)
+    assert "has no tokenizer" in fails("create", target, "--size", "small-size", "--tokenizer", empty)
     assert "has no tokenizer" in fails("create", target, "--size", "small-size", "--tokenizer", tmp_path)
     few = dataclasses.replace(SMALL.encoder, vocab=500)
     monkeypatch.setitem(PUBLISHED, "few-words", dataclasses.replace(SMALL, encoder=few))
