@@ -1,7 +1,8 @@
 """The one console command: a table from verb to "module:object"; nothing is imported until its verb is called.
 
-Every expected failure (bad option, bad value, unreadable file, absent extra) is one line on stderr and exit code 2;
-anything else is a bug and keeps its traceback. INSTRUCTOR_JAX_TRACEBACK=1 shows the traceback of expected ones too.
+No failure ends in a traceback: every expected one (bad option, bad value, unreadable file, absent extra) is one line on
+standard error and exit code 2; anything else is told as a bug, in one line and with exit code 70.
+INSTRUCTOR_JAX_TRACEBACK=1 shows the traceback of both.
 """
 
 import difflib
@@ -9,6 +10,10 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
+
+from instructor_jax.commands.failures import told
+from instructor_jax.commands.streams import clean, clean_messages, complain, discard, flush_output, prepare_streams
 
 VERBS: dict[str, tuple[str, str]] = {
     "encode": ("instructor_jax.commands.encode:encode", "Embed a file of texts; resumable, in constant memory."),
@@ -31,33 +36,56 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 
+_EXIT_CODES = (
+    "Exit codes: 0 done; 1 doctor found something broken; 2 a mistake in options, files or environment, told in one "
+    "line; 70 a bug; 130 interrupted; 141 the reader of the output went away. A verb's help names codes of its own."
+)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one verb and exit: 0 on success, the verb's own code where it returns one, 2 on an expected failure,
-    130 when interrupted, 141 when the reader of our output went away.
+    """Run one verb and exit: 0 on success, the verb's own code where it returns one, otherwise see `_EXIT_CODES`."""
+    prepare_streams()
+    try:
+        with clean_messages():
+            result = _run(sys.argv[1:] if argv is None else argv)
+            flush_output()
+    except KeyboardInterrupt:
+        complain("instructor-jax: interrupted; run the same command again to go on")
+        _exit(130)
+    except BrokenPipeError:
+        discard(sys.stdout)
+        _exit(141)
+    except SystemExit:
+        raise
+    except BaseException as error:  # also panics of libraries written in Rust, which are no Exceptions
+        if os.environ.get("INSTRUCTOR_JAX_TRACEBACK"):
+            raise
+        message, code = told(error)
+        _fail(message, code)
+    if isinstance(result, int) and result:
+        sys.exit(result)
+
+
+def _run(arguments: Sequence[str]) -> object:
+    """What the verb returns.
+
+    Raises:
+        ValueError: the arguments are none that the verb takes.
     """
     from cyclopts import CycloptsError
 
     # cyclopts takes a lone "-" for a nameless option; a path means the same and keeps its help with misspelt options.
-    tokens = ["/dev/stdin" if token == "-" else token for token in (sys.argv[1:] if argv is None else argv)]
+    tokens = ["/dev/stdin" if token == "-" else token for token in arguments]
     verb = tokens[0] if tokens and tokens[0] not in ("--help", "-h", "--version") else None
     try:
-        result = _application(verb)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
+        application = _application(verb)
+        if len(tokens) < 2 or {"--help", "-h", "--version"} & set(tokens):
+            application.console = _console()  # help will be printed; importing the printer takes 0.1 s
+        return application(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         error.verbose = False  # the verbose form quotes the function's source line
-        _fail(str(error), hint=f"see 'instructor-jax {verb} --help'" if verb else "see 'instructor-jax --help'")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it exits
-        sys.exit(141)
-    except (ValueError, OSError, ImportError) as error:
-        if os.environ.get("INSTRUCTOR_JAX_TRACEBACK"):
-            raise
-        _fail(_one_line(error))
-    except KeyboardInterrupt:
-        print("instructor-jax: interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
-    if isinstance(result, int) and result:
-        sys.exit(result)
+        hint = f"see 'instructor-jax {verb} --help'" if verb else "see 'instructor-jax --help'"
+        raise ValueError(f"{_readable(error)} ({hint})") from error
 
 
 def _application(verb: str | None):
@@ -70,7 +98,7 @@ def _application(verb: str | None):
         close = difflib.get_close_matches(verb, VERBS, n=1)
         meant = f"did you mean '{close[0]}'?" if close else f"the commands are {', '.join(VERBS)}"
         raise ValueError(f"unknown command {verb!r}; {meant}")
-    summary = "Text embeddings steered by instructions, in JAX."
+    summary = f"Text embeddings steered by instructions, in JAX.\n\n{_EXIT_CODES}"
     # plaintext keeps the line breaks of the examples in a docstring.
     app = App(
         name="instructor-jax",
@@ -88,13 +116,31 @@ def _application(verb: str | None):
     return app
 
 
-def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    return str(error) or type(error).__name__
+def _console():
+    """Where cyclopts prints help; that its reader went away is told to `main`, not hidden behind another exit code."""
+    from rich.console import Console
+
+    class _Console(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return _Console()
 
 
-def _fail(message: str, hint: str = "") -> None:
-    line = " ".join(message.split())
-    print(f"instructor-jax: error: {line}{f' ({hint})' if hint else ''}", file=sys.stderr)
-    sys.exit(2)
+def _readable(error: Exception) -> str:
+    """The message of an error of cyclopts, cut so that a hint fits behind it; it draws some in boxes for terminals."""
+    return clean(str(error))[:800]
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    complain(f"instructor-jax: error: {clean(message)}")
+    _exit(code)
+
+
+def _exit(code: int) -> NoReturn:
+    """Exit; what standard output still holds is written, or dropped where that fails."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        discard(sys.stdout)
+    sys.exit(code)

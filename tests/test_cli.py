@@ -54,8 +54,13 @@ def test_the_traceback_of_an_expected_failure_can_be_seen(monkeypatch):
         cli.main(["encode", "a.txt", "-o", "b.txt"])
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch):
+def test_a_bug_is_one_line_that_says_so_and_an_exit_code_of_its_own(monkeypatch, capsys):
     monkeypatch.setattr("instructor_jax.commands.doctor.diagnose", lambda: [][0])
+    assert run(["doctor"]) == 70
+    line = capsys.readouterr().err
+    assert line.startswith("instructor-jax: error: this is a bug, please report it: IndexError: list index out")
+    assert line.count("\n") == 1
+    monkeypatch.setenv("INSTRUCTOR_JAX_TRACEBACK", "1")
     with pytest.raises(IndexError):
         cli.main(["doctor"])
 

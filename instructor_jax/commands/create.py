@@ -12,7 +12,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from instructor_jax.commands.console import say
 from instructor_jax.config import PUBLISHED, EncoderConfig, ModelConfig
+from instructor_jax.io.json_files import shown_value
 
 _TINY = EncoderConfig(embed=64, layers=2, heads=4, head_dim=16, ffn=128)
 # Two hundred frequent words are enough for short texts to have fewer tokens than letters.
@@ -55,9 +57,11 @@ def create(
         Of the random weights.
     """
     if size != "tiny" and size not in PUBLISHED:
-        raise ValueError(f"size {size!r} is unknown; known are tiny, {', '.join(PUBLISHED)}.")
+        raise ValueError(f"size {size[:60]!r} is unknown; known are tiny, {', '.join(PUBLISHED)}.")
     if size != "tiny" and tokenizer is None:
         raise ValueError(f"size {size} needs --tokenizer FOLDER: a folder with its tokenizer.json or spiece.model.")
+    if not 0 <= seed < 1 << 32:
+        raise ValueError(f"--seed {shown_value(seed)} must be at least 0 and less than {1 << 32:,}")
     import jax
 
     from instructor_jax.folder_writer import check_target, write_sentence_transformers
@@ -77,7 +81,7 @@ def create(
             _check_tokenizer(tokenizer, config.encoder.vocab)
         params = jax.device_get(init_params(config, seed))
         write_sentence_transformers(output, ModelFolder(tokenizer, config), params)
-    print(f"wrote {output}: {size}, random weights, vectors of {config.embedding_dim} dimensions")
+    say(f"wrote {output}: {size}, random weights, vectors of {config.embedding_dim} dimensions")
 
 
 def _vocabulary(folder: Path) -> int:

@@ -6,10 +6,14 @@ A process of its own, because starting a backend may abort the process or hang (
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
+from instructor_jax.io.json_files import Fields, parse_json
+from instructor_jax.io.printable import one_line
 
-def probe_devices(timeout: float = 120.0) -> dict[str, Any]:
+
+def probe_devices(timeout: float = 120.0) -> Mapping[str, Any]:
     """Start JAX in another process and multiply two matrices there.
 
     Args:
@@ -17,18 +21,26 @@ def probe_devices(timeout: float = 120.0) -> dict[str, Any]:
 
     Returns:
         {"backend", "devices": [{"kind", "platform", "memory"}], "matmul_precision", "programs": folder of
-        compiled programs or None}, or {"error": one line}.
+        compiled programs or None}, or {"error": one line, "aborted": whether the process was ended by a signal}.
     """
     command = [sys.executable, "-m", "instructor_jax.commands.device_probe"]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        result = subprocess.run(command, capture_output=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
         return {"error": f"JAX did not start within {timeout:.0f} s; does another process hold the device?"}
     if result.returncode != 0:
-        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
-        reason = lines[-1] if lines else "no message"
-        return {"error": f"{reason} (exit code {result.returncode})"}
-    return json.loads(result.stdout.splitlines()[-1])
+        return {"error": f"{_told(result.stderr)} (exit code {result.returncode})", "aborted": result.returncode < 0}
+    try:
+        return Fields(parse_json(result.stdout.splitlines()[-1], "the report of JAX"), "the report of JAX").content
+    except (ValueError, IndexError):
+        return {"error": "JAX started and said nothing that can be read"}
+
+
+def _told(stderr: bytes) -> str:
+    """The line that says why: of an abort the first one, before the addresses in memory; otherwise the last one."""
+    lines = [line.strip() for line in stderr.decode("utf-8", errors="replace").splitlines() if line.strip()]
+    fatal = [line for line in lines if line.startswith("F") or "Unknown flag" in line]
+    return one_line((fatal or lines[-1:] or ["no message"])[0])
 
 
 def _describe_devices() -> dict[str, Any]:

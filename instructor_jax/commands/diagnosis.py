@@ -7,12 +7,14 @@ import dataclasses
 import os
 import platform
 import shutil
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from instructor_jax.commands.requirements import direct_requirements, installed_version, unmet_requirements
+from instructor_jax.io.printable import without_secrets
 
 _PACKAGE = "instructor-jax"
 _CUDA_PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin")
@@ -25,7 +27,12 @@ _SHOWN_VARIABLES = (
     "TPU_",
     "LD_LIBRARY_PATH",
     "INSTRUCTOR_JAX_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
 )
+_SECRET = ("TOKEN", "KEY", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,11 +117,13 @@ def device_findings(
     """
     chosen = environment.get("JAX_PLATFORMS", "")
     if "error" in probe:
-        mend = (
-            f"unset JAX_PLATFORMS (it is {chosen!r})"
-            if chosen
-            else "pip install -U 'jax>=0.10,<0.13', or JAX_PLATFORMS=cpu"
-        )
+        flags = environment.get("XLA_FLAGS", "")
+        if probe.get("aborted") and flags:  # XLA ends the process where it does not know a flag
+            mend = f"unset XLA_FLAGS (it is {flags!r})"
+        elif chosen:
+            mend = f"unset JAX_PLATFORMS (it is {chosen!r})"
+        else:
+            mend = "pip install -U 'jax>=0.10,<0.13', or JAX_PLATFORMS=cpu"
         return [Finding("Devices", "jax", str(probe["error"]), "broken", mend)]
     findings = []
     for device in probe["devices"]:
@@ -168,8 +177,9 @@ def clash_findings(hardware: frozenset[str], environment: Mapping[str, str]) -> 
 
 def cache_findings(environment: Mapping[str, str], probe: Mapping[str, Any]) -> list[Finding]:
     """The folders of downloaded models and, where JAX starts and can tell, of compiled programs."""
-    home = Path(environment.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
-    hub = Path(environment.get("HF_HUB_CACHE", home / "hub")).expanduser()
+    # os.path.expanduser leaves "~" where nobody knows a home folder, as in a container; Path's raises.
+    home = environment.get("HF_HOME", "~/.cache/huggingface")
+    hub = Path(os.path.expanduser(environment.get("HF_HUB_CACHE", f"{home}/hub")))
     findings = [_folder_finding("models (hub)", hub, "export HF_HOME=a folder you can write")]
     if environment.get("HF_HUB_OFFLINE", "0").upper() in ("1", "ON", "YES", "TRUE"):
         value = "set: only models in the cache are found"
@@ -184,12 +194,21 @@ def cache_findings(environment: Mapping[str, str], probe: Mapping[str, Any]) -> 
 
 
 def environment_findings(environment: Mapping[str, str]) -> list[Finding]:
-    """The variables that change what happens, where they are set; the values of secrets are not shown."""
+    """The variables that change what happens, where they are set; secrets, also those in addresses, are not shown."""
     return [
-        Finding("Environment", name, "(set)" if "TOKEN" in name or "KEY" in name else value)
+        Finding("Environment", name, shown_variable(name, value))
         for name, value in sorted(environment.items())
-        if name.startswith(_SHOWN_VARIABLES)
+        if name.upper().startswith(_SHOWN_VARIABLES)
     ]
+
+
+def shown_variable(name: str, value: str) -> str:
+    """The value of a variable for a report: of a secret only that it is set, of an address without its password."""
+    if any(word in name.upper() for word in _SECRET):
+        return "(set)"
+    if name.upper().endswith("_PROXY") and "://" not in value and "@" in value:  # name:password@host, as curl takes it
+        return f"(hidden)@{value.rpartition('@')[2]}"
+    return without_secrets(value)
 
 
 def accelerators() -> frozenset[str]:
@@ -213,9 +232,22 @@ def in_units(size: int | float) -> str:
 
 
 def _folder_finding(name: str, folder: Path, mend: str) -> Finding:
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
-    value = f"{folder} ({in_units(size)} used, {in_units(shutil.disk_usage(existing).free)} free)"
+    try:
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        size = sum(_size(file) for file in folder.rglob("*"))
+        free = in_units(shutil.disk_usage(existing).free)
+    except OSError as error:
+        return Finding("Caches", name, f"{folder}: {error.strerror or error}", "note", mend)
+    value = f"{folder} ({in_units(size)} used, {free} free)"
     if not os.access(existing, os.W_OK):
         return Finding("Caches", name, f"{value}; cannot be written", "note", mend)
     return Finding("Caches", name, value)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; none for a link or folder, or for what another process has just removed."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0

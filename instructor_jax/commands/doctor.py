@@ -2,12 +2,12 @@
 
 import dataclasses
 import importlib.metadata
-import json
 import os
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from instructor_jax.commands.console import say, say_json
 from instructor_jax.commands.device_probe import probe_devices
 from instructor_jax.commands.diagnosis import (
     Finding,
@@ -21,6 +21,7 @@ from instructor_jax.commands.diagnosis import (
     system_findings,
 )
 from instructor_jax.commands.requirements import installed_version
+from instructor_jax.commands.streams import clean
 
 
 def doctor(*, json_output: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
@@ -37,18 +38,18 @@ def doctor(*, json_output: Annotated[bool, Parameter(name="--json", negative="")
     findings = diagnose()
     broken = sum(finding.level == "broken" for finding in findings)
     if json_output:
-        print(json.dumps({"usable": not broken, "findings": [dataclasses.asdict(f) for f in findings]}, indent=1))
+        say_json({"usable": not broken, "findings": [dataclasses.asdict(f) for f in findings]})
     else:
-        print(report_text(findings))
+        say(report_text(findings))
     return 1 if broken else 0
 
 
 def diagnose() -> list[Finding]:
-    """All findings on this machine, in the order of the report. Starts JAX in a process of its own."""
+    """All findings on this machine, in the order of the report, without secrets. Starts JAX in a process of its own."""
     hardware, probe = accelerators(), probe_devices()
     installed = installed_version("instructor-jax") is not None
     extras = (importlib.metadata.metadata("instructor-jax").get_all("Provides-Extra") or []) if installed else []
-    return [
+    findings = [
         *system_findings(),
         *package_findings(),
         *extra_findings(extras),
@@ -57,6 +58,8 @@ def diagnose() -> list[Finding]:
         *cache_findings(os.environ, probe),
         *environment_findings(os.environ),
     ]
+    # A message of JAX or a folder's name may quote a variable.
+    return [dataclasses.replace(f, value=clean(f.value), mend=clean(f.mend)) for f in findings]
 
 
 def report_text(findings: list[Finding]) -> str:

@@ -7,7 +7,6 @@ started again writes the bytes of one that was not.
 
 import dataclasses
 import itertools
-import json
 import logging
 import sys
 import time
@@ -20,20 +19,34 @@ import numpy as np
 from cyclopts import Group, Parameter
 from tqdm import tqdm
 
-from instructor_jax.commands.loading import Embedder, ModelOptions, Overflow, Precision, load_model, model_name
-from instructor_jax.commands.parts import (
-    PartStore,
-    combined_digest,
-    ids_path,
-    option_differences,
-    parts_folder,
-    read_summary,
-    summary_path,
+from instructor_jax.commands.console import say
+from instructor_jax.commands.encode_files import ids_path, output_claims, parts_folder, read_summary, summary_path
+from instructor_jax.commands.loading import (
+    BATCH_SIZE,
+    DIMENSIONS,
+    Embedder,
+    ModelOptions,
+    Overflow,
+    Precision,
+    load_model,
+    model_name,
+    require_count,
 )
+from instructor_jax.commands.parts import PartStore, combined_digest, option_differences
 from instructor_jax.commands.read_ahead import read_ahead
-from instructor_jax.commands.tables import Table
-from instructor_jax.commands.text_files import InputOptions, TextBlock, read_texts, text_blocks
+from instructor_jax.commands.records import Table
+from instructor_jax.commands.text_files import (
+    InputOptions,
+    TextBlock,
+    TextColumns,
+    read_texts,
+    text_blocks,
+    text_columns,
+)
 from instructor_jax.commands.vector_files import vector_format
+from instructor_jax.commands.whole_files import require_plain_file
+from instructor_jax.io.owned_files import Claim, check_claims, same_or_inside
+from instructor_jax.io.printable import json_text, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -88,14 +101,20 @@ def encode(
 
     A .txt file is one text a line; an empty line is an empty text, so that row n
     belongs to line n. Beside OUTPUT lie OUTPUT.json (how it was made), for .npy
-    with ids also *.ids.txt, and until all is done the folder OUTPUT.parts.
+    with ids also *.ids.txt, and until all is done the folder OUTPUT.parts. What
+    is there under these names and not made by this command is never replaced
+    without --overwrite, and a folder, a device or the input never at all. A
+    corpus of BEIR (columns _id, title, text) is read as BEIR reads it: each title
+    joined before its text by a blank; --no-title leaves the titles out. Of a
+    folder of Parquet files, as Spark writes it, the files are read by name.
 
     Args:
-        input: .txt, .jsonl, .csv, .tsv or .parquet, the first four also with .gz; "-" reads standard input.
+        input: .txt, .jsonl, .csv, .tsv or .parquet, the first four also with .gz; a folder of Parquet files; "-" reads
+            standard input.
         output: .npy (ids go beside it), .jsonl or .parquet.
         instruction: Instruction for all texts, as the model was trained with: "Represent the ... for ...: ".
         part_size: Rows of a part, the unit that a restart goes on from.
-        overwrite: Replace an output that exists.
+        overwrite: Replace an output that exists, also one that this command did not make.
         reading: See InputOptions.
         model: See ModelOptions.
         vectors: See VectorOptions.
@@ -103,26 +122,41 @@ def encode(
     format = vector_format(output)
     if instruction is not None and reading.instruction_column is not None:
         raise ValueError("--instruction and --instruction-column exclude each other; give one of them")
-    if input.exists() and output.exists() and input.samefile(output):
-        raise ValueError(f"{output} is the input; name another output")
-    options = _deciding_options(instruction, part_size, reading, model, vectors)
+    require_count("--batch-size", vectors.batch_size, BATCH_SIZE)
+    require_count("--truncate-dim", vectors.truncate_dim, DIMENSIONS)
+    _check_output(input, output, Path(model_name(model)), ids_beside=not format.holds_ids)
     with reading.open(input) as table:
+        columns = text_columns(table, reading, own_instructions=instruction is None)
+        options = _deciding_options(instruction, part_size, reading, columns, model, vectors)
         rows = read_texts(table, reading, own_instructions=instruction is None)
         blocks = read_ahead(text_blocks(rows, part_size))
-        if output.exists() and not overwrite and not parts_folder(output).exists():
+        if output.is_file() and not overwrite and not parts_folder(output).exists():
             return _require_made_from(output, options, blocks)
         first = next(blocks, None)  # before the model is loaded: a wrong column is then told at once
         if first is None:
             raise ValueError(f"{table.name}: holds no rows")
         started = time.perf_counter()
-        with PartStore(output, format, options) as store:
+        with PartStore(output, format, options, overwrite=overwrite) as store:
             kept = store.rows
             run = _Run(store, table, model, vectors, instruction)
             parts = run.encode_all(itertools.chain([first], blocks))
             summary = store.finish(parts)
-    shown = "one for each text" if first.instructions else json.dumps(instruction or "", ensure_ascii=False)
-    _report(output, summary, table.name, shown, kept, time.perf_counter() - started)
+    shown = "one for each text" if first.instructions else json_text(instruction or "")
+    _report(output, summary, table.name, columns, shown, kept, time.perf_counter() - started)
     return None
+
+
+def _check_output(input: Path, output: Path, model: Path, *, ids_beside: bool) -> None:
+    """Refuse an output that would cost the user a file; before anything is read or made.
+
+    What exists and is not ours is refused by `PartStore`, once it is known that the output is not complete already.
+    """
+    require_plain_file(output)
+    # Which of them may be replaced is asked later: here only that none is an input.
+    claims = [Claim(claim.path, lambda path: True) for claim in output_claims(output, ids_beside=ids_beside)]
+    check_claims(claims, inputs=[input, model], overwrite=True, option="--overwrite")
+    if input.is_dir() and same_or_inside(output.parent, input):
+        raise ValueError(f"{output} would be written into {input}, which is read; name another output")
 
 
 class _Run:
@@ -205,7 +239,12 @@ class _Run:
 
 
 def _deciding_options(
-    instruction: str | None, part_size: int, reading: InputOptions, model: ModelOptions, vectors: VectorOptions
+    instruction: str | None,
+    part_size: int,
+    reading: InputOptions,
+    columns: TextColumns,
+    model: ModelOptions,
+    vectors: VectorOptions,
 ) -> dict[str, Any]:
     """Everything but the rows and the files' names that decides the bytes of the output, as plain JSON values."""
     chosen = {
@@ -214,12 +253,15 @@ def _deciding_options(
         "dtype": model.dtype,
         "max_length": model.max_length,
     }
+    how_read = dataclasses.asdict(reading)
+    del how_read["title"]  # whether titles are joined is told by which: null, as in summaries before there were titles
     return {
         **chosen,
         "instruction": instruction,
         "part_size": part_size,
         **dataclasses.asdict(vectors),
-        **dataclasses.asdict(reading),
+        **how_read,
+        "title_column": columns.title,
     }
 
 
@@ -232,15 +274,24 @@ def _require_made_from(output: Path, options: dict[str, Any], blocks: Iterator[T
         raise ValueError(f"{output} exists, made with other options ({differences}); give --overwrite to replace it")
     if combined_digest([block.digest() for block in blocks]) != summary["input"]:
         raise ValueError(f"{output} exists, made from another input; give --overwrite to replace it")
-    print(f"{output}: complete already, from the same input with the same options (--overwrite makes it again)")
+    say(f"{output}: complete already, from the same input with the same options (--overwrite makes it again)")
 
 
-def _report(output: Path, summary: dict[str, Any], source: str, instruction: str, kept: int, seconds: float) -> None:
+def _report(
+    output: Path,
+    summary: dict[str, Any],
+    source: str,
+    columns: TextColumns,
+    instruction: str,
+    kept: int,
+    seconds: float,
+) -> None:
     rows, options = summary["rows"], summary["options"]
     speed = f", {(rows - kept) / seconds:,.0f} rows/s" if rows > kept else ""
     lines = {
         "input": source,
-        "output": ", ".join(str(path) for path in (output, ids_path(output), summary_path(output)) if path.exists()),
+        **({"text": columns.described()} if columns.title or columns.left_out else {}),
+        "output": ", ".join(str(path) for path in _made(output, summary)),
         "model": f"{options['model']} ({options['dtype']})",
         "instruction": instruction,
         "rows": f"{rows:,}" + (f" ({kept:,} of them from an earlier run)" if kept else ""),
@@ -249,4 +300,8 @@ def _report(output: Path, summary: dict[str, Any], source: str, instruction: str
         "truncated": f"{summary['truncated']:,} texts longer than the model's limit",
     }
     for name, value in lines.items():
-        print(f"{name:<12} {value}")
+        say(f"{name:<12} {one_line(value)}")
+
+
+def _made(output: Path, summary: dict[str, Any]) -> list[Path]:
+    return [output, *([ids_path(output)] if summary["ids"] else []), summary_path(output)]

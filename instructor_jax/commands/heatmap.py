@@ -9,8 +9,12 @@ from jaxtyping import Float
 
 from instructor_jax.commands.similarity import one_line
 from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.io.printable import printable
 
-_FORMATS = (".png", ".svg", ".pdf")
+# In each format the key under which Matplotlib stores what made the file.
+_FORMATS = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}
+_MARK = "instructor-jax similarity --heatmap"
+_LOOKED_AT = 1 << 16
 
 
 def require_matplotlib() -> Any:
@@ -29,6 +33,28 @@ def require_matplotlib() -> Any:
     return pyplot
 
 
+def require_format(path: Path) -> None:
+    """Refuse a picture of another kind.
+
+    Raises:
+        ValueError: the suffix of `path` is not .png, .svg or .pdf.
+    """
+    if path.suffix not in _FORMATS:
+        raise ValueError(
+            f"{path}: unknown suffix {path.suffix!r} of a picture; it must be one of {', '.join(_FORMATS)}"
+        )
+
+
+def is_heatmap(path: Path) -> bool:
+    """Whether a file is a picture that `draw_heatmap` made: it says so near its beginning or its end."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(_LOOKED_AT)
+        file.seek(max(path.stat().st_size - _LOOKED_AT, 0))
+        return _MARK.encode("ascii") in start + file.read(_LOOKED_AT)
+
+
 def draw_heatmap(scores: Float[np.ndarray, "rows rows"], texts: list[str], path: Path, *, title: str) -> None:
     """Draw the matrix with its texts as labels and, up to 12 texts, its values.
 
@@ -36,10 +62,7 @@ def draw_heatmap(scores: Float[np.ndarray, "rows rows"], texts: list[str], path:
         ValueError: the suffix of `path` is not .png, .svg or .pdf.
         ImportError: matplotlib is absent.
     """
-    if path.suffix not in _FORMATS:
-        raise ValueError(
-            f"{path}: unknown suffix {path.suffix!r} of a picture; it must be one of {', '.join(_FORMATS)}"
-        )
+    require_format(path)
     pyplot = require_matplotlib()
     count = len(texts)
     labels = [one_line(text, 40) for text in texts]
@@ -55,11 +78,12 @@ def draw_heatmap(scores: Float[np.ndarray, "rows rows"], texts: list[str], path:
             score = scores[row, column]
             colour = "black" if score > middle else "white"
             axes.text(column, row, f"{score:.2f}", ha="center", va="center", fontsize=8, color=colour)
-    axes.set_title(title, fontsize=9, parse_math=False)
+    axes.set_title(printable(title), fontsize=9, parse_math=False)
     figure.colorbar(image, label="cosine similarity", shrink=0.8)
     try:
         with whole_file(path) as beside, warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph")  # a script that the font lacks is drawn as boxes
-            figure.savefig(beside, dpi=150, format=path.suffix[1:])
+            made_by = {_FORMATS[path.suffix]: _MARK}
+            figure.savefig(beside, dpi=150, format=path.suffix[1:], metadata=made_by)
     finally:
         pyplot.close(figure)

@@ -6,24 +6,41 @@ encoded, so a restart needs no trust in names or dates: it reads the input again
 rows. That works alike for files and for pipes. Another set of options is refused before anything is encoded.
 """
 
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
-import json
+import logging
 import os
-import shutil
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
+from instructor_jax.commands.encode_files import (
+    LAYOUT,
+    identity,
+    ids_are_ours,
+    ids_path,
+    leaving_folder,
+    output_claims,
+    part_numbers,
+    parts_folder,
+    remove_parts_folder,
+    summary_path,
+    written_files,
+)
 from instructor_jax.commands.text_files import TextBlock
-from instructor_jax.commands.vector_files import VectorFormat, join_bytes, write_ids
+from instructor_jax.commands.vector_files import VectorFormat, join_bytes, open_npy, write_ids, write_npy
 from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.io.json_files import Fields, read_json
+from instructor_jax.io.owned_files import check_claims
+from instructor_jax.io.printable import json_text
 
-_LAYOUT = 1  # of the folder and the summary; raised when they change
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +52,16 @@ class PartRecord:
         input: hash of those rows, `TextBlock.digest`.
         tokens: tokens read by the encoder.
         truncated: texts that were longer than the model's limit.
+        bytes: size of the file of vectors, by which one that was cut is noticed; None in parts of older versions.
+        ids_bytes: size of the file of ids; None where there is none.
     """
 
     rows: int
     input: str
     tokens: int
     truncated: int
+    bytes: int | None = None
+    ids_bytes: int | None = None
 
 
 class PartStore:
@@ -50,31 +71,32 @@ class PartStore:
         output: the file that will be made.
         format: how it is written.
         options: everything besides the rows that decides the output's bytes; plain JSON values.
+        overwrite: whether files of these names that are not of this command may be replaced.
 
     Raises:
-        ValueError: the parts of an unfinished run were made with other options, or another process is writing them.
+        ValueError: the parts of an unfinished run were made with other options, are damaged, or another process is
+            writing them; or a file that is not of this command is in the way.
     """
 
-    def __init__(self, output: Path, format: VectorFormat, options: dict[str, Any]) -> None:
+    def __init__(self, output: Path, format: VectorFormat, options: dict[str, Any], *, overwrite: bool = False) -> None:
         self.output, self.folder = output, parts_folder(output)
-        self._format, self._options = format, options
+        self._format, self._options, self._overwrite = format, options, overwrite
         self._records: dict[int, PartRecord] = {}
+        self._require_allowed()
 
     def __enter__(self) -> "PartStore":
-        shutil.rmtree(_leaving(self.output), ignore_errors=True)  # of a run that was killed while it tidied up
+        remove_parts_folder(leaving_folder(self.output))  # of a run that was killed while it tidied up
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.folder / "lock", "w")
+        lock = self.folder / "lock"
+        self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for path in self.folder.glob("part-*.json"):
-                self._records[int(path.stem.removeprefix("part-"))] = PartRecord(**(_read_json(path) or {}))
-            if self._records:
-                self._require_same(_read_json(self.folder / "options.json") or {})
-            else:  # nothing to lose: begin anew
-                (self.folder / "probe.npy").unlink(missing_ok=True)
-                _write_json(self.folder / "options.json", {"layout": _LAYOUT, "options": self._options})
+            if not (lock.exists() and os.path.samestat(lock.stat(), os.fstat(self._lock))):
+                raise BlockingIOError  # finished and removed by another process a moment ago
+            self._records = {number: self._read_record(number) for number in part_numbers(self.folder)}
+            self._begin_or_go_on()
         except BaseException as error:
-            self._lock.close()
+            os.close(self._lock)
             if isinstance(error, BlockingIOError):
                 raise ValueError(f"{self.folder}: another process is writing these parts; let it finish") from None
             raise
@@ -82,18 +104,67 @@ class PartStore:
 
     def __exit__(self, *exception: object) -> None:
         if not self._records:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        self._lock.close()
+            remove_parts_folder(self.folder)
+        os.close(self._lock)
+
+    def _require_allowed(self) -> None:
+        claims = output_claims(self.output, ids_beside=not self._format.holds_ids)
+        check_claims(claims, inputs=(), overwrite=self._overwrite, option="--overwrite")
+
+    def _begin_or_go_on(self) -> None:
+        path = self.folder / "options.json"
+        made_with = self._damaged_unless_read(path) if path.exists() else {}
+        if made_with and not isinstance(made_with.get("options"), dict):
+            raise self._damaged(f"{path.name} does not hold options")
+        if self._records:
+            self._require_same(made_with)
+            self._overwrite = self._overwrite or made_with.get("overwrite") is True
+            if self._overwrite == (made_with.get("overwrite") is True):
+                return
+        else:  # nothing to lose: begin anew
+            (self.folder / "probe.npy").unlink(missing_ok=True)
+            (self.folder / "written.json").unlink(missing_ok=True)
+        # That files may be replaced holds for the run, also where it is killed and started again without the option.
+        _write_json(path, {"layout": LAYOUT, "options": self._options, "overwrite": self._overwrite})
 
     def _require_same(self, made_with: dict[str, Any]) -> None:
         differences = option_differences(made_with.get("options", {}), self._options)
-        if made_with.get("layout") != _LAYOUT:
-            differences = f"layout: {made_with.get('layout')} there, {_LAYOUT} now"
+        if made_with.get("layout") != LAYOUT:
+            differences = f"layout: {made_with.get('layout')} there, {LAYOUT} now"
         if differences:
             raise ValueError(
                 f"{self.folder} holds an unfinished run with other options ({differences}); "
-                f"give the same options to go on, or delete the folder to start over: rm -r {self.folder}"
+                f"give the same options to go on, or {self._start_over()}"
             )
+
+    def _read_record(self, number: int) -> PartRecord:
+        path = self._path(number, ".json")
+        content = self._damaged_unless_read(path)
+        try:
+            fields = Fields(content, path)
+            largest = 1 << 62
+            return PartRecord(
+                fields.whole("rows", least=1, most=largest),
+                fields.text("input"),
+                fields.whole("tokens", most=largest),
+                fields.whole("truncated", most=largest),
+                fields.whole("bytes", None, most=largest),
+                fields.whole("ids_bytes", None, most=largest),
+            )
+        except ValueError as error:
+            raise self._damaged(str(error)) from error
+
+    def _damaged_unless_read(self, path: Path) -> dict[str, Any]:
+        try:
+            return read_json(path)
+        except ValueError as error:
+            raise self._damaged(str(error)) from error
+
+    def _damaged(self, reason: str) -> ValueError:
+        return ValueError(f"{self.folder} holds a damaged unfinished run ({reason}); {self._start_over()}")
+
+    def _start_over(self) -> str:
+        return f"delete the folder to start over: rm -r {shlex.quote(str(self.folder))}"
 
     @property
     def rows(self) -> int:
@@ -117,14 +188,17 @@ class PartStore:
         """
         path = self.folder / "probe.npy"
         if not path.exists():
-            with whole_file(path) as beside, open(beside, "wb") as file:
-                np.save(file, vector)
+            with whole_file(path) as beside:
+                write_npy(beside, vector, None, 0)
             return True
-        before = np.load(path)
+        try:
+            before = np.asarray(open_npy(path))
+        except ValueError as error:
+            raise self._damaged(str(error)) from error
         if before.shape != vector.shape or np.linalg.norm(before - vector) > tolerance * np.linalg.norm(before):
             raise ValueError(
                 f"{self.folder} was made by another model: the vector of a fixed text differs; "
-                f"use that model to go on, or delete the folder to start over: rm -r {self.folder}"
+                f"use that model to go on, or {self._start_over()}"
             )
         return bool(np.array_equal(before, vector))
 
@@ -132,25 +206,34 @@ class PartStore:
         """Whether the part of a block is finished.
 
         Raises:
-            ValueError: it was made from other rows.
+            ValueError: it was made from other rows, or is damaged.
         """
         record = self._records.get(block.index)
-        if record is not None and record.input != block.digest():
+        if record is None:
+            return False
+        if record.input != block.digest():
             last = block.first_row + len(block.texts)
             raise ValueError(
                 f"rows {block.first_row + 1} to {last} of the input are not those of the unfinished run in "
                 f"{self.folder}; {self._way_out()}"
             )
-        return record is not None
+        for suffix, size in ((self._format.suffix, record.bytes), (".ids.txt", record.ids_bytes)):
+            path = self._path(block.index, suffix)
+            if size is not None and (not path.exists() or path.stat().st_size != size):
+                raise self._damaged(f"{path.name} does not have the {size:,} bytes that were written")
+        return True
 
     def write(self, block: TextBlock, vectors: Shaped[np.ndarray, "batch dim"], *, tokens: int, truncated: int) -> None:
         """Make the part of a block; it counts when this returns."""
-        with whole_file(self._path(block.index, self._format.suffix)) as beside:
+        path, ids_bytes = self._path(block.index, self._format.suffix), None
+        with whole_file(path) as beside:
             self._format.write(beside, vectors, block.ids, block.first_row)
         if block.ids is not None and not self._format.holds_ids:
-            with whole_file(self._path(block.index, ".ids.txt")) as beside:
+            names = self._path(block.index, ".ids.txt")
+            with whole_file(names) as beside:
                 write_ids(beside, block.ids, block.first_row)
-        record = PartRecord(rows=len(block.texts), input=block.digest(), tokens=tokens, truncated=truncated)
+            ids_bytes = names.stat().st_size
+        record = PartRecord(len(block.texts), block.digest(), tokens, truncated, path.stat().st_size, ids_bytes)
         _write_json(self._path(block.index, ".json"), dataclasses.asdict(record))
         self._records[block.index] = record
 
@@ -164,39 +247,63 @@ class PartStore:
             the summary, as `read_summary` gives it later.
 
         Raises:
-            ValueError: there are more parts than the input has blocks.
+            ValueError: there are more parts than the input has blocks, a part is damaged, or a file that was not there
+                at the start is in the way.
         """
         if len(self._records) > parts:
             raise ValueError(
                 f"the input has {parts} parts, the unfinished run in {self.folder} had made {len(self._records)}; "
                 f"{self._way_out()}"
             )
+        self._require_allowed()  # again: hours may have passed
         records = [self._records[index] for index in range(parts)]
+        names = [self._path(index, ".ids.txt") for index in range(parts)]
+        ids = ids_path(self.output) if names[0].exists() else None
         summary = {
-            "layout": _LAYOUT,
+            "layout": LAYOUT,
             "options": self._options,
             "rows": sum(record.rows for record in records),
             "tokens": sum(record.tokens for record in records),
             "truncated": sum(record.truncated for record in records),
             "input": combined_digest([record.input for record in records]),
+            "ids": ids and ids.name,
         }
-        ids = [self._path(index, ".ids.txt") for index in range(parts)]
-        if ids[0].exists():
-            with whole_file(ids_path(self.output)) as beside:
-                join_bytes(ids, beside)
+        if ids is not None:
+            with self._beside_parts(ids) as beside:
+                join_bytes(names, beside)
         elif not self._format.holds_ids:
-            ids_path(self.output).unlink(missing_ok=True)  # of an output that this one replaces
-        with whole_file(self.output) as beside:
-            self._format.join([self._path(index, self._format.suffix) for index in range(parts)], beside)
+            self._remove_ids_of_before()
+        with self._beside_parts(self.output) as beside:
+            try:
+                self._format.join([self._path(index, self._format.suffix) for index in range(parts)], beside)
+            except ValueError as error:
+                raise self._damaged(str(error)) from error
         _write_json(summary_path(self.output), summary)
-        os.replace(
-            self.folder, _leaving(self.output)
-        )  # all at once: half a folder would be taken for an unfinished run
-        shutil.rmtree(_leaving(self.output))
+        # All at once: half a folder would be taken for an unfinished run.
+        os.replace(self.folder, leaving_folder(self.output))
+        remove_parts_folder(leaving_folder(self.output))
         return summary
 
+    @contextlib.contextmanager
+    def _beside_parts(self, path: Path) -> Iterator[Path]:
+        """Like `whole_file`; what is written is noted among the parts before it gets its name."""
+        with whole_file(path) as beside:
+            yield beside
+            written = written_files(self.output)
+            written[path.name] = [*written.get(path.name, []), identity(beside)]
+            _write_json(self.folder / "written.json", written)
+
+    def _remove_ids_of_before(self) -> None:
+        path = ids_path(self.output)
+        if not os.path.lexists(path):
+            return
+        if ids_are_ours(self.output):
+            path.unlink()
+        else:  # only with --overwrite, but there is nothing to replace it by
+            logger.warning("%s was not made by this command and stays; it does not belong to %s", path, self.output)
+
     def _way_out(self) -> str:
-        return f"give the same input to go on, or delete the folder to start over: rm -r {self.folder}"
+        return f"give the same input to go on, or {self._start_over()}"
 
     def _path(self, index: int, suffix: str) -> Path:
         return self.folder / f"part-{index:06d}{suffix}"
@@ -213,37 +320,6 @@ def option_differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     return "; ".join(f"{name}: {before.get(name)!r} there, {now.get(name)!r} now" for name in names)
 
 
-def parts_folder(output: Path) -> Path:
-    """Where the parts of an unfinished output lie."""
-    return output.with_name(output.name + ".parts")
-
-
-def summary_path(output: Path) -> Path:
-    """The small JSON file beside an output that says how it was made."""
-    return output.with_name(output.name + ".json")
-
-
-def ids_path(output: Path) -> Path:
-    """The ids of an output that has no place for them, one a line."""
-    return output.with_name(output.stem + ".ids.txt")
-
-
-def read_summary(output: Path) -> dict[str, Any] | None:
-    """How a finished output was made; None where nothing tells."""
-    return _read_json(summary_path(output)) if output.exists() else None
-
-
-def _leaving(output: Path) -> Path:
-    return output.with_name(f".{output.name}.parts.finished")
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-
-
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     with whole_file(path) as beside:
-        beside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        beside.write_text(json_text(value, indent=2) + "\n", encoding="utf-8")

@@ -3,9 +3,7 @@
 One pass over the corpus, block by block; its vectors are computed on the way, or read from a file that `encode` made.
 """
 
-import json
 import logging
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +13,27 @@ import numpy as np
 from cyclopts import Parameter
 from tqdm import tqdm
 
-from instructor_jax.commands.loading import Embedder, ModelOptions, load_model, model_name
+from instructor_jax.commands.console import say, say_json, terminal_width
+from instructor_jax.commands.encode_files import read_summary
+from instructor_jax.commands.loading import (
+    BATCH_SIZE,
+    DIMENSIONS,
+    Embedder,
+    ModelOptions,
+    load_model,
+    model_name,
+    require_count,
+)
 from instructor_jax.commands.nearest import Hit, NearestRows
-from instructor_jax.commands.parts import read_summary
 from instructor_jax.commands.read_ahead import read_ahead
-from instructor_jax.commands.search_page import search_page
-from instructor_jax.commands.similarity import one_line
-from instructor_jax.commands.tables import Table
-from instructor_jax.commands.text_files import InputOptions, TextBlock, read_texts, text_blocks
+from instructor_jax.commands.records import Table
+from instructor_jax.commands.search_page import is_search_page, search_page
+from instructor_jax.commands.similarity import one_line, require_finite
+from instructor_jax.commands.text_files import InputOptions, TextBlock, read_texts, text_blocks, text_columns
+from instructor_jax.commands.vector_files import open_npy
 from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.io.bounds import HITS, TEXTS_CHARACTERS
+from instructor_jax.io.owned_files import Claim, check_claims
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +53,7 @@ def search(
     query_column: str | None = None,
     json_output: Annotated[bool, Parameter(name="--json", negative="")] = False,
     html: Path | None = None,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
     batch_size: int | None = None,
     truncate_dim: int | None = None,
     reading: InputOptions = InputOptions(),  # noqa: B008 - frozen
@@ -75,59 +86,87 @@ def search(
         corpus_vectors: The corpus's vectors, a float32 .npy of `instructor-jax encode`, instead of computing them.
         query_column: Column of the texts in the file of queries; found as the corpus's is.
         json_output: Print JSON for machines.
-        html: Also write a page for a browser.
+        html: Also write a page for a browser; an earlier page of this command is replaced.
+        overwrite: Let --html replace a file that is no page of this command.
         batch_size: Most texts in one call of the device; by default the number of tokens decides.
         truncate_dim: Compare only so many leading dimensions.
         reading: See InputOptions.
         model: See ModelOptions.
     """
     name = model_name(model)
-    if top_k < 1:
-        raise ValueError(f"--top-k {top_k} must be at least 1")
+    require_count("--top-k", top_k, HITS)
+    require_count("--batch-size", batch_size, BATCH_SIZE)
+    require_count("--truncate-dim", truncate_dim, DIMENSIONS)
     if corpus_vectors is not None and corpus_instruction is not None:
         raise ValueError(
             "--corpus-vectors are encoded already, under an instruction of their own; leave --corpus-instruction out"
         )
     if not query and queries is None:
         raise ValueError('nothing to search for; give --query "a text", or a file of queries')
-    asked = TextBlock(0, 0, list(query or []), None, None)
-    sought = [asked] if asked.texts else []
-    if queries is not None:
-        own = InputOptions(text_column=query_column, header=reading.header, quotes=reading.quotes)
-        with own.open(queries) as table:
-            sought += text_blocks(read_texts(table, own, own_instructions=query_instruction is None), _BLOCK)
+    if html is not None:
+        read = [path for path in (corpus, queries, corpus_vectors, Path(name)) if path is not None]
+        check_claims([Claim(html, is_search_page)], inputs=read, overwrite=overwrite, option="--overwrite")
+    sought = _read_queries(list(query or []), queries, query_column, reading, own=query_instruction is None)
     texts = [text for block in sought for text in block.texts]
     if not texts:
         raise ValueError(f"{queries}: holds no queries")
+    if len(texts) * top_k > HITS:
+        raise ValueError(f"--top-k {top_k} for {len(texts):,} queries are more than {HITS:,} hits; ask for fewer")
     encoder = _Encoder(model, batch_size, truncate_dim)
     with reading.open(corpus) as table:
-        rows = read_texts(table, reading, own_instructions=corpus_instruction is None)
-        blocks = read_ahead(text_blocks(rows, _BLOCK))
+        own = corpus_instruction is None
+        columns = text_columns(table, reading, own_instructions=own)
+        blocks = read_ahead(text_blocks(read_texts(table, reading, own_instructions=own), _BLOCK))
         stored = None if corpus_vectors is None else _open_vectors(corpus_vectors, name, truncate_dim)
-        vectors = [encoder.encode(block, query_instruction) for block in sought]
+        vectors = [encoder.encode(block, query_instruction, "query") for block in sought]
         nearest = NearestRows(np.concatenate(vectors), top_k)
+        rows = 0
         for block in _with_progress(blocks, table):
+            rows += len(block.texts)
             found = (
                 _slice(stored, block, corpus_vectors)
                 if stored is not None
-                else encoder.encode(block, corpus_instruction)
+                else encoder.encode(block, corpus_instruction, f"{table.name}, row")
             )
             names = block.ids or [None] * len(block.texts)
             nearest.add(found, block.first_row, list(zip(names, block.texts, strict=True)))
-    hits = nearest.hits()
-    if not hits[0]:
+    if not rows:
         raise ValueError(f"{table.name}: holds no rows")
+    if stored is not None and len(stored) != rows:
+        raise ValueError(
+            f"{corpus_vectors}: holds {len(stored):,} vectors, the corpus has {rows:,} rows; encode the corpus again"
+        )
+    if columns.title is not None or columns.left_out is not None:
+        logger.warning("%s: the text is %s", table.name, columns.described())
+    hits = nearest.hits()
     if html is not None:
         with whole_file(html) as beside:
             beside.write_text(search_page(texts, hits, corpus=table.name, model=name), encoding="utf-8")
     if json_output:
-        print(json.dumps(_as_json(texts, hits, name, table.name), ensure_ascii=False, indent=1))
+        say_json(_as_json(texts, hits, name, table.name))
     else:
-        print(
-            "\n\n".join(
-                hits_text(*found, shutil.get_terminal_size().columns) for found in zip(texts, hits, strict=True)
-            )
-        )
+        say("\n\n".join(hits_text(*found, terminal_width()) for found in zip(texts, hits, strict=True)))
+
+
+def _read_queries(
+    asked: list[str], path: Path | None, column: str | None, reading: InputOptions, *, own: bool
+) -> list[TextBlock]:
+    """The queries given one by one, then those of a file.
+
+    Raises:
+        ValueError: the file cannot be read, or is too large to be held in memory.
+    """
+    blocks = [TextBlock(0, 0, asked, None, None)] if asked else []
+    if path is None:
+        return blocks
+    options, characters = reading.for_queries(path, column), 0
+    with options.open(path) as table:
+        for block in text_blocks(read_texts(table, options, own_instructions=own), _BLOCK):
+            blocks.append(block)
+            characters += sum(map(len, block.texts))
+            if len(blocks) * _BLOCK > HITS or characters > TEXTS_CHARACTERS:
+                raise ValueError(f"{path}: holds too many queries, or too long ones; split the file")
+    return blocks
 
 
 def hits_text(query: str, hits: list[Hit], width: int) -> str:
@@ -148,15 +187,16 @@ class _Encoder:
         self._model, self._batch_size, self._truncate_dim = model, batch_size, truncate_dim
         self._embedder: Embedder | None = None
 
-    def encode(self, block: TextBlock, instruction: str | None) -> np.ndarray:
+    def encode(self, block: TextBlock, instruction: str | None, what: str) -> np.ndarray:
         self._embedder = self._embedder or load_model(self._model)
-        return self._embedder.encode(
+        vectors = self._embedder.encode(
             block.sentences(),
             batch_size=self._batch_size,
             show_progress_bar=False,
             instruction=None if block.instructions is not None else instruction,
             truncate_dim=self._truncate_dim,
         )
+        return require_finite(vectors, what, block.first_row)
 
 
 def _with_progress(blocks: Iterator[TextBlock], table: Table) -> Iterator[TextBlock]:
@@ -172,7 +212,7 @@ def _with_progress(blocks: Iterator[TextBlock], table: Table) -> Iterator[TextBl
 
 
 def _open_vectors(path: Path, model: str, truncate_dim: int | None) -> np.ndarray:
-    stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    stored = open_npy(path)
     if stored.ndim != 2 or stored.dtype != np.float32:
         raise ValueError(f"{path}: must hold float32 vectors [rows, dim], got {stored.dtype} {stored.shape}")
     summary = read_summary(path)
@@ -187,7 +227,8 @@ def _slice(stored: np.ndarray, block: TextBlock, path: Path | None) -> np.ndarra
         raise ValueError(
             f"{path}: holds {len(stored)} vectors, the corpus has at least {last} rows; encode the corpus again"
         )
-    return np.asarray(stored[block.first_row : last])
+    vectors = np.asarray(stored[block.first_row : last])
+    return require_finite(vectors, f"{path}, row", block.first_row)
 
 
 def _as_json(texts: list[str], hits: list[list[Hit]], model: str, corpus: str) -> dict:

@@ -4,9 +4,12 @@ Everything that comes from files (texts, ids, names) is escaped; a text with tag
 """
 
 import html
+from pathlib import Path
 
 from instructor_jax.commands.nearest import Hit
+from instructor_jax.io.printable import printable
 
+_MARK = "instructor-jax search --html"
 _STYLE = """
 :root { color-scheme: light dark; --faint: #8884; --bar: #4a8fe7; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -34,22 +37,36 @@ def search_page(queries: list[str], hits: list[list[Hit]], *, corpus: str, model
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="generator" content="{_MARK}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html.escape(queries[0][:80])}</title>
+<title>{_shown(queries[0][:80])}</title>
 <style>{_STYLE}</style>
 </head>
 <body>
-<h1>Nearest texts of {html.escape(corpus)}</h1>
-<p class="made">Cosine similarities by {html.escape(model)}. Bars compare the hits of one query.</p>
+<h1>Nearest texts of {_shown(corpus)}</h1>
+<p class="made">Cosine similarities by {_shown(model)}. Bars compare the hits of one query.</p>
 {sections}
 </body>
 </html>
 """
 
 
+def is_search_page(path: Path) -> bool:
+    """Whether a file is a page that `search --html` wrote: its head says so."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return f'<meta name="generator" content="{_MARK}">'.encode("ascii") in file.read(4096)
+
+
+def _shown(text: str) -> str:
+    """A text as HTML, its tags and control characters shown."""
+    return html.escape(printable(text))
+
+
 def _section(query: str, hits: list[Hit]) -> str:
     rows = "\n".join(_row(rank, hit, hits) for rank, hit in enumerate(hits, start=1))
-    return f"<h2>{html.escape(query)}</h2>\n<table>\n{rows}\n</table>"
+    return f"<h2>{_shown(query)}</h2>\n<table>\n{rows}\n</table>"
 
 
 def _row(rank: int, hit: Hit, hits: list[Hit]) -> str:
@@ -61,5 +78,5 @@ def _row(rank: int, hit: Hit, hits: list[Hit]) -> str:
     return (
         f'<tr><td class="rank">{rank}</td>'
         f'<td class="score">{hit.score:.4f}<div class="bar"><div style="width:{share:.0f}%"></div></div></td>'
-        f'<td class="name">{html.escape(name)}</td><td class="text">{html.escape(text)}</td></tr>'
+        f'<td class="name">{_shown(name)}</td><td class="text">{_shown(text)}</td></tr>'
     )

@@ -13,37 +13,101 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from cyclopts import Group, Parameter
 
-from instructor_jax.commands.tables import FormatName, Table, open_table
+from instructor_jax.commands.records import Table, listed
+from instructor_jax.commands.tables import FormatName, format_of, open_table
+from instructor_jax.io.bounds import ROWS, TEXTS_CHARACTERS
+from instructor_jax.io.printable import one_line
 
 # Names by which the columns of public text data sets usually go; the first that is present is taken.
 _TEXT_NAMES = ("text", "sentence", "content", "passage", "document")
 _ID_NAMES = ("id", "_id")
+_TITLE = "title"
+# The columns by which a corpus of BEIR is known (its corpus.jsonl); its texts are read as BEIR reads them.
+_BEIR = ("_id", "text", _TITLE)
 
 
 @Parameter(name="*", group=Group("Input", sort_key=1))
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class InputOptions:
+class TableOptions:
+    """How to read a table.
+
+    Attributes:
+        format: How to read the file; by default its suffix decides (standard input: txt, one text a line).
+        header: Whether the first record of .csv and .tsv names the columns; without, they are called 1, 2, 3.
+        quotes: Whether quotation marks of .csv and .tsv enclose fields; without, they are plain characters.
+        delimiter: Between the fields of .csv and .tsv: a character, or comma, semicolon, tab, pipe; found by default.
+    """
+
+    format: Annotated[FormatName | None, Parameter(name="--format")] = None
+    header: bool = True
+    quotes: bool = True
+    delimiter: str | None = None
+
+    def open(self, path: Path) -> Table:
+        """Open a file the way these options say; see `open_table`."""
+        return open_table(path, format=self.format, header=self.header, quotes=self.quotes, delimiter=self.delimiter)
+
+
+@Parameter(name="*", group=Group("Input", sort_key=1))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InputOptions(TableOptions):
     """How to read a table of texts.
 
     Attributes:
         text_column: Column of the texts; by default text, sentence, content, passage or document, or the only one.
+        title_column: Column of titles, each joined before its text; by default "title" of a BEIR corpus (_id, title,
+            text), as BEIR joins it: title, a blank, text.
+        title: Whether titles are joined; --no-title leaves those of a BEIR corpus out.
         instruction_column: Column of the instructions; by default "instruction", where no option gives one for all.
         id_column: Column of the ids; by default id or _id, where the file has one.
         format: How to read the file; by default its suffix decides (standard input: txt, one text a line).
         header: Whether the first record of .csv and .tsv names the columns; without, they are called 1, 2, 3.
         quotes: Whether quotation marks of .csv and .tsv enclose fields; without, they are plain characters.
+        delimiter: Between the fields of .csv and .tsv: a character, or comma, semicolon, tab, pipe; found by default.
     """
 
     text_column: str | None = None
+    title_column: str | None = None
+    title: bool = True
     instruction_column: str | None = None
     id_column: str | None = None
-    format: Annotated[FormatName | None, Parameter(name="--format")] = None
-    header: bool = True
-    quotes: bool = True
 
-    def open(self, path: Path) -> Table:
-        """Open a file the way these options say; see `open_table`."""
-        return open_table(path, format=self.format, header=self.header, quotes=self.quotes)
+    def for_queries(self, path: Path, text_column: str | None) -> "InputOptions":
+        """How to read a file of queries beside a corpus that is read like this."""
+        delimited = format_of(path) in ("csv", "tsv")
+        return InputOptions(
+            text_column=text_column,
+            header=self.header,
+            quotes=self.quotes,
+            delimiter=self.delimiter if delimited else None,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class TextColumns:
+    """Which column of a table is which.
+
+    Attributes:
+        text: of the texts.
+        title: of the titles that are joined before them; None where none are.
+        instruction: of instructions, or None.
+        id: of ids, or None.
+        left_out: the titles' column, where there is one and it is not joined.
+    """
+
+    text: str
+    title: str | None
+    instruction: str | None
+    id: str | None
+    left_out: str | None
+
+    def described(self) -> str:
+        """What is read as the text, for people."""
+        name = one_line(self.text, 60)
+        if self.title is not None:
+            return f"{one_line(self.title, 60)} + {name}, joined by a blank (--no-title leaves the titles out)"
+        note = f"; {self.left_out} is not read (--title-column {self.left_out} joins it)" if self.left_out else ""
+        return name + note
 
 
 class TextRow(NamedTuple):
@@ -89,6 +153,33 @@ class TextBlock:
         return digest.hexdigest()
 
 
+def text_columns(table: Table, options: InputOptions, *, own_instructions: bool = True) -> TextColumns:
+    """Which columns of a table are read.
+
+    Args:
+        table: an opened table.
+        options: which column is which, where the caller says so.
+        own_instructions: take a column `instruction` even where no option names it.
+
+    Raises:
+        ValueError: a column is missing or ambiguous.
+    """
+    if options.title_column is not None and not options.title:
+        raise ValueError("--title-column and --no-title exclude each other; give one of them")
+    text = _text_column(table, options.text_column)
+    is_beir = options.text_column is None and text == "text" and set(_BEIR) <= set(table.columns)
+    title = _find(table, options.title_column, (_TITLE,) if is_beir and options.title else ())
+    if title == text:
+        raise ValueError(f"--title-column {title} is the column of the texts; name another one")
+    return TextColumns(
+        text,
+        title,
+        _find(table, options.instruction_column, ("instruction",) if own_instructions else ()),
+        _find(table, options.id_column, _ID_NAMES),
+        _TITLE if title is None and _TITLE in table.columns and text != _TITLE else None,
+    )
+
+
 def read_texts(table: Table, options: InputOptions, *, own_instructions: bool = True) -> Iterator[TextRow]:
     """The rows of a table.
 
@@ -100,45 +191,60 @@ def read_texts(table: Table, options: InputOptions, *, own_instructions: bool = 
     Raises:
         ValueError: a column is missing or ambiguous, or a value is no text; with the file, the line and the value.
     """
-    columns = [_text_column(table, options.text_column)]
-    instruction = _find(table, options.instruction_column, ("instruction",) if own_instructions else ())
-    identifier = _find(table, options.id_column, _ID_NAMES)
-    columns += [column for column in (instruction, identifier) if column is not None]
+    chosen = text_columns(table, options, own_instructions=own_instructions)
+    columns = [name for name in (chosen.text, chosen.title, chosen.instruction, chosen.id) if name is not None]
 
     def rows() -> Iterator[TextRow]:
-        for number, values in table.records(columns):
-            own = values[1] if instruction is not None else ""
-            name = values[-1] if identifier is not None else ""
+        for number, values in table.records(columns, optional=[chosen.title] if chosen.title else ()):
+            text, *more = values
+            title = more.pop(0) if chosen.title is not None else ""
+            own = more.pop(0) if chosen.instruction is not None else ""
+            name = more.pop(0) if chosen.id is not None else ""
+            title = "" if title is None else title  # a BEIR corpus may lack the title of a document
             name = str(name) if type(name) is int else name
-            if type(values[0]) is not str or type(own) is not str or type(name) is not str:
+            if type(text) is not str or type(own) is not str or type(name) is not str or type(title) is not str:
                 raise ValueError(_not_text(table, number, columns, values))
-            yield TextRow(values[0], own if instruction is not None else None, name if identifier is not None else None)
+            if chosen.title is not None:
+                text = f"{title} {text}".strip()  # as beir's retrieval models join them
+            yield TextRow(
+                text, own if chosen.instruction is not None else None, name if chosen.id is not None else None
+            )
 
     return rows()
 
 
-def text_blocks(rows: Iterable[TextRow], size: int) -> Iterator[TextBlock]:
-    """Cut rows into blocks of `size`; the last one may be shorter.
+def text_blocks(rows: Iterable[TextRow], size: int, characters: int = TEXTS_CHARACTERS) -> Iterator[TextBlock]:
+    """Cut rows into blocks of `size`; the last one may be shorter, and so is one of very long texts.
+
+    Args:
+        rows: the rows.
+        size: rows of a block.
+        characters: a block ends with the row that reaches so many, so that a block fits into memory.
 
     Raises:
-        ValueError: size < 1.
+        ValueError: size is not in [1, `ROWS`].
     """
-    if size < 1:
-        raise ValueError(f"part size={size} must be at least 1")
-    index, texts, instructions, ids = 0, [], [], []
+    if not 1 <= size <= ROWS:
+        raise ValueError(f"part size={size} must be at least 1 and at most {ROWS:,}")
+    index = first_row = long = 0
+    texts, instructions, ids = [], [], []
 
     def block() -> TextBlock:
-        return TextBlock(index, index * size, texts, instructions or None, ids or None)
+        return TextBlock(index, first_row, texts, instructions or None, ids or None)
 
     for text, instruction, identifier in rows:
         texts.append(text)
+        long += len(text)
         if instruction is not None:
             instructions.append(instruction)
+            long += len(instruction)
         if identifier is not None:
             ids.append(identifier)
-        if len(texts) == size:
+            long += len(identifier)
+        if len(texts) == size or long >= characters:
             yield block()
-            index, texts, instructions, ids = index + 1, [], [], []
+            index, first_row, long = index + 1, first_row + len(texts), 0
+            texts, instructions, ids = [], [], []
     if texts:
         yield block()
 
@@ -147,7 +253,7 @@ def _find(table: Table, named: str | None, usual: Sequence[str]) -> str | None:
     if named is None:
         return next((name for name in usual if name in table.columns), None)
     if named not in table.columns:
-        raise ValueError(f"{table.name}: has no column {named!r}; its columns: {', '.join(table.columns)}")
+        raise ValueError(f"{table.name}: has no column {named!r}; its columns: {listed(table.columns)}")
     return named
 
 
@@ -158,12 +264,20 @@ def _text_column(table: Table, named: str | None) -> str:
         column = others[0]
     if column is None:
         raise ValueError(
-            f"{table.name}: which column holds the texts? name one by --text-column: {', '.join(table.columns)}"
+            f"{table.name}: which column holds the texts? name one by --text-column: {listed(table.columns)}"
         )
     return column
 
 
 def _not_text(table: Table, number: int, columns: Sequence[str], values: Sequence[Any]) -> str:
-    column, value = next((c, v) for c, v in zip(columns, values, strict=True) if type(v) is not str)
-    shown = "nothing" if value is None else f"{str(value)[:60]!r} of type {type(value).__name__}"
+    pairs = zip(columns, values, strict=True)
+    column, value = next(((c, v) for c, v in pairs if type(v) is not str), (columns[0], values[0]))
+    shown = "nothing" if value is None else f"{_shown(value)!r} of type {type(value).__name__}"
     return f"{table.name}, {table.unit} {number}: column {column!r} must hold text, got {shown}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        return str(value)[:60]
+    except (ValueError, RecursionError):  # an integer of thousands of digits, which Python does not print
+        return "a value"

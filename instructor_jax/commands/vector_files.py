@@ -6,6 +6,7 @@ never has more than one part in memory. What is written depends on vectors and i
 
 import dataclasses
 import json
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from instructor_jax.commands.json_floats import json_rows
+from instructor_jax.io.printable import one_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +52,46 @@ def vector_format(output: Path) -> VectorFormat:
     return _FORMATS[output.suffix]
 
 
-def write_npy(path: Path, vectors: Shaped[np.ndarray, "batch dim"], ids: Sequence[str] | None, first_row: int) -> None:
+def write_npy(path: Path, vectors: Shaped[np.ndarray, "..."], ids: Sequence[str] | None, first_row: int) -> None:
     """A NumPy array [rows, dim]; ids have no place in it."""
     del ids, first_row
+    rows = np.ascontiguousarray(vectors)  # join_npy copies rows, not columns
+    header = {"descr": np.lib.format.dtype_to_descr(rows.dtype), "fortran_order": False, "shape": rows.shape}
     with open(path, "wb") as file:
-        np.save(file, np.ascontiguousarray(vectors))  # join_npy copies rows, not columns
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(rows.data.cast("B") if rows.size else b"")  # np.save tells a full disk as "0 of 9 were written"
+
+
+def open_npy(path: Path) -> np.ndarray:
+    """The array of an .npy file, mapped and not read.
+
+    Raises:
+        ValueError: it is no .npy file of plain numbers, or not as long as its header says.
+        OSError: it cannot be opened.
+    """
+    if not path.is_file() and path.exists():
+        raise ValueError(f"{path} is no plain file; give an .npy file.")
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(4)
+        if start == b"PK\x03\x04":
+            raise ValueError(f"{path} is an archive of arrays (.npz); give an .npy file with one array.")
+        file.seek(0)
+        try:
+            version = np.lib.format.read_magic(file)
+            reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            shape, fortran, dtype = reader(file)
+            offset = file.tell()
+        except Exception as error:  # the header is a Python literal, whose parser raises half a dozen kinds
+            raise ValueError(f"{path} is not an .npy file, or its beginning is damaged: {_reason(error)}") from error
+    if dtype.hasobject:
+        raise ValueError(f"{path} holds Python objects, which are never loaded; save it as float32 numbers.")
+    expected = offset + math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or expected != size:
+        raise ValueError(f"{path} has {size:,} bytes, but its header says {shape} of {dtype}: {expected:,}; is it cut?")
+    if math.prod(shape) == 0:  # nothing to map
+        return np.zeros(shape, dtype)
+    return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
 
 
 def join_npy(parts: Sequence[Path], output: Path) -> None:
@@ -63,12 +100,12 @@ def join_npy(parts: Sequence[Path], output: Path) -> None:
     Raises:
         ValueError: the parts differ in dimension or type.
     """
-    first = np.load(parts[0], mmap_mode="r")
+    first = open_npy(parts[0])
     rows = 0
     with open(output, "wb") as whole:
         for number in range(2):  # first the lengths, for the header; then the data
             for path in parts:
-                part = np.load(path, mmap_mode="r")
+                part = open_npy(path)
                 if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
                     raise ValueError(f"{path}: {part.dtype} {part.shape} does not continue {first.dtype} {first.shape}")
                 rows += len(part) if number == 0 else 0
@@ -121,13 +158,21 @@ def write_parquet(
 
 
 def join_parquet(parts: Sequence[Path], output: Path) -> None:
-    """The row groups of the parts."""
-    parquet = _pyarrow().parquet
-    schema = parquet.read_schema(parts[0])
-    with parquet.ParquetWriter(output, schema, compression="none", use_dictionary=False) as writer:
-        for path in parts:
-            table = parquet.read_table(path)
-            writer.write_table(table, row_group_size=max(len(table), 1))
+    """The row groups of the parts.
+
+    Raises:
+        ValueError: a part is damaged.
+    """
+    pyarrow = _pyarrow()
+    parquet = pyarrow.parquet
+    try:
+        schema = parquet.read_schema(parts[0])
+        with parquet.ParquetWriter(output, schema, compression="none", use_dictionary=False) as writer:
+            for path in parts:
+                table = parquet.read_table(path)
+                writer.write_table(table, row_group_size=max(len(table), 1))
+    except pyarrow.ArrowException as error:
+        raise ValueError(f"the parts beside {output} cannot be joined: {error}") from error
 
 
 def write_ids(path: Path, ids: Sequence[str], first_row: int) -> None:
@@ -139,9 +184,14 @@ def write_ids(path: Path, ids: Sequence[str], first_row: int) -> None:
     for row, identifier in enumerate(ids):
         if "\n" in identifier or "\r" in identifier:
             raise ValueError(
-                f"row {first_row + row + 1}: the id {identifier!r} has a line break; use a .jsonl or .parquet output"
+                f"row {first_row + row + 1}: the id {one_line(repr(identifier), 80)} has a line break; "
+                "use a .jsonl or .parquet output"
             )
     path.write_text("".join(f"{identifier}\n" for identifier in ids), encoding="utf-8", newline="\n")
+
+
+def _reason(error: Exception) -> str:
+    return one_line(str(error) or type(error).__name__, 200)
 
 
 def _pyarrow() -> Any:

@@ -1,7 +1,8 @@
 """Which files a command may write or remove: its own, and new ones; never an input, never what somebody else made.
 
-Checked once, before anything is touched. A file is "ours" where something that a command of ours wrote beside it says
-so (a summary that names it); a folder is ours where it holds nothing but files that we name.
+Checked once, before anything is touched. A file is "ours" where something that a command of ours wrote says so (a
+summary beside it that names it, a mark within it); a folder is ours where it holds nothing but files that we name. A
+link is never ours: to write it would replace it, or what it points to.
 """
 
 import dataclasses
@@ -35,23 +36,29 @@ def check_claims(claims: Sequence[Claim], *, inputs: Iterable[Path], overwrite: 
         option: how the user does that, for messages, such as "--overwrite".
 
     Raises:
-        ValueError: a claim is an input, contains one or lies within one that is a folder; or something is there that is
-            not ours, and may not be replaced.
+        ValueError: a claim is an input or contains one; or something is there that is not ours and may not be replaced.
     """
     read = [path for path in inputs if os.path.lexists(path)]
-    for claim in claims:
-        if not os.path.lexists(claim.path):
-            continue
+    present = [claim for claim in claims if os.path.lexists(claim.path)]
+    for claim in present:
         for path in read:
             if same_or_inside(path, claim.path):
-                raise ValueError(f"{claim.path} would be written, but {path} is read; name another output.")
-        if claim.is_ours(claim.path) or (overwrite and claim.replaceable):
+                raise ValueError(
+                    f"{claim.path} is the input, and would be written over; name another output."
+                    if os.fspath(path) == os.fspath(claim.path)
+                    else f"{claim.path} would be written over, but the input {path} is that or lies there; "
+                    "name another output."
+                )
+    for claim in present:
+        is_link = claim.path.is_symlink()
+        if not is_link and claim.is_ours(claim.path):
             continue
-        way_out = f", or give {option} to replace it" if claim.replaceable else ""
-        raise ValueError(
-            f"{claim.path} exists and is not known to be made by this command; it would be lost. Name another output, "
-            f"move it away{way_out}."
-        )
+        replaceable = claim.replaceable and (is_link or claim.path.is_file())
+        if overwrite and replaceable:
+            continue
+        kind = "is a link" if is_link else "exists and is not known to be made by this command"
+        way_out = f", or give {option} to replace {'the link' if is_link else 'it'}" if replaceable else ""
+        raise ValueError(f"{claim.path} {kind}; it would be lost. Name another output or move it away{way_out}.")
 
 
 def same_or_inside(path: Path, claimed: Path) -> bool:

@@ -1,16 +1,23 @@
 """Text from files, made safe to show: a terminal must not obey what a stranger wrote into a name.
 
 Control characters (C0, DEL, C1) can recolour, rename or rewrite a terminal; marks that turn the direction of writing
-can make a line read as another one (CVE-2021-42574). Both are replaced by a visible escape.
+can make a line read as another one (CVE-2021-42574). Both are replaced by a visible escape. Passwords in addresses and
+access tokens are hidden, because messages and reports are pasted into public places.
 """
 
+import json
 import re
+from typing import Any
 
 from instructor_jax.io.bounds import MESSAGE_CHARACTERS
 
 # C0 but for tab and newline, DEL, C1, line and paragraph separators, and the marks of Unicode TR9 that turn direction.
 # Lone surrogates stand for bytes of a file name that are no UTF-8; a terminal in UTF-8 cannot be sent them.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# RFC 3986: what stands before the @ of an address is a name and a password; a query may hold a token.
+_USER = re.compile(r"(?<=://)[^\s/?#@]*(?:@[^\s/?#@]*)*@")
+_QUERY = re.compile(r"(://[^\s?#'\"<>]*)[?#][^\s'\"<>]+")
+_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{8,}")  # how access tokens of the Hugging Face hub begin
 
 
 def printable(text: str) -> str:
@@ -25,6 +32,24 @@ def one_line(text: str, limit: int = MESSAGE_CHARACTERS) -> str:
     """Returns `text` printable, on one line, with runs of white space as single blanks, cut to `limit` characters."""
     joined = " ".join(printable(text[: 4 * limit].replace("\r", "\n")).split())
     return joined if len(joined) <= limit and len(text) <= 4 * limit else joined[: max(limit - 3, 0)] + "..."
+
+
+def without_secrets(text: str) -> str:
+    """Returns `text` with the names and passwords in addresses, their queries, and access tokens of the hub hidden."""
+    return _TOKEN.sub("(hidden)", _QUERY.sub(r"\1?(hidden)", _USER.sub("(hidden)@", text)))
+
+
+def json_text(value: Any, *, indent: int | None = None, ascii_only: bool = False) -> str:
+    r"""Returns `value` as JSON in which the characters that `printable` replaces are `\u` escapes: the same value.
+
+    Args:
+        value: what `json.dumps` takes.
+        indent: blanks a level; all on one line if None.
+        ascii_only: escape every other character as well, for a stream that cannot carry it.
+    """
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
+    # Outside its strings JSON has none of them; inside, C0 characters are escaped already.
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) if not text.isascii() or "\x7f" in text else text
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -111,10 +111,10 @@ def test_standard_input_is_plain_text_or_what_format_says(monkeypatch):
     ("name", "data", "says"),
     [
         ("t.txt", b"fine\n\xe9t\xe9\n", r"t\.txt, line 2: byte 1 is not UTF-8"),
-        ("t.jsonl", b'{"text": "a"}\n{"text": \n', r"t\.jsonl, line 2: not JSON"),
+        ("t.jsonl", b'{"text": "a"}\n{"text": \n', r"t\.jsonl, line 2 is not valid JSON"),
         ("t.jsonl", b'{"text": "a"}\n\n["b"]\n', r"line 3: must be a JSON object"),
         ("t.jsonl", b'{"text": "a"}\n{"txt": "b"}\n', r"line 2: has no 'text'; its keys: txt"),
-        ("t.jsonl", b'{"text": "a"}\n{"text": "\\ud800"}\n', r"line 2: .*no character"),
+        ("t.jsonl", b'{"text": "a"}\n{"text": "\\ud800"}\n', r"line 2 .*no character"),
         ("t.jsonl", b"\n", "holds no JSON object"),
         ("t.csv", b"", "holds no record"),
         ("t.csv", b"text,text\n", "two columns have one name"),

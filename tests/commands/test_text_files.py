@@ -22,8 +22,8 @@ def jsonl(path, *rows):
 
 def test_usual_names_are_found(tmp_path):
     path = jsonl(tmp_path / "t.jsonl", {"_id": 7, "title": "x", "text": "a", "instruction": "i"})
-    assert read(path) == [TextRow("a", "i", "7")]
-    assert read(path, own_instructions=False) == [TextRow("a", None, "7")]
+    assert read(path) == [TextRow("x a", "i", "7")]
+    assert read(path, own_instructions=False) == [TextRow("x a", None, "7")]
 
 
 def test_options_name_the_columns(tmp_path):

@@ -1,0 +1,137 @@
+"""The files of `encode` beside its output: their names, what in them says that they are ours, and what may be replaced.
+
+OUTPUT.json, the summary, says how OUTPUT was made and names its file of ids. OUTPUT.parts holds the finished parts of a
+run that is not finished. What neither of them names is somebody else's.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from instructor_jax.commands.whole_files import is_temporary_name
+from instructor_jax.io.json_files import Fields, read_json
+from instructor_jax.io.owned_files import Claim
+
+LAYOUT = 1  # of the folder and the summary; raised when they change
+_PART = re.compile(r"part-[0-9]{6,9}(\.npy|\.jsonl|\.parquet|\.ids\.txt|\.json)")
+_NAMES = ("lock", "options.json", "probe.npy", "written.json")
+
+
+def parts_folder(output: Path) -> Path:
+    """Where the parts of an unfinished output lie."""
+    return output.with_name(output.name + ".parts")
+
+
+def leaving_folder(output: Path) -> Path:
+    """Where the parts of a finished output lie while they are removed."""
+    return output.with_name(f".{output.name}.parts.finished")
+
+
+def summary_path(output: Path) -> Path:
+    """The small JSON file beside an output that says how it was made."""
+    return output.with_name(output.name + ".json")
+
+
+def ids_path(output: Path) -> Path:
+    """The ids of an output that has no place for them, one a line."""
+    return output.with_name(output.stem + ".ids.txt")
+
+
+def read_summary(output: Path) -> dict[str, Any] | None:
+    """How an output was made; None where there is no summary of `encode` beside it."""
+    path = summary_path(output)
+    if not path.is_file():
+        return None
+    with contextlib.suppress(ValueError):
+        content = read_json(path)
+        fields = Fields(content, path)
+        fields.whole("layout", least=1)
+        fields.text("input")
+        for count in ("rows", "tokens", "truncated"):
+            fields.whole(count, most=1 << 62)
+        Fields(fields.any("options"), path).text("model")
+        return content
+    return None
+
+
+def output_claims(output: Path, *, ids_beside: bool) -> list[Claim]:
+    """Everything that making `output` may write, replace or remove.
+
+    Args:
+        output: the file that will be made.
+        ids_beside: whether ids go to a file of their own.
+    """
+    claims = [
+        Claim(output, lambda path: is_of_this_run(output, path)),
+        Claim(summary_path(output), lambda path: is_of_this_run(output, path) or read_summary(output) is not None),
+        Claim(parts_folder(output), is_parts_folder, replaceable=False),
+        Claim(leaving_folder(output), is_parts_folder, replaceable=False),
+    ]
+    return [*claims, Claim(ids_path(output), lambda path: ids_are_ours(output))] if ids_beside else claims
+
+
+def ids_are_ours(output: Path) -> bool:
+    """Whether the file of ids is named by the summary of the output, or was written by a run that is not finished."""
+    path = ids_path(output)
+    summary = read_summary(output)
+    return is_of_this_run(output, path) or (summary is not None and summary.get("ids") == path.name)
+
+
+def is_of_this_run(output: Path, path: Path) -> bool:
+    """Whether an unfinished run wrote `path`, or was told to replace what is there."""
+    folder = parts_folder(output)
+    if not is_parts_folder(folder):
+        return False
+    with contextlib.suppress(ValueError, OSError):
+        if read_json(folder / "options.json").get("overwrite") is True:
+            return True
+    return identity(path) in written_files(output).get(path.name, [])
+
+
+def written_files(output: Path) -> dict[str, list[list[int]]]:
+    """What an unfinished run wrote beside its parts: by name, the `identity` of each file that it gave the name."""
+    with contextlib.suppress(ValueError, OSError):
+        content = read_json(parts_folder(output) / "written.json")
+        return {name: value for name, value in content.items() if isinstance(value, list)}
+    return {}
+
+
+def identity(path: Path) -> list[int]:
+    """Size and time of the last change, which a renamed file keeps, and a file that replaces it does not have."""
+    status = path.lstat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def is_parts_folder(folder: Path) -> bool:
+    """Whether a folder holds parts of `encode` and nothing else: no other name, no link, no folder."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        found = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
+    if not all(is_file and _is_our_name(name) for name, is_file in found.items()):
+        return False
+    # Without options.json only what is made before it may be there.
+    return "options.json" in found or all(name == "lock" or is_temporary_name(name) for name in found)
+
+
+def remove_parts_folder(folder: Path) -> None:
+    """Remove our files and the folder; what somebody else put there stays, and the folder with it."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for name in [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]:
+            if _is_our_name(name):
+                (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def part_numbers(folder: Path) -> Iterator[int]:
+    """Numbers of the parts that have a record, that is, are finished."""
+    for path in folder.glob("part-*.json"):
+        yield int(path.stem.removeprefix("part-"))
+
+
+def _is_our_name(name: str) -> bool:
+    return name in _NAMES or _PART.fullmatch(name) is not None or is_temporary_name(name)
