@@ -6,13 +6,17 @@ its orientation, for an embedding table: also for the relative bias, which is [b
 
 import logging
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Shaped
 
 from instructor_jax.config import EncoderConfig
+from instructor_jax.io.bounds import INDEX_BYTES, SHARDS
 from instructor_jax.io.json_files import read_json
+from instructor_jax.io.printable import one_line
+from instructor_jax.tensor_files import few, is_file_name
 
 from .msgpack_tree import flatten, read_msgpack
 from .shapes import encoder_config_of
@@ -33,20 +37,21 @@ def recognises(folder: Path) -> bool:
     return (folder / _WHOLE).is_file() or (folder / _INDEX).is_file()
 
 
-def read(folder: Path) -> tuple[EncoderConfig, dict[str, Shaped[np.ndarray, "..."]]]:
-    """The encoder in a folder with Flax weights: its configuration and PyTorch-named arrays in the stored dtype.
+def read(place: Path) -> tuple[EncoderConfig, dict[str, Shaped[np.ndarray, "..."]]]:
+    """The encoder in a folder or file with Flax weights: configuration and PyTorch-named arrays in the stored dtype.
 
-    The configuration comes from the folder's `config.json`, else from the shapes. Decoder and output layer are left
-    out, and counted in the log.
+    The configuration comes from the `config.json` beside the weights, else from the shapes. Decoder and output layer
+    are left out, and counted in the log.
 
     Raises:
         ValueError: there are no Flax weights or two sets of them, a shard is missing, or an array is unknown, missing,
             misshapen, repeated, or not of floating point; each with its name.
     """
-    leaves = _leaves(folder)
+    folder = place.parent if place.is_file() else place
+    leaves = _tree(place) if place.is_file() else _leaves(folder)
     left_out = [name for name in leaves if _LEFT_OUT.fullmatch(name)]
     if left_out:
-        _log.info("left out %d arrays of %s; an embedding model needs only the encoder", len(left_out), folder)
+        _log.info("left out %d arrays of %s; an embedding model needs only the encoder", len(left_out), place)
     origins: dict[str, str] = {}
     tensors: dict[str, np.ndarray] = {}
     for name, leaf in leaves.items():
@@ -54,10 +59,10 @@ def read(folder: Path) -> tuple[EncoderConfig, dict[str, Shaped[np.ndarray, "...
             continue
         if not _KNOWN.fullmatch(name):
             raise ValueError(
-                f"{name} in {folder} is no part of a T5 encoder that is known here; nothing was converted."
+                f"{few([name])} in {place} is no part of a T5 encoder that is known here; nothing was converted."
             )
         if not isinstance(leaf, np.ndarray):
-            raise ValueError(f"{name} in {folder} is a {type(leaf).__name__}, not an array.")
+            raise ValueError(f"{name} in {place} is a {type(leaf).__name__}, not an array.")
         stem, _, kind = name.rpartition("/")
         torch_name = f"{stem.replace('/', '.')}.weight"
         origins[torch_name] = name
@@ -72,17 +77,22 @@ def _leaves(folder: Path) -> dict[str, object]:
         return _tree(folder / _WHOLE)
     if (folder / _WHOLE).is_file():
         raise ValueError(f"{folder} has both {_WHOLE} and {_INDEX}; remove the one that is not the model's.")
-    weight_map = read_json(folder / _INDEX).get("weight_map")
+    weight_map = read_json(folder / _INDEX, limit=INDEX_BYTES).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise ValueError(f"{folder / _INDEX} has no 'weight_map' from array names to shard files.")
     leaves: dict[str, object] = {}
-    for shard in sorted(set(map(str, weight_map.values()))):
-        if Path(shard).name != shard or not (folder / shard).is_file():
-            raise ValueError(f"{folder / _INDEX} lists the shard {shard}, which is missing beside it.")
+    listed_in: dict[str, set[str]] = defaultdict(set)
+    for name, shard in weight_map.items():
+        if not is_file_name(shard, ".msgpack") or not (folder / shard).is_file():
+            shown = one_line(str(shard), 80)
+            raise ValueError(f"{folder / _INDEX} lists the shard {shown}, which is missing beside it.")
+        listed_in[shard].add(name)
+    if len(listed_in) > SHARDS:
+        raise ValueError(f"{folder / _INDEX} lists {len(listed_in):,} files; at most {SHARDS} are opened.")
+    for shard, listed in sorted(listed_in.items()):
         content = _tree(folder / shard)
-        listed = {name for name, file in weight_map.items() if file == shard}
         if differing := sorted(listed.symmetric_difference(content)):
-            raise ValueError(f"{folder / _INDEX} and {shard} disagree about {', '.join(differing[:5])}.")
+            raise ValueError(f"{folder / _INDEX} and {shard} disagree about {few(differing)}.")
         leaves |= content
     return leaves
 

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from instructor_jax.config import EncoderConfig
+from instructor_jax.tensor_files import few
 from instructor_jax.weights import PROJECTION
 
 from .shapes import encoder_config_of
@@ -76,38 +77,35 @@ _LEFT_OUT = re.compile(r"decoder/.*")
 
 
 def recognises(folder: Path) -> bool:
-    """Whether the folder is, or holds, a T5X checkpoint with an encoder; nothing large is read."""
-    try:
-        return any("encoder/encoder_norm/scale" in stored_parameters(place) for place in find_checkpoints(folder))
-    except ValueError:  # an index or Orbax folder of another kind
-        return False
+    """Whether the folder is, or holds, a T5X checkpoint; nothing is read, so that a damaged one is told as such."""
+    return bool(find_checkpoints(folder))
 
 
-def read(folder: Path) -> tuple[EncoderConfig, dict[str, Array]]:
+def read(place: Path) -> tuple[EncoderConfig, dict[str, Array]]:
     """The encoder in a T5X checkpoint, as its configuration and its PyTorch-named arrays in the dtype on disk.
 
     The configuration comes from a `config.json` in the folder, else from the shapes. A dual encoder's projection is
     named `projection.weight`; decoder weights are left out, and counted in the log.
 
     Args:
-        folder: the checkpoint, the folder with its Orbax item, or a run's folder with one checkpoint in it.
+        place: the checkpoint, the folder with its Orbax item, a run's folder with one checkpoint in it, or a file that
+            is a checkpoint with all its arrays.
 
     Raises:
         ValueError: there is no checkpoint or more than one, or an array is unknown, missing, misshapen, given twice,
             damaged, or not of floating point; each with its name.
     """
-    checkpoint = _only_checkpoint(folder)
+    folder = place.parent if place.is_file() else place
+    checkpoint = place if place.is_file() else _only_checkpoint(folder)
     openers = stored_parameters(checkpoint)
     wanted = {name: opener for name, opener in openers.items() if not _LEFT_OUT.fullmatch(name)}
     if len(wanted) < len(openers):
         _log.info(
-            "left out %d decoder arrays of %s: an embedding has no use for them", len(openers) - len(wanted), folder
+            "left out %d decoder arrays of %s: an embedding has no use for them", len(openers) - len(wanted), place
         )
     unknown = [name for name in wanted if _way(name) is None]
     if unknown:
-        raise ValueError(
-            f"{checkpoint} holds {', '.join(unknown[:5])}, which no known T5 encoder has; nothing was read."
-        )
+        raise ValueError(f"{checkpoint} holds {few(unknown)}, which no known T5 encoder has; nothing was read.")
     arrays = {name: opener() for name, opener in wanted.items()}
     check_plausible(checkpoint, arrays.values())
     origins: dict[str, str] = {}

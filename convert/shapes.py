@@ -8,19 +8,18 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 from jaxtyping import Shaped
 
 from instructor_jax.config import EncoderConfig, ModelConfig, encoder_config_from_t5
 from instructor_jax.io.json_files import read_json
-from instructor_jax.weights import PROJECTION, torch_shapes
+from instructor_jax.tensor_files import few
+from instructor_jax.weights import FLOATS, PROJECTION, torch_shapes
 
 _BLOCK = "encoder.block.{}."
 _BIAS = "layer.0.SelfAttention.relative_attention_bias.weight"
 
 Shapes = Mapping[str, tuple[int, ...]]
-_FLOATS = (np.float32, np.float16, ml_dtypes.bfloat16, np.float64)
 
 
 def encoder_config_of(
@@ -41,9 +40,9 @@ def encoder_config_of(
     path = folder / "config.json"
     try:
         for name, tensor in tensors.items():
-            if tensor.dtype not in _FLOATS:
+            if tensor.dtype not in FLOATS:
                 raise ValueError(f"{origins[name]} has dtype {tensor.dtype}; weights are floating point")
-        config = encoder_config_from_t5(read_json(path)) if path.is_file() else infer_encoder_config(shapes)
+        config = encoder_config_from_t5(read_json(path), path) if path.is_file() else infer_encoder_config(shapes)
         _check_shapes(config, shapes, origins)
     except ValueError as error:
         raise ValueError(f"{folder} does not hold a whole T5 encoder: {str(error).rstrip('.')}.") from error
@@ -92,8 +91,8 @@ def _check_shapes(config: EncoderConfig, shapes: Shapes, origins: Mapping[str, s
     missing = [name for name in expected if name not in shapes]
     surplus = [origins[name] for name in shapes if name not in expected]
     if missing or surplus:
-        parts = [f"lacks {_few(missing)}"] if missing else []
-        parts += [f"has {_few(surplus)}, which the rest leaves no place for"] if surplus else []
+        parts = [f"lacks {few(missing)}"] if missing else []
+        parts += [f"has {few(surplus)}, which the rest leaves no place for"] if surplus else []
         raise ValueError("the checkpoint " + " and ".join(parts))
     for name, shape in expected.items():
         if shapes[name] != shape:
@@ -106,7 +105,3 @@ def _matrix(shapes: Shapes, name: str) -> tuple[int, int]:
     if len(shapes[name]) != 2 or 0 in shapes[name]:
         raise ValueError(f"{name} has shape {shapes[name]}, not that of a matrix")
     return shapes[name][0], shapes[name][1]
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,10 +1,11 @@
-"""From any folder that holds a T5 encoder's weights to a configuration and our parameters.
+"""From any folder or file that holds a T5 encoder's weights to a configuration and our parameters.
 
-Which reader serves is decided by what lies in the folder, never by trying one after another: a broken file of one
-format must be reported as such, not as an unknown folder.
+Which reader serves is decided by what lies there, never by trying one after another: a broken file of one format must
+be reported as such, not as an unknown folder.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,26 @@ from instructor_jax.folders import (
     read_folder,
     read_params,
 )
+from instructor_jax.io.adapters import refuse_lone_adapter
+from instructor_jax.io.checkpoint_prefixes import plain_names
 from instructor_jax.own_folder import OWN_CONFIG
-from instructor_jax.tensor_files import find_weights
-from instructor_jax.weights import PROJECTION, params_from_torch
+from instructor_jax.tensor_files import find_weights, read_safetensors, read_tensors
+from instructor_jax.torch_files import read_torch_file
+from instructor_jax.weights import PROJECTION, encoder_arrays, params_from_torch
 
 from . import from_flax, from_t5x
+from .msgpack_tree import is_msgpack_map, read_msgpack
+from .shapes import encoder_config_of
+
+_TORCH_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
+# Names that weights have in a whole model's folder; there the folder says which of them is the model.
+_WHOLE = (
+    "model.safetensors",
+    "pytorch_model.bin",
+    "flax_model.msgpack",
+    "adapter_model.safetensors",
+    "adapter_model.bin",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +48,7 @@ class Source:
     Attributes:
         folder: configuration, prompts, and where the tokenizer lies.
         params: our nested parameters, in their dtype on disk.
-        format: what kind of folder it was, for people.
+        format: what kind of folder or file it was, for people.
     """
 
     folder: ModelFolder
@@ -41,17 +57,22 @@ class Source:
 
 
 def read_source(path: Path) -> Source:
-    """Reads a sentence-transformers or T5 PyTorch folder, our own, a Flax msgpack folder, or a T5X checkpoint.
+    """Reads a model's folder of PyTorch, Flax or our own, a T5X checkpoint, or a single file of weights.
 
     Raises:
         ValueError: nothing known lies there, or what lies there is broken or does not fit.
+        OSError: it is not there, or cannot be read.
     """
+    if path.is_file():
+        return _read_file(path)
     if not path.is_dir():
-        raise ValueError(f"{path} is not a folder.")
+        raise ValueError(f"{path} is not there, neither as a folder nor as a file.")
     if (path / OWN_CONFIG).is_file():
         folder = read_folder(path)
         return Source(folder, read_params(folder), "instructor-jax (Orbax)")
     if find_weights(encoder_folder(path)) is not None:
+        if not any((path / name).is_file() for name in ("modules.json", "config.json")):
+            return _from_torch(path, read_tensors(path))  # a trainer's checkpoint: weights alone
         folder = read_folder(path)
         kind = "sentence-transformers" if (path / "modules.json").is_file() else "PyTorch T5"
         return Source(folder, read_params(folder), kind)
@@ -59,20 +80,57 @@ def read_source(path: Path) -> Source:
         if module.recognises(path):
             encoder, arrays = module.read(path)
             return _from_arrays(path, encoder, arrays, kind)
+    refuse_lone_adapter(encoder_folder(path))
     raise ValueError(
         f"{path} holds no weights that can be read: model.safetensors, pytorch_model.bin (or their shards), "
         f"flax_model.msgpack, a T5X checkpoint, or {OWN_CONFIG}."
     )
 
 
+def _read_file(path: Path) -> Source:
+    """Reads one file that is all there is of a model: what trainers leave behind."""
+    if path.name in _WHOLE and any((path.parent / name).is_file() for name in ("config.json", "modules.json")):
+        raise ValueError(f"{path} is a part of a model's folder; give the folder, {path.parent}.")
+    if path.name == "checkpoint" and from_t5x.recognises(path.parent):
+        return read_source(path.parent)
+    if path.suffix == ".safetensors":
+        return _from_torch(path, read_safetensors(path))
+    if path.suffix in _TORCH_SUFFIXES:
+        return _from_torch(path, read_torch_file(path))
+    if not is_msgpack_map(path):
+        raise ValueError(
+            f"{path} is no file of weights that is known: .safetensors, .bin or .pt of PyTorch, a msgpack file of Flax "
+            "or T5X."
+        )
+    tree = read_msgpack(path)
+    module, kind = (from_flax, "Flax msgpack") if _is_hugging_face(tree) else (from_t5x, "T5X")
+    encoder, arrays = module.read(path)
+    return _from_arrays(path.parent, encoder, arrays, kind)
+
+
+def _is_hugging_face(tree: Mapping[Any, Any]) -> bool:
+    """Whether a msgpack tree has transformers' names (`encoder/block/0/...`), not T5X's (`encoder/layers_0/...`)."""
+    inner = tree["params"] if isinstance(tree.get("params"), Mapping) else tree
+    encoder = inner.get("encoder")
+    return isinstance(encoder, Mapping) and "block" in encoder
+
+
+def _from_torch(path: Path, stored: Mapping[str, np.ndarray]) -> Source:
+    """PyTorch weights without a folder around them: of an encoder, a whole T5, or a sentence-transformers model."""
+    arrays = encoder_arrays(plain_names(stored, path))
+    folder = path.parent if path.is_file() else path
+    encoder = encoder_config_of(folder, arrays, {name: name for name in arrays})
+    return _from_arrays(folder, encoder, arrays, "PyTorch weights")
+
+
 def _from_arrays(path: Path, encoder: EncoderConfig, arrays: dict[str, np.ndarray], kind: str) -> Source:
-    """Completes what Flax and T5X checkpoints do not say: projection and normalisation."""
+    """Completes what bare weights, Flax and T5X checkpoints do not say: projection and normalisation."""
     if (path / "modules.json").is_file():  # Flax weights inside a sentence-transformers folder
         folder = read_folder(path)
         if folder.config.projection is not None and PROJECTION not in arrays:
             arrays = {**arrays, PROJECTION: projection_weights(folder)}
     else:
         width = arrays[PROJECTION].shape[0] if PROJECTION in arrays else None
-        # dual encoders (gtr, sentence-t5) normalise after the projection; a plain T5 has neither
+        # dual encoders (gtr, sentence-t5, instructor) normalise after the projection; a plain T5 has neither
         folder = ModelFolder(path, ModelConfig(encoder, projection=width, normalize=width is not None))
     return Source(folder, params_from_torch(folder.config, arrays), kind)

@@ -3,7 +3,8 @@
 The index is a msgpack tree. Under the trained parameters (`optimizer/target`) stand small arrays themselves, for large
 ones a TensorStore specification, and in the first Orbax versions the text `PLACEHOLDER://folder`. A specification comes
 from the file, so only its relative path is used: the store that is opened is always a zarr array inside the folder.
-Finding, opening and loading are three steps, so that optimizer state and decoder are never touched.
+Finding, opening and loading are three steps, so that optimizer state and decoder are never touched. A checkpoint in one
+file is an index that has all arrays in it.
 """
 
 import dataclasses
@@ -17,7 +18,11 @@ import ml_dtypes
 import numpy as np
 from jaxtyping import Shaped
 
-from .msgpack_tree import flatten, read_msgpack
+from instructor_jax.io.bounds import INDEX_BYTES, MIB
+from instructor_jax.io.json_files import read_json, shown_value
+from instructor_jax.io.printable import one_line
+
+from .msgpack_tree import flatten, is_msgpack_map, read_msgpack
 
 _INDEX = "checkpoint"
 _ORBAX = "_METADATA"
@@ -38,11 +43,17 @@ class StoredArray:
 
 
 def find_checkpoints(folder: Path) -> list[Path]:
-    """The folders that hold an index or Orbax metadata: `folder` itself, an item in it, or else the steps of a run."""
+    """The folders that hold an index or Orbax metadata: `folder` itself, an item in it, or else the steps of a run.
+
+    A step of a run may be a single file; it is its own checkpoint.
+    """
     for place in (folder / item for item in _ITEMS):
         if (place / _ORBAX).is_file() or _is_index(place / _INDEX):
             return [place]
-    return [place for step in sorted(folder.glob("checkpoint_*")) for place in find_checkpoints(step)]
+    found: list[Path] = []
+    for step in sorted(folder.glob("checkpoint_*")):
+        found += [step] * is_msgpack_map(step) if step.is_file() else find_checkpoints(step)
+    return found
 
 
 def stored_parameters(checkpoint: Path) -> dict[str, Callable[[], StoredArray]]:
@@ -56,8 +67,13 @@ def stored_parameters(checkpoint: Path) -> dict[str, Callable[[], StoredArray]]:
     """
     if (checkpoint / _ORBAX).is_file():
         return _orbax_parameters(checkpoint)
-    tree = read_msgpack(checkpoint / _INDEX)
-    leaves = flatten(_parameter_tree(tree, checkpoint / _INDEX), _is_specification)
+    index = checkpoint if checkpoint.is_file() else checkpoint / _INDEX
+    tree = read_msgpack(index)
+    leaves = flatten(_parameter_tree(tree, index), _is_specification)
+    if checkpoint.is_file() and (elsewhere := [name for name, leaf in leaves.items() if not _is_inside(leaf)]):
+        raise ValueError(
+            f"{checkpoint} keeps {one_line(elsewhere[0], 120)} in a folder beside it; give the checkpoint's folder."
+        )
     open_leaf = functools.partial(_open_leaf, checkpoint, tree.get("version"))
     return {name: functools.partial(open_leaf, name, leaf) for name, leaf in leaves.items()}
 
@@ -69,7 +85,8 @@ def check_plausible(checkpoint: Path, arrays: Iterable[StoredArray]) -> None:
         ValueError: the arrays would be 1100 times as large as all files together; deflate reaches 1032.
     """
     declared = sum(math.prod(array.shape) * array.dtype.itemsize for array in arrays)
-    stored = sum(file.stat().st_size for file in checkpoint.rglob("*") if file.is_file())
+    files = [checkpoint] if checkpoint.is_file() else checkpoint.rglob("*")
+    stored = sum(file.stat().st_size for file in files if file.is_file())
     if declared > 1100 * stored:
         raise ValueError(f"{checkpoint} declares arrays of {declared} bytes, but its files have only {stored}.")
 
@@ -80,6 +97,10 @@ def _is_index(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return not file.read(32).startswith(b"model_checkpoint_path")
+
+
+def _is_inside(leaf: Any) -> bool:
+    return not isinstance(leaf, str | Mapping)
 
 
 def _parameter_tree(tree: Mapping[Any, Any], source: Path) -> Mapping[Any, Any]:
@@ -109,11 +130,15 @@ def _open_leaf(checkpoint: Path, version: Any, name: str, leaf: Any) -> StoredAr
     # checkpoint was written, not where it lies now.
     path = kvstore.get("path", leaf.get("path"))
     if leaf["driver"] != "zarr" or not isinstance(path, str):
-        raise ValueError(f"{checkpoint / _INDEX} keeps {name} in a {leaf['driver']!r} store; only zarr is read.")
+        store = shown_value(leaf["driver"])
+        raise ValueError(f"{checkpoint / _INDEX} keeps {name} in a {store} store; only zarr is read.")
     array = _open_zarr(checkpoint, name, path)
     declared = leaf["metadata"].get("shape") if isinstance(leaf.get("metadata"), Mapping) else None
-    if declared is not None and list(declared) != list(array.shape):
-        raise ValueError(f"{checkpoint / _INDEX} gives {name} the shape {declared}, its zarr array has {array.shape}.")
+    if declared is not None and not (isinstance(declared, list) and declared == list(array.shape)):
+        raise ValueError(
+            f"{checkpoint / _INDEX} gives {name} the shape {one_line(str(declared), 80)}, its zarr array has "
+            f"{array.shape}."
+        )
     if version == 2 and array.dtype == np.uint16:  # that version wrote the bits of bfloat16 as integers
         half = np.dtype(ml_dtypes.bfloat16)
         return StoredArray(array.shape, half, lambda: array.load().view(half))
@@ -124,8 +149,11 @@ def _open_zarr(checkpoint: Path, name: str, relative: str, driver: str = "zarr")
     import tensorstore
 
     place = PurePosixPath(relative)
-    if place.is_absolute() or ".." in place.parts or not place.parts:
-        raise ValueError(f"{checkpoint} places {name} at {relative!r}, which is not inside the checkpoint's folder.")
+    if place.is_absolute() or ".." in place.parts or not place.parts or "\0" in relative or "\\" in relative:
+        raise ValueError(
+            f"{checkpoint} places {one_line(name, 120)} at {shown_value(relative)}, which is not inside the "
+            "checkpoint's folder."
+        )
     root = {"driver": "file", "path": f"{checkpoint.absolute()}/"}
     packed = (checkpoint / "manifest.ocdbt").is_file()
     kvstore = {"driver": "ocdbt", "base": root, "path": f"{place}/"} if packed else {**root}
@@ -134,15 +162,23 @@ def _open_zarr(checkpoint: Path, name: str, relative: str, driver: str = "zarr")
     # Without the last option a chunk that is not there reads as zeros: an interrupted copy would be silent damage.
     specification = {"driver": driver, "kvstore": kvstore, "fill_missing_data_reads": False}
     try:
+        for file in (".zarray", "zarr.json"):  # before TensorStore believes them: bounded in size and depth
+            if (checkpoint / place / file).is_file():
+                read_json(checkpoint / place / file, limit=MIB)
         store = tensorstore.open(specification, open=True, read=True).result()
     except (ValueError, OSError) as error:
-        raise ValueError(f"{name} in {checkpoint} cannot be opened: {error}") from error
+        raise ValueError(f"{name} in {checkpoint} cannot be opened: {one_line(str(error), 400)}") from error
+    chunk = store.chunk_layout.read_chunk.shape or store.shape
+    if any((size or 0) > max(length, 1) for size, length in zip(chunk, store.shape, strict=True)):
+        # A chunk is unpacked whole: a small file could claim any amount of memory.
+        raise ValueError(f"{name} in {checkpoint} has chunks of {tuple(chunk)}, larger than the array {store.shape}.")
 
     def load() -> np.ndarray:
         try:
             return np.asarray(store.read().result())
         except (ValueError, OSError) as error:
-            raise ValueError(f"{name} in {checkpoint} is damaged or copied only in part: {error}") from error
+            reason = one_line(str(error), 400)
+            raise ValueError(f"{name} in {checkpoint} is damaged or copied only in part: {reason}") from error
 
     return StoredArray(tuple(store.shape), store.dtype.numpy_dtype, load)
 
@@ -150,10 +186,11 @@ def _open_zarr(checkpoint: Path, name: str, relative: str, driver: str = "zarr")
 def _orbax_parameters(checkpoint: Path) -> dict[str, Callable[[], StoredArray]]:
     import orbax.checkpoint as ocp
 
+    read_json(checkpoint / _ORBAX, limit=INDEX_BYTES)  # bounded in size and depth, before Orbax believes it
     try:
         found = ocp.PyTreeCheckpointHandler().metadata(checkpoint.absolute())  # pyright: ignore[reportArgumentType]
     except Exception as error:  # a damaged file fails in Orbax in many ways
-        reason = f"{type(error).__name__}: {error}"
+        reason = one_line(f"{type(error).__name__}: {error}", 400)
         raise ValueError(f"{checkpoint / _ORBAX} cannot be read by the installed Orbax: {reason}.") from error
     leaves = flatten(_parameter_tree(found.tree, checkpoint / _ORBAX))
     driver = "zarr3" if found.use_zarr3 else "zarr"

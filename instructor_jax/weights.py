@@ -116,12 +116,9 @@ def params_from_torch(config: ModelConfig, arrays: Arrays) -> dict[str, Any]:
         ValueError: a name is unknown or missing, a shape is wrong, a dtype is not of floating point, layers differ in
             dtype, or two copies of the embedding differ.
     """
-    arrays = _without_copies(arrays)
+    arrays = encoder_arrays(arrays)
     wanted = torch_shapes(config)
-    left_out = [name for name in arrays if _LEFT_OUT.fullmatch(name)]
-    if left_out:
-        logger.info("left out the %d arrays of the decoder", len(left_out))
-    unknown = sorted(set(arrays) - set(wanted) - set(left_out))
+    unknown = sorted(set(arrays) - set(wanted))
     missing = sorted(set(wanted) - set(arrays))
     if unknown or missing:
         raise ValueError(
@@ -219,20 +216,26 @@ def _names(entry: Entry, config: EncoderConfig) -> Iterator[str]:
     return (entry.name.format(layer=layer) for layer in layers)
 
 
-def _without_copies(arrays: Arrays) -> dict[str, np.ndarray]:
-    """Keeps one of the embedding's names; transformers writes `shared`, `encoder.embed_tokens`, or both."""
-    result = dict(arrays)
+def encoder_arrays(arrays: Arrays) -> dict[str, np.ndarray]:
+    """Leaves out a decoder, and keeps one of the embedding's names: transformers writes `shared`, the other, or both.
+
+    Raises:
+        ValueError: two copies of the embedding differ.
+    """
+    result = {name: array for name, array in arrays.items() if not _LEFT_OUT.fullmatch(name)}
+    if len(result) < len(arrays):
+        logger.info("left out the %d arrays of the decoder", len(arrays) - len(result))
     for copy in _EMBEDDING_COPIES:
         if copy not in result:
             continue
         value = result.pop(copy)
         kept = result.setdefault(EMBEDDING, value)
-        if kept is not value and not _same_bits(kept, value):
+        if kept is not value and not same_bits(kept, value):
             raise ValueError(f"{EMBEDDING} and {copy} differ; T5 ties them, so one of the two is not what was trained.")
     return result
 
 
-def _same_bits(one: np.ndarray, other: np.ndarray) -> bool:
+def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two arrays are equal with their NaNs, which `==` never finds equal."""
     if one.shape != other.shape or one.dtype != other.dtype:
         return False

@@ -234,9 +234,18 @@ def test_other_folders_are_not_recognised(tmp_path: Path) -> None:
     assert not recognises(tmp_path)
     with pytest.raises(ValueError, match="is no T5X checkpoint"):
         read(tmp_path)
-    assert not recognises(write(tmp_path / "other", {"encoder/layers/kernel": np.ones(3)}))
-    (tmp_path / "other" / "checkpoint").write_bytes(b"\xc1")
-    assert not recognises(tmp_path / "other")
+
+
+def test_a_damaged_index_is_told_as_damaged(tmp_path: Path) -> None:
+    """A folder with an index is a checkpoint, whatever is wrong with it: not a folder without weights."""
+    other = write(tmp_path / "other", {"encoder/layers/kernel": np.ones(3)})
+    assert recognises(other)
+    with pytest.raises(ValueError, match=r"holds encoder/layers/kernel, which no known T5 encoder has"):
+        read(other)
+    (other / "checkpoint").write_bytes(b"\xc1")
+    assert recognises(other)
+    with pytest.raises(ValueError, match=r"other/checkpoint is not a whole Flax msgpack file"):
+        read(other)
 
 
 def test_several_steps_are_a_question(tmp_path: Path) -> None:

@@ -122,9 +122,10 @@ def test_folders_without_weights(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds no weights that can be read: model.safetensors, .*flax_model.msgpack"):
         read_source(tmp_path)
     (tmp_path / "file").write_text("")
-    for path in (tmp_path / "file", tmp_path / "absent"):
-        with pytest.raises(ValueError, match="is not a folder"):
-            read_source(path)
+    with pytest.raises(ValueError, match="is no file of weights that is known"):
+        read_source(tmp_path / "file")
+    with pytest.raises(ValueError, match="is not there, neither as a folder nor as a file"):
+        read_source(tmp_path / "absent")
 
 
 def test_a_broken_file_is_not_taken_for_another_format(tmp_path: Path) -> None:
