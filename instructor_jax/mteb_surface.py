@@ -19,7 +19,7 @@ def mteb_model_meta(model: Any) -> Any:
     """
     if "mteb" not in sys.modules:
         raise AttributeError("mteb_model_meta exists once mteb is imported")
-    from mteb.models.model_meta import ModelMeta
+    from mteb.models.model_meta import ModelMeta, ScoringFunction
 
     name = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in model.folder.whole.name)
     measure = model.similarity_fn_name
@@ -29,7 +29,7 @@ def mteb_model_meta(model: Any) -> Any:
         "max_tokens": model.max_seq_length,
         "embed_dim": model.get_embedding_dimension(),
         "framework": ["JAX"],
-        "similarity_fn_name": measure,
+        "similarity_fn_name": ScoringFunction(measure),
     }
     return ModelMeta.create_empty(overwrites=fields)
 
