@@ -24,23 +24,6 @@ WORDS = [
     "river", "water", "north", "food", "music", "film", "paper", "world",
     "night", "day", "house", "small", "old", "red", "stone", "cloud",
 ]  # fmt: skip
-    "river",
-    "water",
-    "north",
-    "food",
-    "music",
-    "film",
-    "paper",
-    "world",
-    "night",
-    "day",
-    "house",
-    "small",
-    "old",
-    "red",
-    "stone",
-    "cloud",
-]
 PROMPTS = {"query": "Represent the question for retrieval: ", "document": "Represent the document: "}
 
 
