@@ -201,7 +201,7 @@ def _marks(pair: Any, ids: Mapping[str, int], where: str) -> int:
         or ids.get(token) != number
     ):
         raise ValueError(
-            f"{where} adds {shown_value(token)} with the id {shown_value(number)}, which is not its own in the vocabulary."
+            f"{where} adds {shown_value(token)} with the id {shown_value(number)}; the vocabulary gives it another."
         )
     return 1
 
