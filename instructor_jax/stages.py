@@ -104,7 +104,7 @@ def prepare(
     """
     owner = None
     if on_overflow == "mean_of_windows":
-        texts, owner = tokenizer.windows(pairs)
+        texts, owner = tokenizer.windows(pairs, first)
         counts = texts.full_lengths[np.searchsorted(owner, np.arange(len(pairs)))]
         truncated = np.zeros(len(pairs), np.bool_)
     else:
