@@ -5,7 +5,7 @@ The settings are the fields of `ModelConfig` and `EncoderConfig`, which check ty
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -58,13 +58,20 @@ def _values(fields: Fields, kind: type) -> dict[str, Any]:
         if isinstance(field.default, bool):
             values[field.name] = fields.flag(field.name)
         elif isinstance(field.default, float):
-            values[field.name] = float(fields.number(field.name, least=0.0, most=1.0))
+            values[field.name] = fields.number(field.name, least=0.0, most=1.0)
         elif isinstance(field.default, str):
-            values[field.name] = fields.text(field.name)
+            values[field.name] = _one_of(fields, field.name, get_args(field.type))
         else:  # sizes, and that of a projection, whose default is None
             values[field.name] = fields.whole(field.name)
     fields.refuse_unread(", ".join(field.name for field in dataclasses.fields(kind)))
     return values
+
+
+def _one_of(fields: Fields, key: str, choices: tuple[str, ...]) -> str:
+    value = fields.text(key)
+    if choices and value not in choices:
+        raise ValueError(f"{fields.where} has {key}={shown_value(value)}; it must be one of {', '.join(choices)}.")
+    return value
 
 
 def read_ranges(path: Path) -> dict[int, np.ndarray]:

@@ -170,7 +170,7 @@ REFUSED = {
     "another model": (edited("config.json", model_type="bert"), "model_type='bert'"),
     "cls pooling": (
         edited("1_Pooling/config.json", pooling_mode_cls_token=True, pooling_mode_mean_tokens=False),
-        "pools by 'cls'; supported is the mean",
+        "pools by 'cls' .pooling_mode.; supported is the mean",
     ),
     "two poolings": (edited("1_Pooling/config.json", pooling_mode_max_tokens=True), "pools by .*'max'"),
     "pooling of version 6": (edited("1_Pooling/config.json", pooling_mode="lasttoken"), "pools by 'lasttoken'"),

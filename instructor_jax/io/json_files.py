@@ -137,8 +137,9 @@ class Fields:
         return self._typed(key, default, f"a whole number from {least} to {most}", _is_whole(least, most))
 
     def number(self, key: str, default: Any = _REQUIRED, *, least: float, most: float) -> float:
-        """Returns a number in [least, most]."""
-        return self._typed(key, default, f"a number from {least:g} to {most:g}", _is_number(least, most))
+        """Returns a number in [least, most], as a float also where it is written as a whole one."""
+        value = self._typed(key, default, f"a number from {least:g} to {most:g}", _is_number(least, most))
+        return float(value) if isinstance(value, int) else value
 
     def flag(self, key: str, default: Any = _REQUIRED) -> bool:
         """Returns true or false."""

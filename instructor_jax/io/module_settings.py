@@ -168,7 +168,7 @@ def pools_instruction(file: Path, width: int) -> bool:
     modes = modes if isinstance(modes, list) else [modes]
     if modes != ["mean"]:
         listed = ", ".join(shown_value(mode) for mode in modes[:6]) or "nothing"
-        raise ValueError(f"{file} pools by {listed}; supported is the mean alone.")
+        raise ValueError(f"{file} pools by {listed} (pooling_mode); supported is the mean alone.")
     found = {
         key: fields.whole(key, least=1) for key in ("word_embedding_dimension", "embedding_dimension") if key in fields
     }
