@@ -133,7 +133,7 @@ def _kind(fields: Fields, number: int) -> str:
         return _BY_PLACE[number]
     if package == _INSTRUCTOR and name in _INSTRUCTOR_CLASSES:
         return _INSTRUCTOR_CLASSES[name]
-    home = package.removesuffix(f".{_file_of(name)}")
+    home = package.removesuffix(f".{_file_of(name)}").removesuffix(f".{name}")  # the file's name, in 5.4 and before
     if home in _PACKAGES and name in KINDS:
         return name
     raise ValueError(

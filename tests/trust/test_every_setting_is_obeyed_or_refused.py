@@ -203,7 +203,9 @@ TYPES_REFUSED: list[Any] = [
     f"x.{HOME}.Transformer", f"{HOME}..Transformer", f"{HOME}.Transformer.", f"{HOME}.evil.Transformer", "Transformer.",
     "sentence_transformers.sparse_encoder.models.Transformer", "sentence_transformers.Transformer",
     f"{HOME}.Transformer\n",
-    "InstructorEmbedding", "InstructorEmbedding.Transformer", "InstructorEmbedding.instructor.Dense", "a" * 5000,
+    "InstructorEmbedding", "InstructorEmbedding.Transformer", "InstructorEmbedding.instructor.Dense",
+    f"{HOME}.Pooling.Transformer",
+    "a" * 5000,
 ]  # fmt: skip
 PATHS_REFUSED: list[Any] = [
     "..", "../m", "a/../../b", "/", "/etc", "//host/x", "C:\\x", "C:x", "..\\x", "a\\..\\..\\b", "\\\\host\\share", ...,
