@@ -105,9 +105,8 @@ def _add_tokens(tokenizer: Any, settings: TokenizerSettings) -> None:
     """Adds tokens in transformers' order; a token that is there already only takes over the new flags."""
     from tokenizers import AddedToken
 
-    for token in (*settings.placed.values(), *settings.special):
-        about = dict(token)
-        tokenizer.add_tokens([AddedToken(about.pop("content"), **about)])
+    listed = [dict(token) for token in (*settings.placed.values(), *settings.special)]
+    tokenizer.add_tokens([AddedToken(token.pop("content"), **token) for token in listed])  # each call indexes all anew
 
 
 def _check_ids(tokenizer: Any, file: TokenizerFile, settings: TokenizerSettings) -> None:

@@ -53,7 +53,7 @@ def _unigram(fields: Fields, vocabulary: Any) -> Mapping[str, int]:
 
 def _bpe(fields: Fields, vocabulary: Any) -> Mapping[str, int]:
     ids = _by_name(fields, vocabulary)
-    if fields.number("dropout", default=0.0, least=0, most=1):
+    if fields.number("dropout", default=0.0, least=0.0, most=1.0):
         raise ValueError(f"{fields.where} has a dropout: the same text would get other tokens each time.")
     for name in ("fuse_unk", "byte_fallback", "ignore_merges"):
         fields.flag(name, default=False)

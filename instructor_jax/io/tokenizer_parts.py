@@ -13,9 +13,9 @@ from typing import Any
 from instructor_jax.io.charsmap import charsmap_growth
 from instructor_jax.io.json_files import Fields, shown_value
 
-# Characters that one of a text may become. NFKC makes 18 of U+FDFA; a second such table behind it, as in ALBERT's
-# normaliser, gives 324.
-GROWTH = 400
+# Characters that one of a text may become. NFKC makes 18 of U+FDFA, and the mark of a word doubles a lone letter; with
+# lower case and the mark that is 72, with bytes for letters 90.
+GROWTH = 100
 # Parts of a chain; published ones have at most six.
 _PARTS = 16
 _CHARACTERS = 256  # of a pattern or a mark
