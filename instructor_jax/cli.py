@@ -13,7 +13,14 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from instructor_jax.commands.failures import told
-from instructor_jax.commands.streams import clean, clean_messages, complain, discard, flush_output, prepare_streams
+from instructor_jax.commands.streams import (
+    clean,
+    clean_messages,
+    complain,
+    discard,
+    flush_output,
+    prepare_streams,
+)
 
 VERBS: dict[str, tuple[str, str]] = {
     "encode": ("instructor_jax.commands.encode:encode", "Embed a file of texts; resumable, in constant memory."),

@@ -64,13 +64,18 @@ def output_claims(output: Path, *, ids_beside: bool) -> list[Claim]:
         output: the file that will be made.
         ids_beside: whether ids go to a file of their own.
     """
+
+    def replaceable(path: Path) -> bool:
+        return is_of_this_run(output, path) or may_overwrite(output)
+
     claims = [
-        Claim(output, lambda path: is_of_this_run(output, path)),
-        Claim(summary_path(output), lambda path: is_of_this_run(output, path) or read_summary(output) is not None),
+        Claim(output, replaceable),
+        Claim(summary_path(output), lambda path: read_summary(output) is not None or replaceable(path)),
         Claim(parts_folder(output), is_parts_folder, replaceable=False),
         Claim(leaving_folder(output), is_parts_folder, replaceable=False),
     ]
-    return [*claims, Claim(ids_path(output), lambda path: ids_are_ours(output))] if ids_beside else claims
+    ids = Claim(ids_path(output), lambda path: ids_are_ours(output) or replaceable(path))
+    return [*claims, ids] if ids_beside else claims
 
 
 def ids_are_ours(output: Path) -> bool:
@@ -81,14 +86,17 @@ def ids_are_ours(output: Path) -> bool:
 
 
 def is_of_this_run(output: Path, path: Path) -> bool:
-    """Whether an unfinished run wrote `path`, or was told to replace what is there."""
+    """Whether an unfinished run wrote `path`."""
     folder = parts_folder(output)
-    if not is_parts_folder(folder):
-        return False
+    return is_parts_folder(folder) and identity(path) in written_files(output).get(path.name, [])
+
+
+def may_overwrite(output: Path) -> bool:
+    """Whether an unfinished run was allowed to replace what is there."""
+    folder = parts_folder(output)
     with contextlib.suppress(ValueError, OSError):
-        if read_json(folder / "options.json").get("overwrite") is True:
-            return True
-    return identity(path) in written_files(output).get(path.name, [])
+        return is_parts_folder(folder) and read_json(folder / "options.json").get("overwrite") is True
+    return False
 
 
 def written_files(output: Path) -> dict[str, list[list[int]]]:

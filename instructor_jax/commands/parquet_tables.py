@@ -57,6 +57,7 @@ class ParquetTable(Table):
         require_names(self.name, self.columns)
         self._read = 0
         self._opened: Any = None
+        self._flat: list[str] = []  # chosen columns of plain values
         self._repeated: Any = None  # the same file, its repeated texts kept as references
 
     def records(self, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Record]:
@@ -64,35 +65,41 @@ class ParquetTable(Table):
         for file in self._files:
             chosen = list(dict.fromkeys(columns))
             self._opened = self._open(file)
-            self._repeated = self._open(file, read_dictionary=chosen)
+            schema = self._opened.schema_arrow
+            self._flat = [name for name in chosen if schema.field(name).type.num_fields == 0]
+            self._repeated = self._open(file, read_dictionary=self._flat)
             try:
                 for batch in self._batches(chosen):
-                    lists = [batch[column] for column in columns]
+                    values_of = {column: self._values(batch, column) for column in chosen}
+                    lists = [values_of[column] for column in columns]
                     for values in zip(*lists, strict=True):
                         self._read += 1
                         yield self._read, values
             finally:
-                self._opened.close()
-                self._repeated.close()
+                self.close()
 
-    def _batches(self, columns: list[str]) -> Iterator[dict[str, list]]:
+    def _batches(self, columns: list[str]) -> Iterator[Any]:
         try:
             for group in range(self._opened.metadata.num_row_groups):
                 size = self._rows_at_once(group, columns)
-                for batch in self._opened.iter_batches(batch_size=size, row_groups=[group], columns=columns):
-                    yield {column: self._values(batch, column) for column in columns}
+                yield from self._opened.iter_batches(batch_size=size, row_groups=[group], columns=columns)
         except self._errors as error:
-            raise ValueError(
-                f"{self.name}, after row {self._read}: damaged parquet data: {one_line(str(error), 300)}"
-            ) from error
+            raise self._damaged(error) from error
 
     def _values(self, batch: Any, column: str) -> list:
         array = batch.column(column)
-        if array.nbytes > LINE_BYTES:
-            longest = _longest(array)
-            if longest > LINE_BYTES:
-                raise ValueError(f"column {column!r} has a text of {longest:,} bytes, more than {LINE_BYTES:,}")
-        return array.to_pylist()
+        if array.nbytes > LINE_BYTES and (longest := _longest(array)) > LINE_BYTES:
+            raise ValueError(
+                f"{self.name}, after row {self._read}: column {column!r} has a text of {longest:,} bytes, more than "
+                f"{LINE_BYTES:,}; is it text?"
+            )
+        try:
+            return array.to_pylist()
+        except self._errors as error:  # bytes that are not UTF-8, dates that Python does not have
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: BaseException) -> ValueError:
+        return ValueError(f"{self.name}, after row {self._read}: damaged parquet data: {one_line(str(error), 300)}")
 
     def _rows_at_once(self, group: int, columns: list[str]) -> int:
         """How many rows of a row group may be unpacked together, by the mean and by the longest repeated text."""
@@ -103,7 +110,7 @@ class ParquetTable(Table):
             if column not in columns and chunk.path_in_schema not in columns:
                 continue
             largest = max(largest, chunk.total_uncompressed_size // max(chunk.num_values, 1))
-            if chunk.has_dictionary_page and chunk.physical_type == "BYTE_ARRAY":
+            if chunk.has_dictionary_page and chunk.physical_type == "BYTE_ARRAY" and column in self._flat:
                 largest = max(largest, self._longest_repeated(group, column))
         return max(min(_ROWS, _BYTES // largest), 1)
 
@@ -140,9 +147,9 @@ class ParquetTable(Table):
 
     def close(self) -> None:
         """See `Table`."""
-        if self._opened is not None:
-            self._opened.close()
-            self._repeated.close()
+        for opened in (self._opened, self._repeated):
+            if opened is not None:
+                opened.close()
 
 
 def parquet_files(folder: Path) -> list[Path]:

@@ -148,8 +148,7 @@ class PartStore:
                 fields.text("input"),
                 fields.whole("tokens", most=largest),
                 fields.whole("truncated", most=largest),
-                fields.whole("bytes", None, most=largest),
-                fields.whole("ids_bytes", None, most=largest),
+                *(fields.whole(key, most=largest) if key in fields else None for key in ("bytes", "ids_bytes")),
             )
         except ValueError as error:
             raise self._damaged(str(error)) from error

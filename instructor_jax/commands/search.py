@@ -31,9 +31,8 @@ from instructor_jax.commands.search_page import is_search_page, search_page
 from instructor_jax.commands.similarity import one_line, require_finite
 from instructor_jax.commands.text_files import InputOptions, TextBlock, read_texts, text_blocks, text_columns
 from instructor_jax.commands.vector_files import open_npy
-from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.commands.whole_files import require_new_or_replaceable, whole_file
 from instructor_jax.io.bounds import HITS, TEXTS_CHARACTERS
-from instructor_jax.io.owned_files import Claim, check_claims
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +104,7 @@ def search(
         raise ValueError('nothing to search for; give --query "a text", or a file of queries')
     if html is not None:
         read = [path for path in (corpus, queries, corpus_vectors, Path(name)) if path is not None]
-        check_claims([Claim(html, is_search_page)], inputs=read, overwrite=overwrite, option="--overwrite")
+        require_new_or_replaceable(html, is_search_page, inputs=read, overwrite=overwrite)
     sought = _read_queries(list(query or []), queries, query_column, reading, own=query_instruction is None)
     texts = [text for block in sought for text in block.texts]
     if not texts:

@@ -11,9 +11,9 @@ from instructor_jax.commands.console import say, say_json, terminal_width
 from instructor_jax.commands.loading import Embedder, ModelOptions, load_model, model_name
 from instructor_jax.commands.records import Table, listed
 from instructor_jax.commands.text_files import TableOptions
+from instructor_jax.commands.whole_files import require_new_or_replaceable
 from instructor_jax.io.bounds import ROWS, TEXTS_CHARACTERS
 from instructor_jax.io.json_files import shown_value
-from instructor_jax.io.owned_files import Claim, check_claims
 from instructor_jax.io.printable import printable
 from instructor_jax.quantization import unit_length
 
@@ -70,7 +70,7 @@ def similarity(
         from instructor_jax.commands.heatmap import draw_heatmap, is_heatmap, require_format, require_matplotlib
 
         require_format(heatmap)  # all of it before the model is loaded
-        check_claims([Claim(heatmap, is_heatmap)], inputs=[Path(name)], overwrite=overwrite, option="--overwrite")
+        require_new_or_replaceable(heatmap, is_heatmap, inputs=[Path(name)], overwrite=overwrite)
         require_matplotlib()
     vectors = load_model(model).encode(list(texts), instruction=instruction, show_progress_bar=False)
     vectors = unit_length(require_finite(vectors, "text"))

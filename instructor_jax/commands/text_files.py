@@ -15,7 +15,7 @@ from cyclopts import Group, Parameter
 
 from instructor_jax.commands.records import Table, listed
 from instructor_jax.commands.tables import FormatName, format_of, open_table
-from instructor_jax.io.bounds import ROWS, TEXTS_CHARACTERS
+from instructor_jax.io.bounds import PART_CHARACTERS, ROWS
 from instructor_jax.io.printable import one_line
 
 # Names by which the columns of public text data sets usually go; the first that is present is taken.
@@ -213,7 +213,7 @@ def read_texts(table: Table, options: InputOptions, *, own_instructions: bool = 
     return rows()
 
 
-def text_blocks(rows: Iterable[TextRow], size: int, characters: int = TEXTS_CHARACTERS) -> Iterator[TextBlock]:
+def text_blocks(rows: Iterable[TextRow], size: int, characters: int = PART_CHARACTERS) -> Iterator[TextBlock]:
     """Cut rows into blocks of `size`; the last one may be shorter, and so is one of very long texts.
 
     Args:

@@ -125,7 +125,8 @@ class TextLines:
             ) from error
 
     def _damaged_gzip(self, error: Exception) -> ValueError:
-        return ValueError(f"{self.name}: damaged gzip data after line {self.number}: {error}")
+        hint = "; if it is plain text, give it a name without .gz" if isinstance(error, gzip.BadGzipFile) else ""
+        return ValueError(f"{self.name}: damaged gzip data after line {self.number}: {error}{hint}")
 
     def fraction_read(self) -> float | None:
         """Position in the file (of a compressed one: in its compressed bytes) relative to its size."""

@@ -12,9 +12,11 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from instructor_jax.io.owned_files import Claim, check_claims
 
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and the temporary name is longer than the file's
 _TOKEN = re.compile(r"[0-9a-f]{16}\.partial")
@@ -64,6 +66,29 @@ def require_plain_file(path: Path) -> None:
     if stream or (path.exists() and not path.is_file()):
         kind = "a folder" if path.is_dir() else "no plain file but a device, a pipe or a standard stream"
         raise ValueError(f"{path} is {kind}; name a file that can be written.")
+
+
+def require_new_or_replaceable(
+    path: Path, is_ours: Callable[[Path], bool], *, inputs: Iterable[Path], overwrite: bool
+) -> None:
+    """Refuse a file that could not be written in the end, or would cost the user another; before the work is done.
+
+    Args:
+        path: what will be written.
+        is_ours: whether a file was made by the same command.
+        inputs: everything that is read.
+        overwrite: whether the user gave --overwrite.
+
+    Raises:
+        ValueError: see `require_plain_file` and `check_claims`.
+        OSError: its folder does not exist or cannot be written.
+    """
+    require_plain_file(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write into", str(path.parent))
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path.parent))
+    check_claims([Claim(path, is_ours)], inputs=inputs, overwrite=overwrite, option="--overwrite")
 
 
 def is_temporary_name(name: str, of: str | None = None) -> bool:

@@ -31,8 +31,10 @@ LINE_BYTES = 32 * MIB
 # Columns of a table; spreadsheets allow 16,384.
 COLUMNS = 1 << 14
 
-# Texts that are held at the same time, in characters: a part of `encode` has at most so many, and what is read whole
-# (pairs to compare, queries) too. 8,192 texts of ten pages have half of that.
+# Characters of the texts of one part of `encode`, four of which are held at the same time: 8,192 texts of three pages.
+PART_CHARACTERS = 64 * MIB
+
+# Characters of texts that are read whole: pairs to compare, queries.
 TEXTS_CHARACTERS = 256 * MIB
 
 # Rows that are held at the same time, and rows of one part; the vectors of a million rows have 3 GB.
