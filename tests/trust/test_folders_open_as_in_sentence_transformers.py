@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import itertools
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -318,9 +319,16 @@ WE_REFUSE: dict[str, tuple[ModelConfig, Change, str]] = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quiet() -> None:
+def quiet_and_quick() -> Iterator[None]:
+    """PyTorch's threads wait for each other longer than so small a model takes."""
+    import torch
+
     for name in ("sentence_transformers", "transformers"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @functools.cache
