@@ -7,6 +7,8 @@ InstructorEmbedding 1.0.1 glues instruction and text together, so the template e
 import dataclasses
 import re
 
+from instructor_jax.io.printable import one_line
+
 
 @dataclasses.dataclass(frozen=True)
 class Instruction:
@@ -23,12 +25,15 @@ class Instruction:
     objective: str = ""
 
     def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if not isinstance(value, str):
+                raise ValueError(f"Instruction {name} must be a string, not a {type(value).__name__}.")
         if not (self.text_type.strip() or self.domain.strip()):
-            raise ValueError(f"{self!r} needs a text type such as 'sentence', 'document', 'question', or a domain.")
-        for name in ("domain", "text_type", "objective"):
-            value = getattr(self, name)
+            raise ValueError("Instruction needs a text type such as 'sentence', 'document', 'question', or a domain.")
+        for name, value in dataclasses.asdict(self).items():
             if value != value.strip() or "\n" in value:
-                raise ValueError(f"Instruction {name}={value!r} must have no newline and no blanks at its ends.")
+                shown = one_line(repr(value[:80]), 100)
+                raise ValueError(f"Instruction {name}={shown} must have no newline and no blanks at its ends.")
 
     def __str__(self) -> str:
         subject = " ".join(part for part in (self.domain, self.text_type) if part)
@@ -42,7 +47,12 @@ def lint_instruction(instruction: str) -> list[str]:
 
     The rules come from the published training and evaluation instructions: they begin with "Represent", end in a colon
     or semicolon, stay within one line and, but for one that lists its classes, within 40 words.
+
+    Raises:
+        ValueError: it is no string.
     """
+    if not isinstance(instruction, str):
+        raise ValueError(f"the instruction must be a string, not a {type(instruction).__name__}; see Instruction.")
     warnings = []
     stripped = instruction.strip()
     if not stripped:

@@ -39,6 +39,15 @@ def test_parts_that_would_spoil_it_are_refused(parts: dict[str, str], message: s
         Instruction(**parts)
 
 
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("value", [None, 3, b"title", ["title"]])
+def test_parts_are_strings(value: object) -> None:
+    with pytest.raises(ValueError, match=f"text_type must be a string, not a {type(value).__name__}"):
+        Instruction(text_type=value)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=f"must be a string, not a {type(value).__name__}"):
+        lint_instruction(value)  # pyright: ignore[reportArgumentType]
+
+
 @pytest.mark.parametrize(
     ("instruction", "finding"),
     [
