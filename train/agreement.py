@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from instructor_jax.commands.requirements import installed_version
+from instructor_jax.io.json_files import parse_json
 
 from .run_config import RunConfig, flat
 
@@ -59,4 +60,7 @@ def _gathered(facts: dict[str, Any]) -> list[dict[str, Any]]:
     padded = np.zeros(int(sizes.max()), np.uint8)
     padded[: len(text)] = text
     rows = np.asarray(process_allgather(padded)).reshape(len(sizes), -1)
-    return [json.loads(row[:size].tobytes()) for row, size in zip(rows, sizes, strict=True)]
+    return [
+        parse_json(row[:size].tobytes(), "what a process says of its run")
+        for row, size in zip(rows, sizes, strict=True)
+    ]

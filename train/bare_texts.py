@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from instructor_jax.commands.whole_files import whole_file
 
+from .array_files import read_array
 from .examples import Side
 from .file_lock import one_process
 from .medi.contamination import SHORTEST, comparable, text_hash
@@ -41,7 +42,7 @@ def text_hashes(source: ExampleSource, cache: TokenCache) -> UInt64[np.ndarray, 
         with one_process(parent / f"{path.name}.lock"):
             if not path.is_file():
                 _write(path, source, cache)
-    return np.load(path, mmap_mode="r")
+    return read_array(path, np.uint64, (len(cache.array("text_ends")), 2), "it")
 
 
 def bare_texts(

@@ -5,14 +5,17 @@ dictionaries of arrays by name, so that it does not depend on how Optax nests it
 step number itself.
 """
 
+import contextlib
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
+
+from instructor_jax.io.printable import one_line
 
 from .run_config import CheckpointConfig
 from .step import TrainState
@@ -35,7 +38,9 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=preservation_policy.AnyPreservationPolicy([latest, best]), best_fn=_accuracy
         )
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        self._folder = folder
+        with self._told("the checkpoints"):
+            self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
     @property
     def latest(self) -> int | None:
@@ -58,9 +63,10 @@ class Checkpoints:
             accuracy: held-out accuracy of this state, where it was measured.
 
         Raises:
-            Exception: an earlier save failed in the background; whatever Orbax or the file system raised.
+            OSError: it cannot be written, or an earlier one could not.
         """
-        self._manager.check_for_errors()
+        with self._told("a checkpoint"):
+            self._manager.check_for_errors()
         step = int(state.step)
         if step in self._manager.all_steps():
             return
@@ -68,11 +74,22 @@ class Checkpoints:
             state=ocp.args.StandardSave(_plain(state)),  # type: ignore[call-arg]
             about=ocp.args.JsonSave({**about, "step": step, "versions": versions()}),  # type: ignore[call-arg]
         )
-        self._manager.save(step, args=args, metrics={} if accuracy is None else {"accuracy": accuracy})
+        with self._told(f"the checkpoint of step {step}"):
+            self._manager.save(step, args=args, metrics={} if accuracy is None else {"accuracy": accuracy})
 
     def about(self, step: int) -> dict[str, Any]:
-        """What was noted beside the state of a step."""
-        return self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
+        """What was noted beside the state of a step.
+
+        Raises:
+            ValueError: the checkpoint is damaged.
+        """
+        try:
+            found = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
+        except Exception as error:  # Orbax and its stores meet damage with whatever that gives
+            raise self._damaged(step, error) from error
+        if not isinstance(found, dict):
+            raise self._damaged(step, ValueError("what is noted there is no JSON object"))
+        return found
 
     def restore(self, step: int, abstract: TrainState, shardings: TrainState) -> TrainState:
         """The state of a step, each array where it belongs on the present mesh, however it was saved.
@@ -83,28 +100,48 @@ class Checkpoints:
             shardings: where its arrays go.
 
         Raises:
-            ValueError: the checkpoint does not hold such a state.
+            ValueError: the checkpoint does not hold such a state, or is damaged.
         """
         places = jax.tree.map(
             lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), abstract, shardings
         )
         args = ocp.args.Composite(state=ocp.args.StandardRestore(_plain(places)))  # type: ignore[call-arg]
-        found = self._manager.restore(step, args=args)["state"]
         names, tree = _names(abstract)
-        return jax.tree.unflatten(tree, [found[name] for name in names])
+        try:
+            found = self._manager.restore(step, args=args)["state"]
+            return jax.tree.unflatten(tree, [found[name] for name in names])
+        except Exception as error:
+            raise self._damaged(step, error) from error
 
     def wait(self) -> None:
         """Returns when all that was saved is complete.
 
         Raises:
-            Exception: a save failed.
+            OSError: a save failed.
         """
-        self._manager.wait_until_finished()
-        self._manager.check_for_errors()
+        with self._told("a checkpoint"):
+            self._manager.wait_until_finished()
+            self._manager.check_for_errors()
 
     def close(self) -> None:
         """Waits, and frees threads."""
         self._manager.close()
+
+    @contextlib.contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Turns what Orbax or the file system raises into one error that says where."""
+        try:
+            yield
+        except Exception as error:
+            reason = one_line(f"{type(error).__name__}: {error}", 300)
+            raise OSError(f"{what} in {self._folder} cannot be read or written: {reason}") from error
+
+    def _damaged(self, step: int, error: Exception) -> ValueError:
+        reason = one_line(f"{type(error).__name__}: {error}", 300)
+        return ValueError(
+            f"the checkpoint {self._folder / str(step)} cannot be read ({reason}). If damaged, delete its folder; "
+            "the same command then goes on from the one before it, or from the beginning."
+        )
 
 
 def _accuracy(metrics: Mapping[str, float]) -> float:

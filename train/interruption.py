@@ -1,5 +1,9 @@
 """Being asked to stop: SIGTERM (what schedulers send before they take a machine away) and Ctrl-C.
 
+A run that was stopped has not finished, and must not look so to `&&` or to a scheduler: its exit code is 75 after
+SIGTERM or a preemption (EX_TEMPFAIL of sysexits.h: all is saved, the same command goes on; the 143 of a process that
+SIGTERM killed would not tell that) and 130 after Ctrl-C, as everywhere.
+
 The request is remembered and looked at between steps, so that the state that is saved is whole. Before the first step
 there is nothing to save, and the run ends at once. With several processes all must stop after the same step, whoever
 was asked: JAX's preemption notice, which takes SIGTERM for itself there, agrees on one.
@@ -16,8 +20,15 @@ import jax
 logger = logging.getLogger(__name__)
 
 
+PREEMPTED, INTERRUPTED = 75, 130
+
+
 class StoppedEarly(BaseException):
     """A stop was requested before a step was made. No error: nothing is lost."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
 
 
 class StopRequest:
@@ -27,6 +38,7 @@ class StopRequest:
         self._event = threading.Event()
         self._stepping = False
         self._old: dict[int, Any] = {}
+        self.exit_code = PREEMPTED  # of the program, should the run stop; Ctrl-C makes it another
 
     def set(self) -> None:
         """Asks."""
@@ -53,8 +65,9 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.exit_code = INTERRUPTED if number == signal.SIGINT else PREEMPTED
         if not self._stepping:
-            raise StoppedEarly
+            raise StoppedEarly(self.exit_code)
         if self._event.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt  # asked twice by hand: now
         self._event.set()

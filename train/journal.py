@@ -17,6 +17,9 @@ import numpy as np
 from tqdm import tqdm
 
 from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.io.gzip_files import read_whole
+from instructor_jax.io.json_files import Fields, parse_json
+from instructor_jax.io.printable import printable
 
 from .config import TrainConfig
 from .flops import utilization
@@ -122,7 +125,7 @@ class Journal:
     def say(self, text: str) -> None:
         """A line above the progress bar."""
         if is_main():
-            tqdm.write(text)
+            tqdm.write(printable(text))
 
     def close(self) -> None:
         """Ends the bar and the files."""
@@ -216,7 +219,11 @@ def agreement(sums: TaskSums) -> dict[str, float]:
 
 
 def cut_after(path: Path, step: int) -> None:
-    """Removes the lines of later steps than `step`, and a last line that a kill left half written."""
+    """Removes the lines of later steps than `step`, and a last line that a kill left half written.
+
+    Raises:
+        ValueError: another line is damaged; see `read_lines`.
+    """
     if not path.is_file():
         return
     kept = [line for line in read_lines(path) if line["step"] <= step] if step else []  # step 0 is measured anew
@@ -225,14 +232,49 @@ def cut_after(path: Path, step: int) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; a last line that is not whole is left out."""
+    """The lines of a `metrics.jsonl`; a last line that is not whole is left out.
+
+    Raises:
+        ValueError: another line is no line of metrics; says which.
+    """
+    texts = read_whole(path).split(b"\n")  # after the last newline: nothing, or what a kill left
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for number, text in enumerate(texts, start=1):
+        if not text.strip():
+            continue
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break
+            lines.append(_checked(parse_json(text, f"{path}, line {number}"), f"{path}, line {number}"))
+        except ValueError as error:
+            if number == len(texts):
+                break
+            raise ValueError(f"{error} It is no line of a run's metrics; delete that line.") from error
     return lines
+
+
+_NUMBERS = (
+    "loss", "gradient_norm", "learning_rate", "padding", "seconds", "tokens_per_second", "input_wait"
+)  # fmt: skip
+
+
+def _checked(line: Any, where: str) -> dict[str, Any]:
+    """A line of metrics, with what reports read of it."""
+    fields = Fields(line, where)
+    fields.whole("step", most=2**31)
+    if "loss" in fields:
+        for name in _NUMBERS:
+            fields.number(name, least=-1e300, most=1e300)
+    for kind in ("held_out", "evaluation"):
+        if kind in fields:
+            inner = Fields(fields.any(kind), f"{where}, {kind}")
+            if kind == "held_out":
+                inner.number("loss", least=-1e300, most=1e300)
+                inner.number("accuracy", least=0, most=1)
+                for task, figures in Fields(inner.any("tasks"), f"{where}, tasks").content.items():
+                    Fields(figures, f"{where}, task {task!r}").number("loss", least=-1e300, most=1e300)
+            else:
+                for name in inner.content:
+                    inner.number(name, least=-1e300, most=1e300)
+    return line
 
 
 def _tensorboard(folder: Path) -> Any:

@@ -4,6 +4,7 @@ All of a run's state is in its folder, and all that decides a step is the state 
 starts a run or continues it, after a kill too, on as many devices as there are now.
 """
 
+import contextlib
 import dataclasses
 import logging
 import time
@@ -33,11 +34,11 @@ from .pipeline import host_batches, to_devices
 from .preparation import Prepared
 from .processes import is_main, quiet
 from .run_config import differences, flat
+from .run_folder import CHECKPOINTS as CHECKPOINTS
+from .run_folder import held
 from .step import TrainState, abstract_state, held_out_sums, new_state, state_shardings
 
 logger = logging.getLogger(__name__)
-
-CHECKPOINTS = "checkpoints"
 
 Evaluate = Callable[[Params], dict[str, float]]
 
@@ -68,17 +69,19 @@ def train(prepared: Prepared, stop: StopRequest | None = None, evaluate: Evaluat
 
     Raises:
         NonFiniteLoss: a loss is not finite.
-        ValueError: the folder holds a run with other settings or data, or another process of the run has others.
+        ValueError: the folder holds a run with other settings or data, or damaged checkpoints; or another run is in it;
+            or another process of this one has other settings.
     """
     require_agreement(prepared.run, prepared.fingerprint)
     enable_cache()
     folder = Path(prepared.run.output)
-    checkpoints = Checkpoints(folder / CHECKPOINTS, prepared.run.checkpoints)
-    try:
-        with jax.set_mesh(prepared.mesh):
-            return _Run(prepared, checkpoints, stop or StopRequest(), evaluate).go()
-    finally:
-        checkpoints.close()
+    with held(folder) if is_main() else contextlib.nullcontext():
+        checkpoints = Checkpoints(folder / CHECKPOINTS, prepared.run.checkpoints)
+        try:
+            with jax.set_mesh(prepared.mesh):
+                return _Run(prepared, checkpoints, stop or StopRequest(), evaluate).go()
+        finally:
+            checkpoints.close()
 
 
 class _Run:
@@ -187,6 +190,10 @@ def check_same_run(old: dict[str, Any], new: dict[str, Any], folder: Path) -> No
     Raises:
         ValueError: its mixture or a setting that decides the losses is another.
     """
+    if not isinstance(old.get("run"), dict) or not isinstance(old.get("fingerprint"), str):
+        raise ValueError(
+            f"{folder}: its latest checkpoint does not say what it is of; delete that checkpoint's folder."
+        )
     if old["fingerprint"] != new["fingerprint"]:
         raise ValueError(
             f"{folder} was trained on a mixture with fingerprint {old['fingerprint']}, this one has "

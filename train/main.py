@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from instructor_jax.io.log_lines import log_to_stderr
+from instructor_jax.io.printable import one_line, printable
+
 from .recipes import recipe
 
 if TYPE_CHECKING:
@@ -31,13 +34,16 @@ def train(
     coordinator: str | None = None,
     processes: int | None = None,
     process: int | None = None,
-) -> None:
+) -> int:
     """Train an embedding model on a mixture; killed and started again it goes on where it was.
 
     RECIPE is tiny, default, instructor_base, instructor_large, instructor_xl or
     modern_base; settings change single values of it. OUTPUT gets checkpoints,
     metrics.jsonl, TensorBoard files, report.html and at the end the folder
     model, which this program and sentence-transformers open.
+
+    Stopped by SIGTERM or Ctrl-C it saves and exits with 75 or 130, not with 0:
+    the run is not finished, and the same command goes on.
 
     Examples:
 
@@ -69,15 +75,14 @@ def train(
 
     run = override(recipe(recipe_name), settings, config)
     if show:
-        print("\n".join(f"{key} = {_shown(value)}" for key, value in flat(run).items()))
-        return
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("instructor_jax").setLevel(logging.INFO)
+        print(printable("\n".join(f"{key} = {_shown(value)}" for key, value in flat(run).items())))
+        return 0
+    log_to_stderr()
     own = Processes(coordinator, processes, process)
-    _train(run, own, dry_run, recipe_name)
+    return _train(run, own, dry_run, recipe_name)
 
 
-def _train(run, own, dry_run: bool, name: str) -> None:
+def _train(run, own, dry_run: bool, name: str) -> int:
     import jax
 
     from .interruption import StoppedEarly, StopRequest
@@ -87,35 +92,52 @@ def _train(run, own, dry_run: bool, name: str) -> None:
     from .preparation import prepare
     from .processes import is_main, join
     from .report import write_report
+    from .run_folder import check_output
 
     join(own)
+    stop = StopRequest()
     try:
-        with StopRequest() as stop:
+        with stop:
+            if run.output and not dry_run:
+                check_output(Path(run.output), Path(run.data))
             prepared = prepare(run, avoid=avoided_texts(run), with_teacher=not dry_run)
             evaluate = evaluation(prepared)
             if is_main():
-                print(describe(prepared), flush=True)
+                print(printable(describe(prepared)), flush=True)
             if dry_run:
-                return
+                return 0
             outcome = loop(prepared, stop, evaluate)
-    except StoppedEarly:
+    except StoppedEarly as stopped:
         print("stopped before a step was made; the same command goes on", file=sys.stderr, flush=True)
-        os._exit(0)  # nothing is to be saved, and the interpreter would end under threads that compile or read
+        # nothing is to be saved, and the interpreter would end under threads that compile or read
+        os._exit(stopped.exit_code)
     except NonFiniteLoss as error:
         raise ValueError(str(error)) from error
     except Exception as error:
         if jax.process_count() == 1:
-            raise
+            if (message := too_large(error)) is None:
+                raise
+            raise ValueError(message) from error
         # the others may be gone, and JAX would wait for them when it ends
         print(stop_message(error), file=sys.stderr, flush=True)
         os._exit(1)
-    if not is_main():
-        return
-    report = write_report(Path(run.output), f"Training of {Path(run.output).name} ({name})")
-    if outcome.finished:
-        print(f"{outcome.step:,} steps; model: {Path(run.output) / MODEL}; report: {report}")
-    else:
-        print(f"stopped and saved at step {outcome.step:,}; the same command goes on from there")
+    if is_main():
+        report = write_report(Path(run.output), f"Training of {Path(run.output).name} ({name})")
+        if outcome.finished:
+            print(printable(f"{outcome.step:,} steps; model: {Path(run.output) / MODEL}; report: {report}"))
+        else:
+            print(f"stopped and saved at step {outcome.step:,}; the same command goes on from there")
+    return 0 if outcome.finished else stop.exit_code
+
+
+def too_large(error: Exception) -> str | None:
+    """What to do where the devices' memory did not suffice; None for any other error."""
+    import jax
+
+    if not isinstance(error, jax.errors.JaxRuntimeError) or "RESOURCE_EXHAUSTED" not in str(error):
+        return None
+    reason = one_line(str(error), 200)
+    return f"the step does not fit into the devices' memory ({reason}); lower batch.rows, or raise chunks."
 
 
 def stop_message(error: Exception) -> str:

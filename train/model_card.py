@@ -6,12 +6,14 @@ What a program cannot know (under which licence the weights are given away, what
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from instructor_jax import __version__
+from instructor_jax.commands.markdown import escaped, table
 from instructor_jax.config import parameter_count
+from instructor_jax.io.printable import printable
 
 from .medi.store import MediStore
 from .mixture_choice import by_licence, licence_of
@@ -35,7 +37,7 @@ def model_card(prepared: Prepared, store: MediStore, lines: Sequence[dict[str, A
     name = Path(prepared.run.output).absolute().name
     parts = [
         _header(prepared),
-        f"# {name}\n\n{_what(prepared, size)}",
+        f"# {escaped(name)}\n\n{_what(prepared, size)}",
         f"## Use\n\n{_use(prepared, store, name)}",
         f"## Training data\n\n{_data(prepared, store)}",
         f"## Training\n\n{_training(prepared, lines)}",
@@ -52,7 +54,7 @@ def read_length(prepared: Prepared) -> int:
 
 def _header(prepared: Prepared) -> str:
     start = prepared.run.start
-    base = [f"base_model: {start}"] if start and not Path(start).exists() else []
+    base = [f"base_model: {json.dumps(start)}"] if start and not Path(start).exists() else []  # JSON is YAML
     tags = ["sentence-transformers", "feature-extraction", "sentence-similarity", "t5", "instruction", "instructor-jax"]
     lines = ["library_name: sentence-transformers", "pipeline_tag: sentence-similarity", "license: unknown", *base]
     return "\n".join(["---", *lines, "tags:", *(f"- {tag}" for tag in tags), "---"])
@@ -77,21 +79,26 @@ def _trained_on(prepared: Prepared) -> str:
 def _use(prepared: Prepared, store: MediStore, name: str) -> str:
     task = prepared.batches.plan.tasks[0].name
     query = store.entry(task)["instructions"][0][0] if prepared.run.mixture.instructions else ""
-    under = f"under its instruction, here that of a task it was trained on ({task})" if query else "without instruction"
+    under = (
+        f"under its instruction, here that of a task it was trained on ({escaped(task)})"
+        if query
+        else "without instruction"
+    )
     instruction, prompt = (f", {key}={query!r}" if query else "" for key in ("instruction", "prompt"))
+    quoted = printable(json.dumps(name, ensure_ascii=False))
     return f"""Every text is read {under}:
 
 ```python
 from instructor_jax import Instructor
 
-model = Instructor.from_pretrained("{name}")
+model = Instructor.from_pretrained({quoted})
 vectors = model.encode(["a text", "another text"]{instruction})
 ```
 
 ```python
 from sentence_transformers import SentenceTransformer
 
-model = SentenceTransformer("{name}")
+model = SentenceTransformer({quoted})
 vectors = model.encode(["a text", "another text"]{prompt})
 ```
 
@@ -109,9 +116,9 @@ def _data(prepared: Prepared, store: MediStore) -> str:
         for task, count in tasks.items()
     ]
     said = f"{sum(tasks.values()):,} rows of {len(tasks)} tasks; mixture {store.fingerprint}."
-    parts = [said, _table(["licence", "tasks", "rows"], rows), _left_out(prepared, store), _compared(prepared)]
+    parts = [said, table(["licence", "tasks", "rows"], rows), _left_out(prepared, store), _compared(prepared)]
     return "\n\n".join(
-        [*filter(None, parts), _folded("All tasks", _table(["task", "rows", "licence", "instructions"], whole))]
+        [*filter(None, parts), _folded("All tasks", table(["task", "rows", "licence", "instructions"], whole))]
     )
 
 
@@ -128,7 +135,7 @@ def _left_out(prepared: Prepared, store: MediStore) -> str:
     chosen = chosen_tasks(store.tasks, mixture.only, mixture.without)
     free = set(prepared.config.tasks)
     left_out = by_licence(store, [task for task in chosen if task not in free])
-    told = "; ".join(f"{licence}: {', '.join(tasks)}" for licence, tasks in sorted(left_out.items()))
+    told = escaped("; ".join(f"{licence}: {', '.join(tasks)}" for licence, tasks in sorted(left_out.items())))
     return "Only tasks whose licence is stated and allows any use were taken. " + (
         f"Left out were {sum(map(len, left_out.values()))} tasks. {told}." if left_out else "None had to be left out."
     )
@@ -140,11 +147,14 @@ def _compared(prepared: Prepared) -> str:
     if avoided is None:
         return "The rows were not compared with evaluation data."
     found = {name: count for name, (_, count) in avoided.sets.items() if count}
-    lost = "; ".join(f"{task} {count}" for task, count in sorted(avoided.rows.items(), key=lambda item: -item[1]))
+    lost = escaped(
+        "; ".join(f"{task} {count}" for task, count in sorted(avoided.rows.items(), key=lambda one: -one[1]))
+    )
+    listed = escaped(", ".join(f"{name} {count}" for name, count in found.items()))
     return (
         f"The rows were compared with {sum(texts for texts, _ in avoided.sets.values()):,} texts of "
         f"{len(avoided.sets)} evaluation sets (whole texts of 20 characters or more, without case and punctuation). "
-        + (f"Found in the mixture: {', '.join(f'{name} {count}' for name, count in found.items())}. " if found else "")
+        + (f"Found in the mixture: {listed}. " if found else "")
         + f"Left out therefore: {sum(avoided.rows.values()):,} rows{f' ({lost})' if lost else ''}."
     )
 
@@ -153,7 +163,7 @@ def _training(prepared: Prepared, lines: Sequence[dict[str, Any]]) -> str:
     run, config = prepared.run, prepared.config
     steps = [line for line in lines if "loss" in line]
     facts = [
-        f"start: {_name(run.start) if run.start else 'random weights'}",
+        f"start: {escaped(_name(run.start)) if run.start else 'random weights'}",
         f"{config.steps:,} steps of {config.groups} x {config.group.rows} x {config.group.length} tokens",
     ]
     if steps:
@@ -161,11 +171,11 @@ def _training(prepared: Prepared, lines: Sequence[dict[str, Any]]) -> str:
         facts.append(f"{tokens / 1e6:,.1f} M tokens in {sum(line['seconds'] for line in steps) / 3600:.1f} hours")
     if run.distill.on:
         facts.append(
-            f"teacher {_name(run.distill.teacher)}: the whole loss in {run.distill.alone:.0%} of the steps, with a "
-            f"share of {run.distill.weight:g} at the end"
+            f"teacher {escaped(_name(run.distill.teacher))}: the whole loss in {run.distill.alone:.0%} of the steps, "
+            f"with a share of {run.distill.weight:g} at the end"
         )
     if run.distill.start_embeddings:
-        facts.append(f"first vectors of the pieces: those of {_name(run.distill.teacher)}")
+        facts.append(f"first vectors of the pieces: those of {escaped(_name(run.distill.teacher))}")
     settings = {key: value for key, value in flat(run).items() if key not in _PLACES}
     for key in ("start", "distill.teacher"):
         settings[key] = _name(settings[key])
@@ -185,7 +195,7 @@ def _measured(lines: Sequence[dict[str, Any]]) -> str:
     if scores:
         rows = [[name, f"{score:.2f}"] for name, score in scores[-1]["evaluation"].items()]
         parts.append(f"On evaluation tasks, main scores in percent at step {scores[-1]['step']:,}:")
-        parts.append(_table(["task", "score"], rows))
+        parts.append(table(["task", "score"], rows))
     return "\n\n".join(parts) or "Nothing was measured."
 
 
@@ -202,15 +212,6 @@ def _limits(prepared: Prepared) -> str:
 def _name(model: str) -> str:
     """A model's name; of a folder its last part."""
     return Path(model).absolute().name if model and Path(model).exists() else model
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    cells = [
-        list(head),
-        ["---"] * len(head),
-        *([cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows),
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
 def _folded(summary: str, content: str) -> str:

@@ -13,6 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from instructor_jax.io.bounds import SETTINGS_BYTES
+from instructor_jax.io.json_files import read_bytes
+from instructor_jax.io.printable import one_line
+
 Config = TypeVar("Config")
 
 
@@ -31,14 +35,18 @@ def override(config: Config, settings: Sequence[str], file: Path | None = None) 
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():
-            raise ValueError(f"{setting!r} is no setting; write key=value, as in steps=1000.")
-        _put(tree, key.strip().split("."), _parsed(text.strip()), setting)
+            raise ValueError(f"{_shown(setting)} is no setting; write key=value, as in steps=1000.")
+        _put(tree, key.strip().split("."), _parsed(text.strip(), key.strip()), setting)
     return overlay(config, tree)
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(read_bytes(file, SETTINGS_BYTES, "a file of settings").decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not TOML: byte {error.start} is not UTF-8 ({error.reason}).") from error
+    except RecursionError as error:
+        raise ValueError(f"{file} is not TOML: it nests too deeply.") from error
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{file} is not TOML: {error}.") from error
 
@@ -56,7 +64,7 @@ def overlay(config: Config, tree: Mapping[str, Any], path: str = "") -> Config:
             changes[name] = overlay(inner, value, f"{key}.")
         elif dataclasses.is_dataclass(inner):
             fields = ", ".join(f"{key}.{one.name}" for one in dataclasses.fields(inner))
-            raise ValueError(f"{key}={value!r}: {key} has fields, set one of {fields}.")
+            raise ValueError(f"{key}={_shown(value)}: {key} has fields, set one of {fields}.")
         else:
             changes[name] = _typed(value, hints[name], key)
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
@@ -66,16 +74,18 @@ def _put(tree: dict[str, Any], parts: list[str], value: Any, setting: str) -> No
     for part in parts[:-1]:
         tree = tree.setdefault(part, {})
         if not isinstance(tree, dict):
-            raise ValueError(f"{setting!r}: {part!r} is given twice, once as a value.")
+            raise ValueError(f"{_shown(setting)}: {part!r} is given twice, once as a value.")
     if isinstance(tree.get(parts[-1]), dict) and not isinstance(value, dict):
-        raise ValueError(f"{setting!r}: {parts[-1]!r} is given twice, once with fields.")
+        raise ValueError(f"{_shown(setting)}: {parts[-1]!r} is given twice, once with fields.")
     tree[parts[-1]] = value
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str, key: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except RecursionError as error:
+        raise ValueError(f"{key}={one_line(text, 40)} nests too deeply.") from error
+    except ValueError:  # no TOML, or a number of thousands of digits
         return text
 
 
@@ -89,7 +99,7 @@ def _typed(value: Any, hint: Any, key: str) -> Any:
         converted = _as(value, kind, key)
         if converted is not _NO:
             return converted
-    raise ValueError(f"{key}={value!r} must be {_words(hint)}.")
+    raise ValueError(f"{key}={_shown(value)} must be {_words(hint)}.")
 
 
 _NO = object()
@@ -105,7 +115,7 @@ def _as(value: Any, kind: Any, key: str) -> Any:
     if kind is types.NoneType:
         return None if value in (None, "none", "None", "null") else _NO
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < 1e300 or isinstance(value, float) else _NO
     if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
@@ -120,7 +130,11 @@ def _made(kind: Any, value: Mapping[str, Any], key: str) -> Any:
     try:
         return kind(**{name: _typed(one, hints[name], f"{key}.{name}") for name, one in value.items()})
     except TypeError as error:
-        raise ValueError(f"{key}={dict(value)}: {error}.") from error
+        raise ValueError(f"{key}={_shown(dict(value))}: {error}.") from error
+
+
+def _shown(value: Any) -> str:
+    return one_line(repr(value), 80)
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
@@ -143,4 +157,6 @@ def _words(hint: Any) -> str:
 def _unknown(key: str, known: Sequence[str]) -> str:
     names = {one.rpartition(".")[2]: one for one in known}
     close = [names[name] for name in difflib.get_close_matches(key.rpartition(".")[2], names, n=1)]
-    return f"unknown setting {key!r}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}.")
+    return f"unknown setting {_shown(key)}; " + (
+        f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}."
+    )

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from instructor_jax.compilation import cache_folder
+from instructor_jax.io.json_files import read_json
 
 from .plan_record import Plan, from_json, to_json
 
@@ -33,8 +34,8 @@ class PlanCache:
         if self.path is None or not self.path.exists():
             return None
         try:
-            return from_json(json.loads(self.path.read_text(encoding="utf-8")))
-        except (ValueError, KeyError, TypeError):
+            return from_json(read_json(self.path))
+        except (ValueError, KeyError, TypeError, AttributeError, OSError):
             return None  # of another version, or half a file of another program
 
     def write(self, plan: Plan) -> Plan:

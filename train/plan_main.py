@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from instructor_jax.io.log_lines import log_to_stderr
+
 from .recipes import recipe
 
 if TYPE_CHECKING:
@@ -70,7 +72,8 @@ def plan(
     from .overrides import override
 
     run = override(recipe(recipe_name), settings, config)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    log_to_stderr()
+    logging.getLogger("instructor_jax").setLevel(logging.WARNING)
     _ready(topology)
     if sweep and encode:
         raise ValueError("--sweep is for training steps; drop --encode, or plan several batches one by one.")

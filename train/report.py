@@ -1,11 +1,10 @@
 """`report.html` of a run: its curves, and what every task learned, from `metrics.jsonl` alone."""
 
-import html
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.commands.page import COLOURS, bar, cards, page, plot, section, table
+from instructor_jax.commands.page import COLOURS, bar, cards, joined, label, page, plot, section, small, table
 from instructor_jax.commands.whole_files import whole_file
 
 from .journal import FILE, read_lines
@@ -63,7 +62,7 @@ def report(lines: Sequence[Line], title: str) -> str:
                 "Evaluation",
                 "Main scores, in percent, of tasks that are never trained on.",
                 plot(_scores(evaluated, names), 3.2),
-                table(["step", *map(html.escape, names)], rows),
+                table(["step", *names], rows),
             )
         )
     if measured:
@@ -112,7 +111,7 @@ def _cards(steps: Sequence[Line], measured: Sequence[Line]) -> str:
             values.append(("of the devices' bfloat16 peak", f"{steps[-1]['mfu']:.1%}"))
     if measured:
         first, last = (measured[at]["held_out"]["accuracy"] for at in (0, -1))
-        values.append(("held-out accuracy", f"{last:.3f} <small>(first {first:.3f})</small>"))
+        values.append(("held-out accuracy", joined(f"{last:.3f} ", small(f"(first {first:.3f})"))))
     return cards(values)
 
 
@@ -157,7 +156,9 @@ def _scores(evaluated: Sequence[Line], names: Sequence[str]) -> Callable[[Any], 
         for number, name in enumerate(names):
             known = [line for line in evaluated if name in line["evaluation"]]
             values = [line["evaluation"][name] for line in known]
-            axes.plot([line["step"] for line in known], values, "o-", color=COLOURS[number % len(COLOURS)], label=name)
+            axes.plot(
+                [line["step"] for line in known], values, "o-", color=COLOURS[number % len(COLOURS)], label=label(name)
+            )
         axes.set_xlabel("step")
         axes.legend(frameon=False, fontsize=9)
 
@@ -183,7 +184,7 @@ def _task_table(measured: Sequence[Line]) -> str:
         gain = "" if before is None else f"{now['accuracy'] - before:+.3f}"
         rows.append(
             [
-                html.escape(name),
+                name,
                 f"{now['rows']:.0f}",
                 "" if before is None else f"{before:.3f}",
                 f"{now['accuracy']:.3f}",

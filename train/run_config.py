@@ -17,6 +17,7 @@ from .distill import DistillConfig
 from .mixture_choice import MixtureConfig
 from .objective import LossConfig
 from .optimizer import OptimizerConfig
+from .run_limits import check_limits
 
 # Keys whose change leaves the losses of a continued run as they are, but for rounding (mesh, chunks, remat and
 # attention).
@@ -183,6 +184,7 @@ class RunConfig:
     export_length: int = 0
 
     def __post_init__(self) -> None:
+        check_limits(flat(self))
         if self.steps < 1 or self.workers < 0 or self.ahead < 1 or self.max_length < 0:
             raise ValueError(
                 f"steps={self.steps} and ahead={self.ahead} must be at least 1, workers={self.workers} and "

@@ -12,7 +12,6 @@ three things must fit T5:
 - The layers' outputs start a tenth as large as usual: the vectors are close to the bag's, and gradients still flow.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32
 
+from instructor_jax.io.bounds import TOKENIZER_BYTES
+from instructor_jax.io.json_files import read_json
 from instructor_jax.model import Params
 
 from .principal_axes import principal_axes
@@ -43,14 +44,20 @@ def read_pieces(folder: Path) -> Pieces:
         ValueError: the tokenizer is no Unigram model in a `tokenizer.json`: others do not tell how frequent pieces are.
     """
     path = folder / "tokenizer.json"
-    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if content.get("model", {}).get("type") != "Unigram":
+    content = read_json(path, limit=TOKENIZER_BYTES) if path.is_file() else {}
+    model = content.get("model")
+    if not isinstance(model, dict) or model.get("type") != "Unigram":
         raise ValueError(
             f"{folder} has no tokenizer.json of the type Unigram, which distill.start_embeddings needs; leave "
             "tokenizer out to have one trained, or set distill.start_embeddings=false."
         )
-    special = {token["content"] for token in content.get("added_tokens", ()) if token.get("special")}
-    pieces = content["model"]["vocab"]
+    try:
+        special = {str(token["content"]) for token in content.get("added_tokens") or () if token.get("special")}
+        pieces = [(str(piece), float(score)) for piece, score in model["vocab"]]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ValueError(
+            f"{path} is not as a Unigram tokenizer is written ({type(error).__name__}: {error})."
+        ) from error
     texts = ["" if piece in special else piece.replace("▁", " ").strip() for piece, _ in pieces]
     return Pieces(texts, np.exp(np.array([score for _, score in pieces], np.float64)))
 

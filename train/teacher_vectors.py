@@ -5,12 +5,13 @@ text that occurs under many instructions, in many tasks or in another mixture is
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float16, Float32, Int, Int32, UInt64
+
+from instructor_jax.io.json_files import Fields, read_json, shown_value
 
 META = "teacher.json"
 VECTORS = "vectors.bin"
@@ -42,10 +43,13 @@ class VectorFiles:
         path = folder / META
         if not path.is_file():
             return VectorFiles(folder)
-        meta = json.loads(path.read_text(encoding="utf-8"))
-        if meta.get("format") != FORMAT:
-            raise ValueError(f"{folder} is of format {meta.get('format')}, not {FORMAT}; delete it.")
-        files = VectorFiles(folder, meta["texts"], meta["dim"])
+        try:
+            fields = Fields(read_json(path), path)
+            if fields.any("format") != FORMAT:
+                raise ValueError(f"{folder} is of format {shown_value(fields.any('format'))}, not {FORMAT}.")
+            files = VectorFiles(folder, fields.whole("texts", most=2**40), fields.whole("dim", least=1))
+        except ValueError as error:
+            raise ValueError(f"{error} Delete the folder to have the teacher's vectors made again.") from error
         for name, row in ((VECTORS, 2 * files.dim), (HASHES, 8)):
             size = (folder / name).stat().st_size if (folder / name).is_file() else 0
             if size < files.texts * row:

@@ -23,6 +23,7 @@ from instructor_jax.commands.whole_files import whole_file
 from .bare_texts import bare_texts, text_hashes
 from .distill import DistillConfig
 from .file_lock import one_process
+from .own_files import extended
 from .teacher import Teacher, teacher_digest, teacher_folder
 from .teacher_vectors import FORMAT, HASHES, META, VECTORS, VectorFiles
 from .token_cache import ExampleSource, TokenCache
@@ -95,8 +96,8 @@ def _extend(
 ) -> None:
     files.folder.mkdir(parents=True, exist_ok=True)
     with (
-        (files.folder / VECTORS).open("ab") as vectors_file,
-        (files.folder / HASHES).open("ab") as hashes_file,
+        extended(files.folder / VECTORS) as vectors_file,
+        extended(files.folder / HASHES) as hashes_file,
         tqdm(total=count, desc="teacher", unit="text", disable=None) as bar,
     ):
         vectors_file.truncate(2 * files.texts * files.dim)

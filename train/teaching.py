@@ -18,6 +18,7 @@ from instructor_jax.folder_writer import write_sentence_transformers
 from instructor_jax.folders import ModelFolder
 from instructor_jax.model import init_params
 
+from .array_files import read_array
 from .bare_texts import text_hashes, texts_of
 from .file_lock import one_process
 from .principal_axes import principal_axes
@@ -31,7 +32,7 @@ from .token_cache import ExampleSource, TokenCache
 logger = logging.getLogger(__name__)
 
 START = "start"
-_AXES = "teacher_axes.npy"
+AXES = "teacher_axes.npy"
 _SAMPLE = 50_000  # vectors that decide the axes
 
 
@@ -92,15 +93,15 @@ def _axes(
             f"the teacher's vectors have {files.dim} dimensions, the student's {size}; set "
             f"model.projection={files.dim} or less, or distill.vectors=0 to match similarities alone."
         )
-    path = Path(run.output) / _AXES
+    path = Path(run.output) / AXES
     path.parent.mkdir(parents=True, exist_ok=True)
-    with one_process(path.with_name(f"{_AXES}.lock")):
+    with one_process(path.with_name(f"{AXES}.lock")):
         if not path.is_file():
             sample = hashes[:: -(-len(hashes) // _SAMPLE)]  # evenly among hashes, whatever the order on disk
             axes = principal_axes(files.vectors()[files.numbers(sample)].astype(np.float32), size)
             with whole_file(path) as draft, draft.open("wb") as file:
                 np.save(file, axes)
-    return np.load(path)
+    return read_array(path, np.float32, (files.dim, size), "it")
 
 
 def _started(

@@ -14,11 +14,15 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from instructor_jax.io.bounds import INDEX_BYTES
+from instructor_jax.io.json_files import Fields, read_json, shown_value
+
 from .examples import Example
 from .row_texts import RowTexts
 
 FORMAT = 1
 META = "cache.json"
+_REMEDY = "Delete the folder to have it made again."
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "spiece.model",
@@ -112,17 +116,15 @@ class TokenCache:
         path = self.folder / META
         if not path.is_file():
             raise FileNotFoundError(f"{self.folder} holds no token cache.")
-        self.meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if self.meta.get("format") != FORMAT:
-            raise ValueError(f"{self.folder} is of format {self.meta.get('format')}, not {FORMAT}; delete it.")
-        self.key = CacheKey(**self.meta["key"])
+        try:
+            self.meta, self.key = _checked_meta(path)
+        except ValueError as error:
+            raise ValueError(f"{error} {_REMEDY}") from error
         for name in FILES:
-            size = (self.folder / f"{name}.bin").stat().st_size
+            file = self.folder / f"{name}.bin"
+            size = file.stat().st_size if file.is_file() else 0
             if size != self.meta["bytes"][name]:
-                raise ValueError(
-                    f"{self.folder / name}.bin has {size} bytes instead of {self.meta['bytes'][name]}; delete the "
-                    "folder to have it made again."
-                )
+                raise ValueError(f"{file} has {size} bytes instead of {self.meta['bytes'][name]}. {_REMEDY}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TokenCache, (self.folder,)
@@ -138,10 +140,27 @@ class TokenCache:
 
     @functools.cached_property
     def rows(self) -> RowTexts:
-        """Which texts the rows consist of, and their lengths."""
+        """Which texts the rows consist of, and their lengths.
+
+        Raises:
+            ValueError: the files do not fit together.
+        """
         ends = self.array("text_ends")
+        if not self._consistent():
+            raise ValueError(f"the token cache {self.folder} is damaged. {_REMEDY}")
         lengths = np.diff(ends, prepend=0).astype(np.int32)
         return RowTexts(lengths, *(self.array(name) for name in ("query", "positive", "negative", "negative_ends")))
+
+    def _consistent(self) -> bool:
+        """Whether every text ends in the tokens, behind the one before, and every row names texts that there are."""
+        ends, negative_ends = self.array("text_ends"), self.array("negative_ends")
+        texts, tokens, listed = len(ends), len(self.array("tokens")), len(self.array("negative"))
+        numbers = (self.array(name) for name in ("query", "positive", "negative"))
+        return (
+            _ascending(ends, tokens)
+            and _ascending(negative_ends, listed)
+            and all(not len(one) or (one.min() >= 0 and one.max() < texts) for one in numbers)
+        )
 
     @functools.cached_property
     def has(self) -> frozenset[str]:
@@ -158,3 +177,50 @@ class TokenCache:
             flat = np.empty(0, dtype) if empty else np.memmap(path, dtype, mode="r")
             arrays[name] = flat.reshape(-1, columns) if columns > 1 else flat
         return arrays
+
+
+def _checked_meta(path: Path) -> tuple[dict[str, Any], CacheKey]:
+    """The description of a cache, after a look at everything in it.
+
+    Raises:
+        ValueError: something is not as it is written.
+    """
+    meta = read_json(path, limit=INDEX_BYTES)
+    fields = Fields(meta, path)
+    if fields.any("format") != FORMAT:
+        raise ValueError(f"{path.parent} is of format {shown_value(fields.any('format'))}, not {FORMAT}.")
+    key = Fields(fields.any("key"), f"{path}, key")
+    found = CacheKey(
+        key.text("fingerprint"), key.text("tokenizer"), key.whole("max_length"), key.flag("pool_instruction")
+    )
+    if fields.text("tokens") not in ("uint16", "int32"):
+        raise ValueError(f"{path} has tokens={shown_value(meta['tokens'])}; they must be uint16 or int32.")
+    sizes, end = Fields(fields.any("bytes"), f"{path}, bytes"), 0
+    for task, bounds in Fields(fields.any("tasks"), f"{path}, tasks").content.items():
+        whole = isinstance(bounds, list) and len(bounds) == 2 and all(type(one) is int for one in bounds)
+        if not whole or bounds[0] != end or bounds[1] < end:
+            raise ValueError(f"{path}: the rows of task {task!r} must begin at {end}.")
+        end = bounds[1]
+    counts = {"rows": end, "texts": fields.whole("texts", most=2**48), "listed": fields.whole("listed", most=2**48)}
+    for name, (kind, columns) in FILES.items():
+        size = sizes.whole(name, most=2**60)
+        expected = None if name == "tokens" else counts[_COUNTED[name]] * columns * np.dtype(kind).itemsize
+        if expected not in (None, size) or size % np.dtype(meta["tokens"] if name == "tokens" else kind).itemsize:
+            raise ValueError(f"{path}: {name}.bin has {size} bytes by it, which does not fit the number of rows.")
+    if not isinstance(fields.any("has", []), list) or not set(fields.any("has", [])) <= {"score", "weight", "label"}:
+        raise ValueError(f"{path} has has={shown_value(meta['has'])}; it must list score, weight or label.")
+    return meta, found
+
+
+# what each file has an entry for
+_COUNTED = {
+    **dict.fromkeys(("text_ends", "unpooled", "text_hash"), "texts"),
+    **dict.fromkeys(("query", "positive", "negative_ends", "score", "weight", "label"), "rows"),
+    "negative": "listed",
+}
+
+
+def _ascending(ends: np.ndarray, last: int) -> bool:
+    if not len(ends):
+        return last == 0
+    return bool(ends[0] >= 0 and ends[-1] == last and (np.diff(ends) >= 0).all())

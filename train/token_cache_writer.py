@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,16 +20,20 @@ import numpy as np
 from tqdm import tqdm
 
 from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.io.bounds import INDEX_BYTES
+from instructor_jax.io.json_files import Fields, read_json
 from instructor_jax.tokenization import Pair, Tokenizer
 
 from .examples import Example, Side
 from .file_lock import one_process
+from .own_files import TEMPORARY, extended, refuse_strangers
 from .token_cache import FILES, FORMAT, META, CacheKey, ExampleSource, TokenCache
 
 logger = logging.getLogger(__name__)
 
 _ROWS_AT_ONCE = 2048
 _NOTE = "written.json"
+_OURS = re.compile(rf"({'|'.join(FILES)})\.bin|{_NOTE}|{META}|{TEMPORARY}".replace(".json", r"\.json"))
 
 
 def open_token_cache(
@@ -59,11 +64,12 @@ def open_token_cache(
 
 def _write(source: ExampleSource, tokenizer: Tokenizer, key: CacheKey, folder: Path, dtype: np.dtype[Any]) -> None:
     beside = folder.with_name(f"{folder.name}.writing")
+    refuse_strangers(beside, _OURS, "the folder of an unfinished token cache")
     beside.mkdir(exist_ok=True)
     note = _last_note(beside, dtype)
     logger.info("tokenising %d tasks into %s", len(source.tasks), folder)
     with contextlib.ExitStack() as stack:
-        files = {name: stack.enter_context((beside / f"{name}.bin").open("ab")) for name in FILES}
+        files = {name: stack.enter_context(extended(beside / f"{name}.bin")) for name in FILES}
         for name, file in files.items():
             file.truncate(note.bytes[name])
         rows = sum(len(source.rows(task)) for task in source.tasks)
@@ -96,14 +102,33 @@ class _Note:
 def _last_note(folder: Path, dtype: np.dtype[Any]) -> _Note:
     path = folder / _NOTE
     if path.is_file():
-        note = _Note(**json.loads(path.read_text(encoding="utf-8")))
-        whole = all(
+        note = _read_note(path)
+        whole = note is not None and all(
             (folder / f"{name}.bin").is_file() and (folder / f"{name}.bin").stat().st_size >= size
             for name, size in note.bytes.items()
         )
-        if whole and note.tokens == dtype.name:
+        if note is not None and whole and note.tokens == dtype.name:
             return note
     return _Note(dtype.name, dict.fromkeys(FILES, 0), {}, 0, 0, 0, 0, [])
+
+
+def _read_note(path: Path) -> _Note | None:
+    """A note; None where it is damaged: then the files are begun anew."""
+    try:
+        fields = Fields(read_json(path, limit=INDEX_BYTES), path)
+        sizes = Fields(fields.any("bytes"), path)
+        return _Note(
+            tokens=fields.text("tokens"),
+            bytes={name: sizes.whole(name, most=2**60) for name in FILES},
+            tasks={str(task): [int(one) for one in bounds] for task, bounds in fields.any("tasks").items()},
+            rows=fields.whole("rows", most=2**48),
+            texts=fields.whole("texts", most=2**48),
+            listed=fields.whole("listed", most=2**48),
+            truncated=fields.whole("truncated", most=2**48),
+            has=[str(name) for name in fields.any("has", [])],
+        )
+    except (ValueError, TypeError, AttributeError):
+        return None
 
 
 def _write_task(

@@ -9,18 +9,20 @@ import io
 import logging
 import os
 import random
-import shutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from instructor_jax.t5_tokenizer import end_like_t5, write_tokenizer
 
+from .own_files import TEMPORARY, refuse_strangers, remove_own
 from .token_cache import ExampleSource
 
 logger = logging.getLogger(__name__)
 
 _TEXTS = 400_000  # sampled; SentencePiece's loss hardly falls beyond
+_OURS = re.compile(rf"spiece\.model|tokenizer(_config)?\.json|special_tokens_map\.json|added_tokens\.json|{TEMPORARY}")
 _CHARACTERS = 1000  # of a text; a few long documents must not decide the vocabulary
 
 
@@ -43,7 +45,8 @@ def train_vocabulary(source: ExampleSource, folder: Path, size: int, seed: int =
     logger.info("training a vocabulary of %d pieces", size)
     proto = _train(_sample(source, seed), size, lowercase)
     beside = folder.with_name(f"{folder.name}.writing")
-    shutil.rmtree(beside, ignore_errors=True)
+    refuse_strangers(beside, _OURS, "the place of an unfinished vocabulary")
+    remove_own(beside, _OURS)
     beside.mkdir(parents=True)
     (beside / "spiece.model").write_bytes(proto)
     write_fast_tokenizer(proto, beside)

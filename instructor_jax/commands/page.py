@@ -1,69 +1,143 @@
-"""Parts of an HTML page that needs nothing else: embedded plots, tables that sort by a click, cards with figures."""
+"""Parts of an HTML page that needs nothing else: embedded plots, tables that sort by a click, cards with figures.
+
+Names, texts and licences come from files of strangers. So every text that goes into a page is escaped here, but for
+what a function of this file made: that is `Html`. Control characters and marks that turn the direction of writing are
+shown as escapes.
+"""
 
 import base64
 import html
 import io
+import warnings
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
+
+from instructor_jax.io.printable import one_line, printable
 
 INK = "#2b3440"
 COLOURS = ("#2f6f9f", "#d9822b", "#8a8f98", "#4a9a6a", "#a05195", "#c23b3b", "#7a5c3e", "#1f9fb5")
 
 
-def page(title: str, lead: str, sections: Iterable[str]) -> str:
+class Html(str):
+    """A text that is HTML already and is not escaped again; joining it to other text makes plain text of it."""
+
+    __slots__ = ()
+
+
+def escaped(text: str) -> Html:
+    """The text as HTML that shows it; `Html` stays as it is."""
+    return text if isinstance(text, Html) else Html(html.escape(printable(text)))
+
+
+def joined(*parts: str) -> Html:
+    """Texts and pieces of HTML one after another."""
+    return Html("".join(map(escaped, parts)))
+
+
+def small(text: str) -> Html:
+    """A remark in small letters."""
+    return Html(f"<small>{escaped(text)}</small>")
+
+
+def code(text: str) -> Html:
+    """Something that a program says."""
+    return Html(f"<code>{escaped(text)}</code>")
+
+
+def paragraph(text: str) -> Html:
+    """A paragraph."""
+    return Html(f"<p>{escaped(text)}</p>")
+
+
+def bullets(lines: Iterable[str]) -> Html:
+    """A list."""
+    return Html(f"<ul>{''.join(f'<li>{escaped(line)}</li>' for line in lines)}</ul>")
+
+
+def narrow(text: str) -> Html:
+    """A heading that may be long: headings do not wrap by themselves."""
+    style = "display:inline-block;width:11em;white-space:normal;overflow-wrap:anywhere"
+    return escaped(text) if len(text) <= 20 else Html(f'<span style="{style}">{escaped(text)}</span>')
+
+
+def page(title: str, lead: str, sections: Iterable[str]) -> Html:
     """A page's HTML.
 
     Args:
-        title: heading, plain text.
-        lead: the line below it, HTML.
+        title: heading.
+        lead: the line below it.
         sections: made by `cards` and `section`.
     """
-    return _PAGE.format(title=html.escape(title), lead=lead, body="\n".join(sections))
+    body = "\n".join(map(escaped, sections))
+    return Html(_PAGE.format(title=escaped(one_line(title)), lead=escaped(lead), body=body))
 
 
-def cards(values: Iterable[tuple[str, str]]) -> str:
-    """Figures side by side, each (what, value as HTML)."""
-    return '<div class="cards">' + "".join(f"<div><b>{value}</b>{what}</div>" for what, value in values) + "</div>"
+def cards(values: Iterable[tuple[str, str]]) -> Html:
+    """Figures side by side, each (what, value)."""
+    shown = "".join(f"<div><b>{escaped(value)}</b>{escaped(what)}</div>" for what, value in values)
+    return Html(f'<div class="cards">{shown}</div>')
 
 
-def bar(part: int | float, whole: int | float) -> str:
+def bar(part: int | float, whole: int | float) -> Html:
     """A bar for a table cell."""
-    return f'<span class="bar" style="width:{100 * part / max(whole, 1):.1f}px"></span>'
+    return Html(f'<span class="bar" style="width:{100 * part / max(whole, 1):.1f}px"></span>')
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], sortable: bool = False) -> str:
-    """A table of HTML cells; a sortable one sorts by a click on a heading."""
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], sortable: bool = False) -> Html:
+    """A table; a sortable one sorts by a click on a heading."""
+    head = "".join(f"<th>{escaped(name)}</th>" for name in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     kind = ' class="sortable"' if sortable else ""
-    return f'<div class="wide"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return Html(f'<div class="wide"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
-def section(title: str, note: str, *parts: str) -> str:
+def section(title: str, note: str, *parts: str) -> Html:
     """A box with a heading, a line about it, and its parts."""
-    return f"<section><h2>{title}</h2><p>{note}</p>{''.join(parts)}</section>"
+    return Html(f"<section><h2>{escaped(title)}</h2><p>{escaped(note)}</p>{joined(*parts)}</section>")
 
 
-def plot(draw: Callable[[Any], None], height: float) -> str:
+def label(text: str, characters: int = 60) -> str:
+    """A text for a plot: short, on one line, and never taken for a label that Matplotlib is to leave out."""
+    shown = one_line(text, characters)
+    return f" {shown}" if shown.startswith("_") else shown
+
+
+def plot(draw: Callable[[Any], None], height: float) -> Html:
     """An embedded picture of what `draw` draws on Matplotlib axes; `height` in inches of a width of nine.
+
+    Dollar signs in texts are dollar signs, not formulas.
 
     Raises:
         ImportError: Matplotlib is absent.
     """
     try:
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("Pages with plots need matplotlib: pip install 'instructor-jax[plots]'.") from error
-    figure = Figure(figsize=(9, height), dpi=150, layout="constrained")  # no pyplot: no global state, no display
-    axes = figure.add_subplot()
-    draw(axes)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e4e8ed", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=INK, labelsize=9)
     image = io.BytesIO()
-    figure.savefig(image, format="png")
-    return f'<img alt="plot" src="data:image/png;base64,{base64.b64encode(image.getvalue()).decode()}">'
+    with rc_context({"text.parse_math": False, "text.usetex": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names in scripts that the font lacks
+        figure = Figure(figsize=(9, height), dpi=150, layout="constrained")  # no pyplot: no global state, no display
+        axes = figure.add_subplot()
+        draw(axes)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#e4e8ed", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.tick_params(colors=INK, labelsize=9)
+        figure.savefig(image, format="png")
+    return Html(f'<img alt="plot" src="data:image/png;base64,{base64.b64encode(image.getvalue()).decode()}">')
+
+
+def is_our_page(path: Path) -> bool:
+    """Whether a file is a page that `page` made, which may be replaced by a newer one."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(4096)
+    except OSError:
+        return False
+    return beginning.startswith(_PAGE.partition("<title>")[0].encode()) and b"system-ui, sans-serif" in beginning
 
 
 _PAGE = """<!doctype html>

@@ -120,8 +120,8 @@ def read_outputs(references: Path, outputs: Path) -> JudgedOutputs:
                 raise ValueError(f"{where}: a second output of {system!r} for segment {segment!r}")
             if not isinstance(text, str):
                 raise ValueError(f"{where}: hyp must be text, got {str(text)[:60]!r}")
-            if isinstance(score, bool) or not isinstance(score, int | float) or not np.isfinite(score):
-                raise ValueError(f"{where}: human_score must be a number, got {score!r}")
+            if isinstance(score, bool) or not isinstance(score, int | float) or not abs(score) < 1e300:
+                raise ValueError(f"{where}: human_score must be a number, got {score!r:.80}")
             seen.add((str(system), str(segment)))
             result.outputs.append(text)
             result.segments.append(position[str(segment)])

@@ -5,8 +5,8 @@ leader on the same resamples. An instruction whose distance may be zero is not s
 """
 
 import dataclasses
-import html
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,12 +16,13 @@ from cyclopts import Parameter
 from tqdm import tqdm
 
 from instructor_jax.commands.loading import Embedder, ModelOptions, load_model
-from instructor_jax.commands.page import COLOURS, bar, page, plot, section, table
-from instructor_jax.commands.similarity import one_line
+from instructor_jax.commands.page import COLOURS, bar, bullets, is_our_page, joined, label, page, plot, section, table
 from instructor_jax.commands.tables import FormatName, open_table
 from instructor_jax.commands.whole_files import whole_file
 from instructor_jax.evaluation.labelled_files import LabelledFile, read_labelled_file
 from instructor_jax.instructions import lint_instruction
+from instructor_jax.io.json_files import read_json
+from instructor_jax.io.printable import printable
 
 _NONE = "(none)"
 _CONFIDENCE = 95  # percent
@@ -100,8 +101,9 @@ def compare_instructions(
     labelled = read_labelled_file(file, format=format)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_others(output)
     ranking = rank(load_model(model), labelled, candidates, document_instruction, resamples=resamples, seed=seed)
-    print(as_text(ranking, labelled))
+    print(printable(as_text(ranking, labelled)))
     if output is not None:
         facts = {
             "file": str(file),
@@ -113,7 +115,7 @@ def compare_instructions(
             "seed": seed,
         }
         for suffix, content in ((".json", _as_json(ranking, facts)), (".html", as_page(ranking, facts))):
-            with whole_file(output.with_name(output.name + suffix)) as beside:
+            with whole_file(_with(output, suffix)) as beside:
                 beside.write_text(content, encoding="utf-8")
         print(f"\nwrote {output}.json and {output}.html")
 
@@ -177,22 +179,22 @@ def as_page(ranking: Sequence[Ranked], facts: dict[str, Any]) -> str:
     names = list(ranking[0].more)
     best = max(abs(entry.score) for entry in ranking)
     rows = [
-        [str(number), f"{cells[0]} {bar(max(entry.score, 0), best)}", *cells[1:], html.escape(_shown(entry))]
+        [str(number), joined(f"{cells[0]} ", bar(max(entry.score, 0), best)), *cells[1:], _shown(entry)]
         for number, entry in enumerate(ranking, start=1)
         for cells in [_cells(entry)]
     ]
-    heads = ["rank", html.escape(facts["metric"]), f"{_CONFIDENCE} % interval", "behind the leader", *names]
+    heads = ["rank", facts["metric"], f"{_CONFIDENCE} % interval", "behind the leader", *names]
 
     def draw(axes: Any) -> None:
         places = range(len(ranking), 0, -1)
         for place, entry in zip(places, ranking, strict=True):
             axes.plot(entry.interval, (place, place), color=COLOURS[0], linewidth=2)
             axes.plot(entry.score, place, "o", color=COLOURS[1])
-        axes.set_yticks(list(places), [one_line(_shown(entry), 60) for entry in ranking], parse_math=False)
+        axes.set_yticks(list(places), [label(_shown(entry)) for entry in ranking])
         axes.set_xlabel(f"{facts['metric']}, percent")
 
-    remarks = [f"<li>{html.escape(f'{_shown(entry)} {text}')}</li>" for entry in ranking for text in entry.remarks]
-    lead = html.escape(f"{facts['file']}, {facts['rows']} rows, by {facts['model']}")
+    remarks = [f"{_shown(entry)} {text}" for entry in ranking for text in entry.remarks]
+    lead = f"{facts['file']}, {facts['rows']} rows, by {facts['model']}"
     note = (
         f"Lines are {_CONFIDENCE} % bootstrap intervals ({facts['resamples']} resamples of the rows). An instruction "
         "whose distance to the leader may be zero is not shown to be worse."
@@ -200,8 +202,26 @@ def as_page(ranking: Sequence[Ranked], facts: dict[str, Any]) -> str:
     sections = [section("Ranking", note, table([*heads, "instruction"], rows), plot(draw, 1 + 0.4 * len(ranking)))]
     if remarks:
         note = "What is unlike the instructions that the published models were trained on."
-        sections.append(section("Remarks", note, f"<ul>{''.join(remarks)}</ul>"))
+        sections.append(section("Remarks", note, bullets(remarks)))
     return page("Instructions compared", lead, sections)
+
+
+def _refuse_others(output: Path) -> None:
+    """Refuses to replace files that are no earlier comparison."""
+    for path, ours in ((_with(output, ".json"), _is_ranking), (_with(output, ".html"), is_our_page)):
+        if os.path.lexists(path) and not ours(path):
+            raise FileExistsError(f"{path} exists and is no comparison of instructions; name another --output.")
+
+
+def _with(output: Path, suffix: str) -> Path:
+    return output.with_name(output.name + suffix)
+
+
+def _is_ranking(path: Path) -> bool:
+    try:
+        return {"ranking", "metric"} <= set(read_json(path))
+    except (ValueError, OSError):
+        return False
 
 
 def _candidates(given: Sequence[str], file: Path | None, baseline: bool) -> list[str]:
@@ -229,7 +249,8 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
 
 def _shown(entry: Ranked) -> str:
     """An instruction in quotation marks, which show the blanks at its end."""
-    return f'"{entry.instruction}"' if entry.instruction else _NONE
+    text = " ".join(entry.instruction.splitlines()) if len(entry.instruction.splitlines()) > 1 else entry.instruction
+    return f'"{text}"' if text else _NONE
 
 
 def _cells(entry: Ranked) -> list[str]:

@@ -6,6 +6,7 @@ nothing ever has to be invalidated.
 
 import hashlib
 import logging
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -71,8 +72,11 @@ class CorpusVectors:
             return None
         try:
             vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             logger.warning("%s cannot be read (%s); encoding its texts again", path, error)
+            return None
+        if not isinstance(vectors, np.ndarray):  # an archive of several arrays
+            logger.warning("%s is no array; encoding its texts again", path)
             return None
         if vectors.shape != (rows, self._embedder.dimension) or vectors.dtype != np.float32:
             logger.warning("%s holds %s %s; encoding its texts again", path, vectors.dtype, vectors.shape)

@@ -3,14 +3,14 @@
 One folder may hold a set as its authors published it, another as a user wrote it down; the first known name counts.
 """
 
-import gzip
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from instructor_jax.commands.tables import open_table
+from instructor_jax.io.gzip_files import read_whole
+from instructor_jax.io.json_files import parse_json
 
 _ENDS = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
 
@@ -32,11 +32,7 @@ def read_rows(path: Path, fields: Sequence[str]) -> list[dict[str, Any]]:
         with open_table(path) as table:
             rows = [(number, dict(zip(fields, values, strict=True))) for number, values in table.records(fields)]
         return [row for _, row in rows]
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except (json.JSONDecodeError, UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
+    content = parse_json(read_whole(path), path)
     if isinstance(content, dict):
         content = content.get("Instances")
     if not isinstance(content, list) or not content:

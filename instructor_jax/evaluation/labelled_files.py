@@ -167,10 +167,10 @@ def _scored(table: Table, pair: tuple[str, str]) -> Scored:
     for number, (first, second, score) in _checked(table, (*pair, "score"), texts=2):
         try:
             value = float(score)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             value = float("nan")
         if not np.isfinite(value):
-            raise ValueError(f"{table.name}, {table.unit} {number}: score must be a number, got {score!r}")
+            raise ValueError(f"{table.name}, {table.unit} {number}: score must be a number, got {score!r:.80}")
         left.append(first)
         right.append(second)
         scores.append(value)

@@ -3,13 +3,13 @@
 Tables go through the package's own table reader, so that a broken row is named by its line.
 """
 
-import gzip
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from instructor_jax.commands.tables import FormatName, open_table
+from instructor_jax.io.gzip_files import read_whole
+from instructor_jax.io.json_files import parse_json
 
 Value = TypeVar("Value")
 
@@ -72,10 +72,7 @@ def json_value(path: Path, kind: type[Value]) -> Value:
     Raises:
         ValueError: it is not.
     """
-    try:
-        value = json.loads(_read(path, "utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}, line {error.lineno}: not JSON: {error.msg}.") from error
+    value = parse_json(_read(path, "utf-8"), path)
     if not isinstance(value, kind):
         raise ValueError(f"{path}: must hold a JSON {kind.__name__}, not a {type(value).__name__}.")
     return value
@@ -95,9 +92,6 @@ def member(record: Any, name: str, kind: type[Value], place: str) -> Value:
 
 def _read(path: Path, encoding: str) -> str:
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            return file.read().decode(encoding).removeprefix("\ufeff")
+        return read_whole(path).decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: byte {error.start} is not {encoding} ({error.reason}).") from error
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise ValueError(f"{path}: damaged gzip data: {error}.") from error

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import logging
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +11,14 @@ from cyclopts import Group, Parameter
 from instructor_jax.evaluation.embedders import Embedder, load
 from instructor_jax.evaluation.hub_access import offline_unless_reachable
 from instructor_jax.evaluation.protocol import Protocol, corrected, published
+from instructor_jax.evaluation.report_files import refuse_other_reports
 from instructor_jax.evaluation.request import Request
 from instructor_jax.evaluation.scores import TaskScore
 from instructor_jax.evaluation.selection import Benchmark
 from instructor_jax.evaluation.study_outcomes import Study
 from instructor_jax.evaluation.task_instructions import InstructionTable, Size, default_table, published_size
+from instructor_jax.io.log_lines import log_to_stderr
+from instructor_jax.io.printable import one_line, printable
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +137,8 @@ def evaluate(
     """
     if not model:
         raise ValueError("no model is named; give a folder, a name on the hub, st:FOLDER, tfidf or default")
-    _log_to_stderr()
+    log_to_stderr()
+    refuse_other_reports(output)
     if benchmark in ("mteb", "all"):
         offline_unless_reachable()
     switches = protocol.protocol()
@@ -152,7 +155,7 @@ def evaluate(
 
             chosen = _for_study(study, request, embedder, table)
             outcome = run_study(study, functools.partial(chosen.scores, embedder), table, output, embedder.name)
-            print(study_markdown(outcome))
+            print(printable(study_markdown(outcome)))
     if study is None:
         _finish(output, scores)
 
@@ -185,12 +188,7 @@ def _finish(output: Path, scores: list[TaskScore]) -> None:
 
     ran = [score for score in scores if score.score is not None]
     for score in ran:
-        print(f"{score.task:<44}{score.score:>7.2f}  {score.metric}")
+        print(f"{one_line(score.task, 80):<44}{score.score:>7.2f}  {one_line(score.metric, 80)}")
     print(f"{len(ran)} tasks run, {len(scores) - len(ran)} not run")
     markdown, page = write_report(output)
-    print(f"report: {markdown} and {page}")
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("instructor_jax").setLevel(logging.INFO)
+    print(printable(f"report: {markdown} and {page}"))

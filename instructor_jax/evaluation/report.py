@@ -4,11 +4,10 @@ from pathlib import Path
 
 from instructor_jax.commands.whole_files import whole_file
 from instructor_jax.evaluation.published import published_scores
+from instructor_jax.evaluation.report_files import MARKDOWN, PAGE
 from instructor_jax.evaluation.report_markdown import markdown
 from instructor_jax.evaluation.report_page import report_page
 from instructor_jax.evaluation.runner import read_runs
-
-MARKDOWN, PAGE = "report.md", "report.html"
 
 
 def write_report(output: Path) -> tuple[Path, Path]:

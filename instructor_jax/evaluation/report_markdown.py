@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from instructor_jax.commands.markdown import bullets, escaped, table
+from instructor_jax.evaluation.comparisons import comparison_table, comparisons
 from instructor_jax.evaluation.protocol import REMAINING, Protocol
 from instructor_jax.evaluation.published import MARKS, SOURCES, Published
 from instructor_jax.evaluation.report_tables import (
@@ -28,22 +30,25 @@ def markdown(runs: Sequence[tuple[Run, Sequence[TaskScore]]], published: Publish
     """
     own = [run_column(run, scores, published) for run, scores in runs]
     columns = [*own, *published_columns(published)]
-    parts = ["# Evaluation", _runs(runs)]
-    parts += ["## Averages", "\n".join(f"- {column.title}: {column.averages.describe()}" for column in own)]
+    parts = [TITLE, _runs(runs)]
+    parts += ["## Averages of whole benchmarks", bullets(f"{column.title}: {column.describe()}" for column in own)]
     parts += [_table(average_table(columns)), legend()]
+    for one in comparisons(columns, published.tasks):
+        parts += [f"## Like with like: {escaped(one.title)}", escaped(one.note), _table(comparison_table(one))]
     parts += ["## The paper's 70 tasks, in percent", _table(task_table(columns, published.tasks))]
     others = other_table(runs, published.tasks)
     if others.rows:
         parts += ["## Other tasks, in percent", OTHERS, _table(others)]
     for run, scores in runs:
-        parts.append(f"## {run.title}: not run")
+        parts.append(f"## {escaped(run.title)}: not run")
         reasons = missing_tables(scores)
-        parts.append("\n".join(f"- {reason}: {', '.join(tasks)}" for reason, tasks in reasons) or "Nothing.")
-        parts += [f"## {run.title}: what was encoded", _table(data_table(scores))]
-    parts += ["## Differences from the published evaluation", "\n".join(f"- {line}" for line in REMAINING)]
+        parts.append(bullets(f"{reason}: {', '.join(tasks)}" for reason, tasks in reasons) or "Nothing.")
+        parts += [f"## {escaped(run.title)}: what was encoded", _table(data_table(scores))]
+    parts += ["## Differences from the published evaluation", bullets(REMAINING)]
     return "\n\n".join(parts) + "\n"
 
 
+TITLE = "# Evaluation"
 OTHERS = "None of these figures enters the averages above, and none is in the paper."
 
 
@@ -52,7 +57,8 @@ def legend() -> str:
     marks = "; ".join(f"{mark} {SOURCES[source]}" for source, mark in MARKS.items())
     return (
         f"{marks}; figures without a mark: {SOURCES['results']}, published averages {SOURCES['readme']}. "
-        "(n/m): mean of n of m tasks. The average is the paper's: the mean of nine group means."
+        "(n/m): only n of m tasks have a figure, so there is no mean. The average is the paper's: the mean of nine "
+        "group means."
     )
 
 
@@ -60,15 +66,12 @@ def _runs(runs: Sequence[tuple[Run, Sequence[TaskScore]]]) -> str:
     texts = []
     for run, scores in runs:
         done = sum(score.score is not None for score in scores)
-        facts = [f"- {what}: {value}" for what, value in run_facts(run)]
+        facts = [f"- {what}: {escaped(value)}" for what, value in run_facts(run)]
         facts.append(f"- tasks: {done} run, {len(scores) - done} not run (reasons below)")
-        facts += [f"  - {line}" for line in Protocol(**run.protocol).describe()]
-        texts.append("\n".join([f"## {run.title}", "", *facts]))
+        facts += [f"  - {escaped(line)}" for line in Protocol(**run.protocol).describe()]
+        texts.append("\n".join([f"## {escaped(run.title)}", "", *facts]))
     return "\n\n".join(texts)
 
 
-def _table(table: Table) -> str:
-    lines = [table.heads, ("---",) * len(table.heads), *table.rows]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines
-    )
+def _table(rows: Table) -> str:
+    return table(rows.heads, rows.rows)

@@ -1,10 +1,25 @@
 """The report as one HTML page that needs nothing else: plots first, then the tables, sortable."""
 
-import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from instructor_jax.commands.page import COLOURS, cards, page, plot, section, table
+from instructor_jax.commands.page import (
+    COLOURS,
+    Html,
+    bullets,
+    cards,
+    joined,
+    label,
+    narrow,
+    page,
+    paragraph,
+    plot,
+    section,
+    small,
+    table,
+)
+from instructor_jax.evaluation.averages import GROUPS, MTEB_GROUPS, mean_of
+from instructor_jax.evaluation.comparisons import Comparison, comparison_table, comparisons
 from instructor_jax.evaluation.protocol import REMAINING, Protocol
 from instructor_jax.evaluation.published import Published
 from instructor_jax.evaluation.report_markdown import OTHERS, legend
@@ -40,18 +55,17 @@ def report_page(runs: Sequence[tuple[Run, Sequence[TaskScore]]], published: Publ
     """
     own = [run_column(run, scores, published) for run, scores in runs]
     others = published_columns(published)
-    beside = [column for column in others if column.title in _BESIDE]
+    whole = any(not column.sample for column in own)  # figures of samples do not stand beside published ones
+    beside = [column for column in others if column.title in _BESIDE and whole]
     columns = [*own, *others]
-    sections = [_cards(runs, own)]
-    sections.append(
-        section(
-            "Averages",
-            html.escape(" ".join(f"{column.title}: {column.averages.describe()}" for column in own)),
-            plot(_groups([*own, *beside]), 3.4),
-            _table(average_table(columns)),
-            f"<p>{html.escape(legend())}</p>",
-        )
-    )
+    averages = " ".join(f"{column.title}: {column.describe()}" for column in own)
+    sections = [
+        _cards(runs, own, published.tasks),
+        section("Averages of whole benchmarks", averages, _table(average_table(columns)), paragraph(legend())),
+    ]
+    for one in comparisons(columns, published.tasks):
+        drawn = plot(_groups(one), 3.4)
+        sections.append(section(f"Like with like: {one.title}", one.note, drawn, _table(comparison_table(one))))
     measured = [task for task in published.tasks if any(task in column.figures for column in own)]
     parts = [plot(_tasks([*own, *beside], measured), 1.0 + 0.24 * len(measured))] if measured else []
     parts.append(_table(task_table(columns, published.tasks), sortable=True))
@@ -62,38 +76,39 @@ def report_page(runs: Sequence[tuple[Run, Sequence[TaskScore]]], published: Publ
         sections.append(section("Other tasks", OTHERS, drawn, _table(other, sortable=True)))
     for run, scores in runs:
         sections += [_run(run), _not_run(run, scores), _encoded(run, scores)]
-    lines = "".join(f"<li>{html.escape(line)}</li>" for line in REMAINING)
-    sections.append(
-        section("Differences from the published evaluation", "No switch undoes these.", f"<ul>{lines}</ul>")
-    )
-    return page("Evaluation", html.escape(", ".join(run.title for run, _ in runs)), sections)
+    sections.append(section("Differences from the published evaluation", "No switch undoes these.", bullets(REMAINING)))
+    return page("Evaluation", ", ".join(run.title for run, _ in runs), sections)
 
 
-def _cards(runs: Sequence[tuple[Run, Sequence[TaskScore]]], own: Sequence[Column]) -> str:
+def _cards(runs: Sequence[tuple[Run, Sequence[TaskScore]]], own: Sequence[Column], tasks: Mapping[str, str]) -> Html:
+    mteb = [task for task, group in tasks.items() if group in MTEB_GROUPS]
     values = []
     for (run, scores), column in zip(runs, own, strict=True):
         done = sum(score.score is not None for score in scores)
-        average = column.averages.macro if column.averages.complete else None
-        what = "average of 9 groups" if average is not None else "mean of MTEB's tasks that ran"
-        shown = average if average is not None else column.averages.mteb_tasks
-        values.append((f"{html.escape(run.title)}: {what}", number(shown, 1)))
-        values.append((f"{html.escape(run.title)}: tasks run", f"{done} <small>of {len(scores)}</small>"))
+        known = [task for task in mteb if task in column.figures]
+        if column.averages.macro is not None:
+            values.append((f"{run.title}: average of 9 groups", number(column.averages.macro, 1)))
+        elif known:
+            what = f"mean of {len(known)} of MTEB's {len(mteb)} tasks"
+            values.append((f"{run.title}: {what}", number(mean_of(column.figures, known), 1)))
+        values.append((f"{run.title}: tasks run", joined(f"{done} ", small(f"of {len(scores)}"))))
     return cards(values)
 
 
-def _groups(columns: Sequence[Column]) -> Callable[[Any], None]:
-    """Bars by group, a colour a run, published models in grey."""
+def _groups(comparison: Comparison) -> Callable[[Any], None]:
+    """Bars by group over the compared tasks, a colour a run, published models in grey."""
+    columns = [column for column in comparison.columns if column.own or column.title in _BESIDE]
+    groups = [group for group in GROUPS if comparison.of_group(group)]
 
     def draw(axes: Any) -> None:
-        groups = columns[0].averages.groups
         width = 0.8 / len(columns)
         for place, (column, colour) in enumerate(zip(columns, _colours(columns), strict=True)):
             positions = [at + (place - (len(columns) - 1) / 2) * width for at in range(len(groups))]
-            heights = [group.mean or 0.0 for group in column.averages.groups]
-            axes.bar(positions, heights, width, color=colour, label=column.title)
-        names = [group.group.replace("PairC", "Pair\nc").replace(" ", "\n") for group in groups]
+            heights = [mean_of(column.figures, comparison.of_group(group)) or 0.0 for group in groups]
+            axes.bar(positions, heights, width, color=colour, label=label(column.title))
+        names = [comparison.heading(group).replace("PairC", "Pair\nc").replace(" ", "\n", 1) for group in groups]
         axes.set_xticks(range(len(groups)), names, fontsize=8)
-        axes.set_ylabel("mean of the group, %")
+        axes.set_ylabel("mean of these tasks, %")
         axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.22), ncols=3)
 
     return draw
@@ -108,7 +123,7 @@ def _tasks(columns: Sequence[Column], tasks: Sequence[str]) -> Callable[[Any], N
             size, marker = (_dot(place), "o") if column.own else (26, "|")
             if known:
                 axes.scatter(
-                    *zip(*known, strict=True), s=size, marker=marker, color=colour, label=column.title, zorder=3
+                    *zip(*known, strict=True), s=size, marker=marker, color=colour, label=label(column.title), zorder=3
                 )
         _rows(axes, tasks)
 
@@ -124,7 +139,7 @@ def _others(runs: Sequence[tuple[Run, Sequence[TaskScore]]], tasks: Sequence[str
             known = [(figures[task], at) for at, task in enumerate(tasks) if task in figures]
             if known:
                 colour = COLOURS[place % len(COLOURS)]
-                axes.scatter(*zip(*known, strict=True), s=_dot(place), color=colour, label=run.title, zorder=3)
+                axes.scatter(*zip(*known, strict=True), s=_dot(place), color=colour, label=label(run.title), zorder=3)
         _rows(axes, tasks)
 
     return draw
@@ -136,7 +151,7 @@ def _dot(place: int) -> float:
 
 
 def _rows(axes: Any, tasks: Sequence[str]) -> None:
-    axes.set_yticks(range(len(tasks)), tasks, fontsize=8)
+    axes.set_yticks(range(len(tasks)), [label(task) for task in tasks], fontsize=8)
     axes.set_ylim(len(tasks) - 0.4, -0.6)
     axes.grid(axis="y", color="#eef1f4", linewidth=6, zorder=0)
     axes.set_xlabel("%")
@@ -148,31 +163,21 @@ def _colours(columns: Sequence[Column]) -> list[str]:
     return [next(ours) if column.own else next(theirs) for column in columns]
 
 
-def _run(run: Run) -> str:
-    facts = table(["", ""], [[html.escape(what), html.escape(value)] for what, value in run_facts(run)])
-    lines = "".join(f"<li>{html.escape(line)}</li>" for line in Protocol(**run.protocol).describe())
-    return section(f"{html.escape(run.title)}: what was run", "", facts, f"<ul>{lines}</ul>")
+def _run(run: Run) -> Html:
+    protocol = Protocol(**run.protocol).describe()
+    return section(f"{run.title}: what was run", "", table(["", ""], run_facts(run)), bullets(protocol))
 
 
-def _not_run(run: Run, scores: Sequence[TaskScore]) -> str:
-    rows = [[html.escape(reason), html.escape(", ".join(tasks))] for reason, tasks in missing_tables(scores)]
+def _not_run(run: Run, scores: Sequence[TaskScore]) -> Html:
+    rows = [[reason, ", ".join(tasks)] for reason, tasks in missing_tables(scores)]
     note = "Each with its reason." if rows else "Every task that was asked for ran."
-    return section(f"{html.escape(run.title)}: not run", note, table(["reason", "tasks"], rows) if rows else "")
+    return section(f"{run.title}: not run", note, table(["reason", "tasks"], rows) if rows else "")
 
 
-def _encoded(run: Run, scores: Sequence[TaskScore]) -> str:
+def _encoded(run: Run, scores: Sequence[TaskScore]) -> Html:
     note = "The first string of each side exactly as it went to the tokenizer (long ones cut here)."
-    return section(f"{html.escape(run.title)}: what was encoded", note, _table(data_table(scores)))
+    return section(f"{run.title}: what was encoded", note, _table(data_table(scores)))
 
 
-def _table(rows: Table, sortable: bool = False) -> str:
-    heads = [_head(head) for head in rows.heads]
-    return table(heads, [[html.escape(cell) for cell in row] for row in rows.rows], sortable=sortable)
-
-
-def _head(text: str) -> str:
-    """A run's title may be long, and headings do not wrap by themselves."""
-    if len(text) <= 20:
-        return html.escape(text)
-    style = "display:inline-block;width:11em;white-space:normal;overflow-wrap:anywhere"
-    return f'<span style="{style}">{html.escape(text)}</span>'
+def _table(rows: Table, sortable: bool = False) -> Html:
+    return table([narrow(head) for head in rows.heads], rows.rows, sortable=sortable)

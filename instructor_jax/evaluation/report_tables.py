@@ -24,6 +24,7 @@ class Column:
         averages: over the paper's tasks.
         average: the published average over nine groups with its mark; "" where there is none.
         own: a run of ours.
+        sample: which examples of its tasks a run took, such as "at most 500 examples (seed 42)"; "" for all.
     """
 
     title: str
@@ -32,6 +33,13 @@ class Column:
     averages: Averages
     average: str = ""
     own: bool = False
+    sample: str = ""
+
+    def describe(self) -> str:
+        """One sentence about its averages."""
+        if self.sample:
+            return f"no means of whole benchmarks: of each task {self.sample} were taken."
+        return self.averages.describe()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +53,9 @@ class Table:
 def run_column(run: Run, scores: Sequence[TaskScore], published: Published) -> Column:
     """A run of ours; figures that are not the paper's kind of figure (`paper_protocol` false) stay out of averages."""
     figures = {score.task: score.score for score in scores if score.score is not None and counts(score)}
-    return Column(run.title, figures, {}, averages(figures, published.tasks), own=True)
+    sample = "" if run.limit is None else f"at most {run.limit} examples (seed {run.seed})"
+    means = averages({} if sample else figures, published.tasks)
+    return Column(run.title, figures, {}, means, own=True, sample=sample)
 
 
 def counts(score: TaskScore) -> bool:
@@ -67,23 +77,21 @@ def published_columns(published: Published) -> list[Column]:
 
 
 def average_table(columns: Sequence[Column]) -> Table:
-    """Per model its group means, the mean of MTEB's 56 and the average over nine groups."""
+    """Per model the means of whole groups, of MTEB's 56 tasks and the average over nine groups; none of a part."""
     groups = [group.group for group in columns[0].averages.groups]
     heads = ("model", *groups, "MTEB's 56 tasks", "average of 9 groups", "published average")
     rows = []
     for column in columns:
         means = []
         for group in column.averages.groups:
-            partial = "" if group.complete or group.mean is None else f" ({group.tasks}/{group.of})"
-            means.append(number(group.mean) + column.marks.get(group.group, "") + partial)
+            mark = column.marks.get(group.group, "") if group.complete else _part(group.tasks, group.of)
+            means.append(number(group.mean) + mark)
         ours = column.averages
-        part = "" if ours.mteb_count in (0, ours.mteb_of) else f" ({ours.mteb_count}/{ours.mteb_of})"
         # An average rests on what its groups rest on.
         marks = "".join(sorted({column.marks[group] for group in groups if group in column.marks}))
-        macro = "" if ours.macro is None else marks + ("" if ours.complete else " (incomplete)")
-        rows.append(
-            (column.title, *means, number(ours.mteb_tasks) + part, number(ours.macro, 1) + macro, column.average)
-        )
+        mteb = number(ours.mteb_tasks) + _part(ours.mteb_count, ours.mteb_of)
+        macro = number(ours.macro, 1) + ("" if ours.macro is None else marks)
+        rows.append((column.title, *means, mteb, macro, column.average))
     return Table(heads, tuple(rows))
 
 
@@ -147,6 +155,10 @@ def run_facts(run: Run) -> list[tuple[str, str]]:
         ("instructions", run.instructions),
         ("examples", "all" if run.limit is None else f"at most {run.limit} a task, drawn with seed {run.seed}"),
     ]
+
+
+def _part(tasks: int, of: int) -> str:
+    return f" ({tasks}/{of})" if 0 < tasks < of else ""
 
 
 def number(value: float | None, digits: int = 2) -> str:

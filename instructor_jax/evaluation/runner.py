@@ -20,6 +20,8 @@ from instructor_jax.evaluation.embedders import Embedder
 from instructor_jax.evaluation.protocol import Protocol
 from instructor_jax.evaluation.scores import Job, ScoreFolder, TaskScore, fingerprint, missing
 from instructor_jax.evaluation.task_instructions import InstructionTable
+from instructor_jax.io.json_files import Fields, read_json
+from instructor_jax.io.printable import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +117,7 @@ def run_jobs(embedder: Embedder, jobs: Sequence[Job], run: Run, output: Path, st
     outcome = []
     with tqdm(jobs, unit="task", disable=None, dynamic_ncols=True) as bar:
         for job in bar:
-            bar.set_description(job.task)
+            bar.set_description(one_line(job.task, 60))
             settings = {**run.settings, **job.settings}
             score = scores.finished(job.benchmark, job.task, settings)
             if score is None:
@@ -162,7 +164,22 @@ def _write_record(path: Path, run: Run, study: str) -> None:
 
 def _read_record(path: Path) -> tuple[Run, str]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return Run(**{field.name: content[field.name] for field in dataclasses.fields(Run)}), content["study"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not the record of a run: {error!r}; delete its folder to run again.") from error
+        fields = Fields(read_json(path), path)
+        protocol = dict(Fields(fields.any("protocol"), path).content)
+        Protocol(**protocol)
+        run = Run(
+            model=fields.text("model"),
+            revision=fields.text("revision"),
+            parameters=fields.whole("parameters", most=2**62),
+            dimension=fields.whole("dimension"),
+            max_length=fields.whole("max_length", most=2**62),
+            protocol=protocol,
+            protocol_name=fields.text("protocol_name"),
+            instructions=fields.text("instructions"),
+            limit=fields.whole("limit", most=2**62) if "limit" in fields else None,
+            seed=fields.whole("seed", least=-(2**63), most=2**63),
+        )
+        return run, fields.text("study")
+    except (ValueError, TypeError) as error:
+        reason = one_line(str(error), 300)
+        raise ValueError(f"{path} is not the record of a run: {reason} Delete its folder to run again.") from error

@@ -14,6 +14,8 @@ from typing import Any
 
 from instructor_jax.commands.whole_files import whole_file
 from instructor_jax.evaluation.embedders import Embedder
+from instructor_jax.io.json_files import Fields, read_json, shown_value
+from instructor_jax.io.printable import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -118,11 +120,20 @@ class ScoreFolder:
 
 
 def _read(path: Path) -> tuple[TaskScore, str]:
-    fields = [field.name for field in dataclasses.fields(TaskScore)]
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != _FORMAT:
-            raise ValueError(f"format {content['format']!r}, this version reads {_FORMAT}")
-        return TaskScore(**{name: content[name] for name in fields}), content["fingerprint"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a task's score: {error!r}; delete it to run the task again.") from error
+        fields = Fields(read_json(path), path)
+        if fields.any("format") != _FORMAT:
+            raise ValueError(f"format {shown_value(fields.any('format'))}, this version reads {_FORMAT}.")
+        score = TaskScore(
+            benchmark=fields.text("benchmark"),
+            task=fields.text("task"),
+            kind=fields.text("kind"),
+            score=float(fields.number("score", least=-1e6, most=1e6)) if "score" in fields else None,
+            metric=fields.text("metric"),
+            details=dict(Fields(fields.any("details"), path).content),
+            reason=fields.text("reason"),
+        )
+        return score, fields.text("fingerprint")
+    except ValueError as error:
+        reason = one_line(str(error), 300)
+        raise ValueError(f"{path} is not a task's score: {reason} Delete it to run the task again.") from error

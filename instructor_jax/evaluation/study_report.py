@@ -1,11 +1,11 @@
 """A study's outcome for people: a Markdown text and an HTML page with one row of points for each task."""
 
-import html
 import re
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.commands.page import COLOURS, cards, page, plot, section, table
+from instructor_jax.commands import markdown
+from instructor_jax.commands.page import COLOURS, bullets, cards, label, page, plot, section, table
 from instructor_jax.commands.whole_files import whole_file
 from instructor_jax.evaluation.study_outcomes import StudyOutcome, TaskOutcome, as_json
 
@@ -38,11 +38,11 @@ def save_study(outcome: StudyOutcome, folder: Path) -> list[Path]:
 
 def study_markdown(outcome: StudyOutcome) -> str:
     """A heading, the question, the tasks, the means, and what is in no mean."""
-    title = f"## Study: {outcome.study}" + (f" ({outcome.model})" if outcome.model else "")
-    parts = [title, outcome.question, *(_markdown_table(*each) for each in (_tasks(outcome), _means(outcome)))]
-    reasons = [f"- {task.task}: {task.reason}" for task in outcome.tasks if task.reason]
+    title = f"## Study: {outcome.study}" + (f" ({markdown.escaped(outcome.model)})" if outcome.model else "")
+    parts = [title, outcome.question, *(markdown.table(*each) for each in (_tasks(outcome), _means(outcome)))]
+    reasons = [f"{task.task}: {task.reason}" for task in outcome.tasks if task.reason]
     if reasons:
-        parts += [f"{_INCOMPLETE}:", "\n".join(reasons)]
+        parts += [f"{_INCOMPLETE}:", markdown.bullets(reasons)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -54,14 +54,14 @@ def study_page(outcome: StudyOutcome) -> str:
     if complete:
         parts.append(plot(lambda axes: _draw(axes, outcome, complete), 1.5 + 0.28 * len(complete)))
     sections = [
-        cards((html.escape(name), f"{mean:.1f}") for name, mean in shown.items()),
+        cards((name, f"{mean:.1f}") for name, mean in shown.items()),
         section("Scores", f"Percent. {_NOTES[outcome.study]}", *parts),
         section("Means", "Over the tasks that ran under every variant.", _html_table(*_means(outcome))),
     ]
-    reasons = [f"<li>{html.escape(f'{task.task}: {task.reason}')}</li>" for task in outcome.tasks if task.reason]
+    reasons = [f"{task.task}: {task.reason}" for task in outcome.tasks if task.reason]
     if reasons:
-        sections.append(section("What is missing", f"{_INCOMPLETE}.", f"<ul>{''.join(reasons)}</ul>"))
-    return page(f"Study: {outcome.study}", html.escape(f"{outcome.question} {outcome.model}"), sections)
+        sections.append(section("What is missing", f"{_INCOMPLETE}.", bullets(reasons)))
+    return page(f"Study: {outcome.study}", f"{outcome.question} {outcome.model}", sections)
 
 
 def _heads(outcome: StudyOutcome) -> list[str]:
@@ -94,12 +94,8 @@ def _widest_first(outcome: StudyOutcome) -> list[TaskOutcome]:
     return sorted((task for task in outcome.tasks if task.complete), key=width, reverse=True)
 
 
-def _markdown_table(heads: list[str], rows: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows))
-
-
 def _html_table(heads: list[str], rows: list[list[str]]) -> str:
-    return table([html.escape(head) for head in heads], [[html.escape(c) for c in row] for row in rows], sortable=True)
+    return table(heads, rows, sortable=True)
 
 
 def _shown(figure: float | None) -> str:
@@ -116,6 +112,6 @@ def _draw(axes: Any, outcome: StudyOutcome, tasks: list[TaskOutcome]) -> None:
         axes.scatter(
             [task.scores[variant] for task in tasks], list(places), color=colour, label=variant, s=22, zorder=2
         )
-    axes.set_yticks(list(places), [task.task for task in tasks], parse_math=False)
+    axes.set_yticks(list(places), [label(task.task) for task in tasks])
     axes.set_xlabel("percent")
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))

@@ -1,6 +1,6 @@
 from html.parser import HTMLParser
 
-from instructor_jax.commands.page import bar, cards, page, plot, section, table
+from instructor_jax.commands.page import Html, bar, cards, page, plot, section, table
 
 
 class Outline(HTMLParser):
@@ -26,7 +26,7 @@ def test_a_page_is_whole_and_loads_nothing() -> None:
         section("A", "note", table(["x", ""], [["1", bar(1, 2)]], sortable=True)),
         section("B", "plot", plot(lambda axes: axes.plot([1, 2]), 2.0)),
     ]
-    text = page("A < B", "<i>lead</i>", parts)
+    text = page("A < B", Html("<i>lead</i>"), parts)
     outline = Outline()
     outline.feed(text)
     assert outline.open == []

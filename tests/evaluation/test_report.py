@@ -55,7 +55,7 @@ def test_every_task_is_there_with_a_figure_or_its_reason(written):
 
 def test_texts_cannot_break_table_or_page(written):
     markdown, page = written
-    assert "Say: <b>\\| a" in markdown
+    assert "Say: \\<b\\>\\| a" in markdown
     assert "Say: &lt;b&gt;| a" in page
     assert "<b>| a" not in page
 
@@ -70,7 +70,7 @@ def test_the_page_needs_nothing_else(written):
 def test_figures_that_are_not_the_papers_stay_out_of_averages():
     column = run_column(run_of(), SCORES, PUBLISHED)
     assert set(column.figures) == {"STS12", "OwnClusteringLocal"}
-    assert column.averages.mteb_tasks == 61.234
+    assert column.averages.mteb_tasks is None  # one of 56
     assert "Prompt Retrieval" in column.averages.missing
 
 
@@ -79,8 +79,8 @@ def test_published_averages_and_their_marks():
     assert rows["instructor-large"][-2:] == ("58.4†‡", "58.4")
     assert rows["instructor-xl"][-2:] == ("58.8†‡", "58.8")
     assert rows["instructor-base"][-5:] == ("–", "–", "59.54", "–", "55.9")
-    assert rows["gtr-t5-large"][5] == "66.02 (10/12)"
-    assert rows["gtr-t5-large"][-2:] == ("54.9‡ (incomplete)", "55.1‡")
+    assert rows["gtr-t5-large"][5] == "– (10/12)"
+    assert rows["gtr-t5-large"][-2:] == ("–", "55.1‡")
 
 
 def test_the_task_table_has_the_papers_70_rows():

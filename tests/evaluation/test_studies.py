@@ -168,7 +168,7 @@ def test_reports_hold_every_figure_and_reason(tmp_path: Path) -> None:
     assert "| Banking77Classification | Classification | 0.00 | 11.00 | 14.00 | 47.00 | 47.00 |" in text
     assert "| all | 0.00 | 11.50 | 7.00 | 23.50 | 23.50 |" in text
     assert "| XQuADRetrieval | Retrieval | – | 50.00 | 50.00 | 50.00 | – |" in text
-    assert "- XQuADRetrieval: no <data>" in text
+    assert "- XQuADRetrieval: no \\<data\\>" in text
     assert "no &lt;data&gt;" in page
     assert "data:image/png;base64," in page
     assert run_study("detail", run, TABLE, tmp_path / "out", "some/model") == outcome

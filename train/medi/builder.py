@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from instructor_jax import __version__
 from instructor_jax.instructions import Instruction
+from instructor_jax.io.printable import one_line
 
 from ..examples import Example
 from ..file_lock import only_process
@@ -121,7 +122,7 @@ def _build(
     reports = []
     with tqdm(sources, desc="tasks", unit="task", disable=None) as bar:
         for source in bar:
-            bar.set_postfix_str(source.name[:40])
+            bar.set_postfix_str(one_line(source.name, 40))
             reports.append(build_task(source, root, staging, scorer, settings))
             if settings.answers and _is_free_text(source):
                 reports.append(build_answers(source, reports[-1], root, staging, scorer, settings))

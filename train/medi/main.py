@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from instructor_jax.io.printable import printable
+
 from ..task_names import chosen_tasks
 from .options import MiningOptions, RowOptions
 
@@ -73,7 +75,7 @@ def build(
     scorer = scorer_from_name(mining.scorer)
     reports = build_store(sources, data, to, scorer, mining.settings(negatives), replace)
     _print_reports(reports)
-    print(f"{to}: {sum(r.rows for r in reports):,} rows in {time.perf_counter() - start:.0f} s")
+    print(printable(f"{to}: {sum(r.rows for r in reports):,} rows in {time.perf_counter() - start:.0f} s"))
 
 
 @app.command(name="import")
@@ -120,7 +122,7 @@ def import_(
     scorer = scorer_from_name(mining.scorer)
     reports = import_files(files, to, scorer, mining.settings(negatives), reading, replace)
     _print_reports(reports)
-    print(f"{to}: {sum(r.rows for r in reports):,} rows in {time.perf_counter() - start:.0f} s")
+    print(printable(f"{to}: {sum(r.rows for r in reports):,} rows in {time.perf_counter() - start:.0f} s"))
 
 
 @app.command
@@ -153,11 +155,11 @@ def inspect(
 
     store = MediStore(mixture)
     if task is None:
-        print(overview(store))
+        print(printable(overview(store)))
         return
     for name in chosen_tasks(store.tasks, task):
         for block in described(sample(store, name, count, seed), width):
-            print(f"{block}\n")
+            print(printable(f"{block}\n"))
 
 
 @app.command
@@ -186,9 +188,10 @@ def stats(
     """
     from .contamination import read_evaluation_texts
     from .stats import collect
-    from .stats_page import write_stats_page
+    from .stats_page import refuse_other_page, write_stats_page
     from .store import MediStore
 
+    refuse_other_page(to)
     texts = read_evaluation_texts(evaluation) if evaluation else None
     counted = collect(MediStore(mixture), tokenizer, texts)
     write_stats_page(counted, to, f"Mixture {mixture.name}")
@@ -244,7 +247,7 @@ def _print_reports(reports: "Sequence[TaskReport]") -> None:
     for one in reports:
         dropped = _facts({name: number for name, number in one.counts.items() if name not in ("rows", "examples")})
         numbers = f"{one.read:9,}  {one.rows:9,}  {one.negatives:9,}  {one.seconds:6.1f}"
-        print(f"{one.name:{width}}  {numbers}  {dropped}")
+        print(printable(f"{one.name:{width}}  {numbers}  {dropped}"))
 
 
 def _facts(counts: dict[str, int]) -> str:

@@ -1,13 +1,26 @@
 """The statistics of a mixture as one HTML page that needs nothing else: plots are embedded, tables sort by a click."""
 
-import html
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from instructor_jax.commands.page import bar, cards, page, plot, section, table
+from instructor_jax.commands.page import (
+    Html,
+    bar,
+    cards,
+    code,
+    is_our_page,
+    joined,
+    label,
+    page,
+    plot,
+    section,
+    small,
+    table,
+)
 from instructor_jax.commands.whole_files import whole_file
 
 from .stats import LENGTH_EDGES, SIDES, MixtureStats, SideName, TaskStats, Unit
@@ -16,10 +29,21 @@ _COLOURS = {"query": "#2f6f9f", "positive": "#d9822b", "negatives": "#8a8f98"}
 
 
 def write_stats_page(stats: MixtureStats, path: Path, title: str) -> None:
-    """Writes the page; it appears whole or not at all."""
+    """Writes the page; it appears whole or not at all.
+
+    Raises:
+        FileExistsError: something else than such a page is there.
+    """
+    refuse_other_page(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as draft:
         draft.write_text(stats_page(stats, title), encoding="utf-8")
+
+
+def refuse_other_page(path: Path) -> None:
+    """Refuses to replace a file that is no page of ours."""
+    if os.path.lexists(path) and not is_our_page(path):
+        raise FileExistsError(f"{path} exists and is no page that this program wrote; name another place.")
 
 
 def stats_page(stats: MixtureStats, title: str) -> str:
@@ -33,7 +57,7 @@ def stats_page(stats: MixtureStats, title: str) -> str:
         section("Tasks", "Click on a heading to sort.", _task_table(stats)),
         section("Instructions", "Most frequent first; at most 20 of a task are listed.", _instruction_table(stats)),
     ]
-    return page(title, f"Fingerprint of the rows: <code>{stats.fingerprint}</code>", sections)
+    return page(title, joined("Fingerprint of the rows: ", code(stats.fingerprint)), sections)
 
 
 def _cards(stats: MixtureStats) -> str:
@@ -53,7 +77,7 @@ def _cards(stats: MixtureStats) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{part:,} <small>({part / whole:.1%})</small>" if part else "0"
+    return joined(f"{part:,} ", small(f"({part / whole:.1%})")) if part else "0"
 
 
 def _sizes_note(stats: MixtureStats) -> str:
@@ -71,7 +95,9 @@ def _draw_sizes(axes: Any, stats: MixtureStats) -> None:
     axes.set_yscale("log")
     axes.set_ylabel("rows")
     if len(ordered) <= 30:
-        axes.set_xticks(range(len(ordered)), [task.name for task in ordered], rotation=55, ha="right", fontsize=7)
+        axes.set_xticks(
+            range(len(ordered)), [label(task.name) for task in ordered], rotation=55, ha="right", fontsize=7
+        )
     else:
         axes.set_xlabel("tasks, largest first")
     axes.set_xlim(-0.7, len(ordered) - 0.3)
@@ -123,7 +149,7 @@ def _contamination(stats: MixtureStats) -> str:
     for (task, name), number in sorted(stats.contaminated.items(), key=lambda item: -item[1]):
         by_set.setdefault(name, []).append(f"{task} {number}")
     rows = [
-        (html.escape(name), f"{texts:,}", _share(found, texts), html.escape(", ".join(by_set.get(name, []))))
+        (name, f"{texts:,}", _share(found, texts), ", ".join(by_set.get(name, [])))
         for name, (texts, found) in stats.evaluation.items()
     ]
     return section(title, note, table(("evaluation set", "texts", "found in training", "training tasks"), rows))
@@ -135,11 +161,11 @@ def _task_table(stats: MixtureStats) -> str:
     heads += ["repeated rows"] + (["in evaluation"] if stats.evaluation is not None else []) + ["licence"]
     rows = []
     for task in stats.tasks:
-        cells = [html.escape(task.name), f"{task.rows:,}", bar(task.rows, largest), f"{task.negatives_per_row:.2f}"]
+        cells = [task.name, f"{task.rows:,}", bar(task.rows, largest), f"{task.negatives_per_row:.2f}"]
         cells += [_median(task, side) for side in ("query", "positive")]
         cells += [_percent(task.repeated_rows, task.rows)]
         cells += [f"{task.contaminated:,}"] if stats.evaluation is not None else []
-        rows.append((*cells, html.escape(task.licence)))
+        rows.append((*cells, task.licence))
     return table(heads, rows, sortable=True)
 
 
@@ -155,6 +181,6 @@ def _instruction_table(stats: MixtureStats) -> str:
     rows = []
     for task in stats.tasks:
         for query, document, number in task.instructions:
-            same = "<i>same</i>" if query == document else html.escape(document)
-            rows.append((html.escape(task.name), html.escape(query), same, f"{number:,}"))
+            same = Html("<i>same</i>") if query == document else document
+            rows.append((task.name, query, same, f"{number:,}"))
     return table(("task", "query", "document", "rows"), rows, sortable=True)
