@@ -6,6 +6,7 @@ length. Here each of these is a `ValueError` of one line.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from instructor_jax.io.printable import one_line
 
 _REQUIRED: Any = object()
 _CONTAINERS = frozenset((dict, list))
+# Numbers beyond float64 have an exponent of three digits or hundreds of digits. Looking at every number in Python would
+# double the time that a tokenizer's quarter of a million scores take.
+_PERHAPS_HUGE = re.compile(r"[0-9.][eE]\+?0*[1-9][0-9]{2}|[0-9]{300}")
 
 
 def parse_json(text: str | bytes, where: str | Path, *, unique: bool = False, constants: bool = False) -> Any:
@@ -217,6 +221,8 @@ def described(value: Any) -> str:
 def _check_value(value: Any, text: str) -> None:
     if text.count("[") + text.count("{") > JSON_DEPTH:  # fewer brackets than levels allowed: no need to look
         _check_depth(value)
+    if _PERHAPS_HUGE.search(text):
+        _FINITE_DECODER.decode(text)
     if "\\ud" in text or "\\uD" in text:
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses half of a surrogate pair
 
@@ -265,6 +271,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 # Made once: `json.loads` with options of its own makes a decoder at every call, which takes longer than a line of data.
-_LENIENT_DECODER = json.JSONDecoder()
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
-_UNIQUE_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_unique)
+_LENIENT_FINITE_DECODER = json.JSONDecoder(parse_float=_finite)
+_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_UNIQUE_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_unique)
