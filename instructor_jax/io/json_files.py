@@ -271,7 +271,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 # Made once: `json.loads` with options of its own makes a decoder at every call, which takes longer than a line of data.
-_LENIENT_FINITE_DECODER = json.JSONDecoder(parse_float=_finite)
-_DECODER = json.JSONDecoder()
+_LENIENT_DECODER = json.JSONDecoder()
+_FINITE_DECODER = json.JSONDecoder(parse_float=_finite)
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 _UNIQUE_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_unique)
