@@ -8,6 +8,8 @@ import errno
 import os
 import traceback
 
+from instructor_jax.io.printable import one_line
+
 EXPECTED = 2
 BUG = 70  # EX_SOFTWARE of sysexits.h
 
@@ -60,7 +62,7 @@ def _no_backend(error: BaseException) -> str:
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         if error.filename is not None:
-            return f"{os.fsdecode(error.filename)}: {error.strerror}"
+            return f"{one_line(os.fsdecode(error.filename), 400)}: {error.strerror}"
         if isinstance(error, FileNotFoundError) and not _has_current_folder():
             return "the current folder does not exist any more; change to another one"
         # Every file of ours is written with its name (`whole_file`); what is left is a redirected stream.

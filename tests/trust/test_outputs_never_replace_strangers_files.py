@@ -109,7 +109,7 @@ def test_a_json_file_that_is_no_summary_is_somebody_elses(made, folder, fails): 
         ["part-1.npy"],
         ["part-000000.npy"],
         ["part-xyz.json"],
-        ["lock", "options.json", "sub/part-000000.npy"],
+        ["lock", "options.json", "sub/a"],
     ],
 )
 def test_a_strangers_folder_is_never_touched(place, files, folder, fails):  # noqa: F811
@@ -203,7 +203,7 @@ DAMAGES: dict[str, tuple[str, bytes | None]] = {
     "a probe that is none": ("probe.npy", b"PK\x03\x04"),
     "a probe with a pickle": (
         "probe.npy",
-        b"\x93NUMPY\x01\x00F\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
+        b"\x93NUMPY\x01\x00F\x00{'descr': '|O', 'fortran_order': False, 'shape': ()}",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""A table gives the right texts, or one sentence that says what it is and what to do; never joined or dropped columns."""
+"""A table gives the right texts, or one sentence that says what it is and what to do; no column is lost or joined."""
 
 import gzip
 import json
@@ -156,9 +156,8 @@ def test_a_huge_number_as_id_is_no_overflow(sign, digits, tmp_path):
         assert rows(tmp_path / "a.jsonl") == [TextRow("a", None, sign + "9" * digits)]
 
 
-BEIR = (
-    '{"_id": "d1", "title": "T", "text": "x"}\n{"_id": "d2", "title": "", "text": " y "}\n{"_id": "d3", "text": "z"}\n'
-)
+BEIR = '{"_id": "d1", "title": "T", "text": "x"}\n{"_id": "d2", "title": "", "text": " y "}\n'
+BEIR += '{"_id": "d3", "text": "z"}\n'
 
 
 def test_titles_of_a_beir_corpus_are_joined_as_beir_joins_them(tmp_path):
