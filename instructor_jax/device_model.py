@@ -127,6 +127,7 @@ class DeviceModel:
 
     def _placed(self, params: Params) -> Params:
         """Weights on the devices, in the type and layout that the programs compute with."""
+        check_process()
         _check_leaves(params)
         check_params(self._config, params)
         params = jax.tree.map(lambda array: np.asarray(array).astype(self._kept).astype(self._compute), params)

@@ -51,13 +51,13 @@ def local_devices(platform: str | None = None, asked: str = "") -> list[Device]:
     use_devices_here()
     try:
         return jax.local_devices(backend=platform)
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # JAX asserts where JAX_PLATFORMS leaves nothing
         setting = os.environ.get("JAX_PLATFORMS")
-        reason = str(error).splitlines()[0][:300].rstrip(".")
+        reason = (str(error).splitlines() or ["no backend was started"])[0][:300].rstrip(".")
         if platform is not None:
             raise ValueError(f"{asked}: JAX sees no {platform.upper()} here; {_CURES[platform]} ({reason}).") from error
-        wanted = (setting or "").lower().partition(",")[0]
-        cure = _CURES.get(_PLATFORMS.get(wanted, ""), "the names are cpu, cuda and tpu, in small letters")
+        wanted = _PLATFORMS.get((setting or "").partition(",")[0], "")
+        cure = _CURES[wanted] if wanted in ("gpu", "tpu") else "the names are cpu, cuda and tpu, in small letters"
         if setting:
             raise ValueError(
                 f"JAX_PLATFORMS={shown(setting)} asks for a platform that JAX cannot start here: set it to cpu, or "

@@ -45,6 +45,7 @@ class DropIn(Portable, Answers):
     """The part of an embedder that follows sentence-transformers; `Instructor` brings the rest."""
 
     model_card_data: Any
+    modalities = ("text",)
     training = False  # there is nothing to switch: dropout exists only in the trainer
     _truncate_dim: int | None = None
 
@@ -179,6 +180,10 @@ class DropIn(Portable, Answers):
         """Nothing to do, as with `eval`; `instructor-jax train` trains."""
         return self
 
+    def get_backend(self) -> str:
+        """What computes: "jax"."""
+        return "jax"
+
     def compile(self, *args: Any, **options: Any) -> None:
         """Nothing to do: JAX compiles anyway, and `warmup` does it beforehand."""
 
@@ -216,6 +221,10 @@ class DropIn(Portable, Answers):
     def float(self) -> Any:
         """Computes in float32, with the weights as they are."""
         return self.to(dtype="float32")
+
+    def double(self) -> Any:
+        """Refuses, in a sentence: nothing is gained by float64."""
+        return self.to(dtype="float64")
 
     def half(self) -> Any:
         """Refuses, in a sentence: T5's activations overflow in float16; `bfloat16()` halves the weights too."""

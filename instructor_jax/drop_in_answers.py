@@ -52,6 +52,8 @@ class Answers:
     __call__ = _answer("calling the model", _PURE)
     add_adapter = _answer("add_adapter", _ADAPTER)
     load_adapter = _answer("load_adapter", _ADAPTER)
+    register_forward_hook = _answer("register_forward_hook", _PURE)
+    merge = _answer("merge", f"average the `params` of several models; {_WEIGHTS}")
     push_to_hub = _answer("push_to_hub", _UPLOAD)
     save_to_hub = _answer("save_to_hub", _UPLOAD)
 

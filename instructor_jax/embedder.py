@@ -5,7 +5,7 @@ of `stages.py`; what sentence-transformers' class offers beside `encode` is in `
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -148,7 +148,7 @@ class Instructor(DropIn):
         """The weights on the host, as the nested dictionary that `instructor_jax.model.embed` takes."""
         return self._model.params
 
-    def with_params(self, params: Params) -> "Instructor":
+    def with_params(self, params: Any) -> "Instructor":
         """The same model with other weights, as arrays on the host; compiled programs are shared with this one.
 
         Raises:
@@ -270,7 +270,7 @@ class Instructor(DropIn):
 
     def encode_stream(
         self,
-        sentences: Iterable[Any],
+        sentences: Any,
         batch_size: Any = None,
         *,
         instruction: Any = None,

@@ -1,7 +1,8 @@
 """The check that every vector is made of numbers.
 
 Broken weights and overflowing activations give NaN or infinity, and both pass through everything behind: similarities
-are NaN, integers of quantised vectors look like any others, and a search finds nothing or the wrong thing.
+are NaN, integers of quantised vectors look like any others, and a search finds nothing or the wrong thing. A NaN of one
+text spreads to the texts that are packed into its row; `batch_size=1` keeps them apart.
 """
 
 import numpy as np
@@ -22,8 +23,9 @@ def check_finite(
         ValueError: a number is NaN or infinite; the message names the text.
     """
     flat = vectors.reshape(-1)
-    if np.isfinite(np.dot(flat, flat)):
-        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(np.dot(flat, flat)):
+            return
     broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if not len(broken):
         return  # numbers so large that only their squares overflow

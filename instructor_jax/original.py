@@ -120,6 +120,11 @@ class INSTRUCTOR(Instructor):
             self.similarity_fn_name = similarity_fn_name
         self.truncate_dim = truncate_dim
 
+    @classmethod
+    def load(cls, input_path: Any) -> "INSTRUCTOR":
+        """The older way to open a folder."""
+        return cls(input_path)
+
 
 def _refuse_torch(modules: Any, backend: Any, config_kwargs: Any) -> None:
     if modules is not None:

@@ -63,6 +63,8 @@ def as_rows(name: str, vectors: Any) -> Float32[np.ndarray, "n dim"]:
     Raises:
         ValueError: they are no numbers, or not all of one length.
     """
+    if vectors is None:
+        raise ValueError(f"{name}=None: vectors of numbers are needed.")
     if hasattr(vectors, "detach"):  # a torch tensor, which may be on a GPU or carry a gradient
         vectors = vectors.detach().cpu().float()
     elif isinstance(vectors, list | tuple):

@@ -34,7 +34,7 @@ def text(number: int) -> str:
 TEXTS = [text(number) for number in range(24)]
 
 
-def models_of(folder: Path) -> tuple[Any, Instructor]:
+def models_of(folder: Path) -> tuple[Any, Any]:
     from instructor_jax.io.other_libraries import sentence_transformer
 
     ours = Instructor.from_pretrained(folder, devices=jax.devices()[:1], tokens_per_call=512)
@@ -42,13 +42,13 @@ def models_of(folder: Path) -> tuple[Any, Instructor]:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Instructor]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
     """The two models of one folder."""
     return models_of(model_folder(tmp_path_factory.mktemp("plain") / "model", SMALL))
 
 
 @pytest.fixture(scope="module")
-def prompted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Instructor]:
+def prompted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
     """The two models of a folder with prompts for queries and documents."""
     return models_of(model_folder(tmp_path_factory.mktemp("prompted") / "model", SMALL, prompts=PROMPTS))
 
@@ -121,7 +121,7 @@ def assert_same(ours: Any, theirs: Any) -> None:
 
 
 @pytest.mark.parametrize("name", EVALUATIONS)
-def test_evaluators_give_the_scores_of_sentence_transformers(both: tuple[Any, Instructor], name: str) -> None:
+def test_evaluators_give_the_scores_of_sentence_transformers(both: tuple[Any, Any], name: str) -> None:
     reference, model = both
     theirs, ours = evaluation(name)(reference), evaluation(name)(model)
     assert len(theirs) > 0
@@ -131,13 +131,13 @@ def test_evaluators_give_the_scores_of_sentence_transformers(both: tuple[Any, In
 
 
 @pytest.mark.parametrize("name", ["triplets", "retrieval", "retrieval, prompts", "reranking"])
-def test_prompts_for_queries_and_documents_are_found(prompted: tuple[Any, Instructor], name: str) -> None:
+def test_prompts_for_queries_and_documents_are_found(prompted: tuple[Any, Any], name: str) -> None:
     reference, model = prompted
     theirs = evaluation(name)(reference)
     assert_same(evaluation(name)(model), theirs)
 
 
-def test_mean_squared_error_to_a_teacher(both: tuple[Any, Instructor]) -> None:
+def test_mean_squared_error_to_a_teacher(both: tuple[Any, Any]) -> None:
     from sentence_transformers.evaluation import MSEEvaluator
 
     reference, model = both
@@ -146,7 +146,7 @@ def test_mean_squared_error_to_a_teacher(both: tuple[Any, Instructor]) -> None:
         assert_same(MSEEvaluator(TEXTS[:6], TEXTS[6:12], teacher_model=teacher)(model), theirs)
 
 
-def test_several_evaluators_in_a_row_and_evaluate(both: tuple[Any, Instructor], tmp_path: Path) -> None:
+def test_several_evaluators_in_a_row_and_evaluate(both: tuple[Any, Any], tmp_path: Path) -> None:
     from sentence_transformers.evaluation import SequentialEvaluator
 
     reference, model = both
@@ -158,7 +158,7 @@ def test_several_evaluators_in_a_row_and_evaluate(both: tuple[Any, Instructor], 
 
 
 @pytest.mark.parametrize("measure", ["cosine", "dot", "euclidean", "manhattan"])
-def test_the_models_own_measure(both: tuple[Any, Instructor], measure: Any) -> None:
+def test_the_models_own_measure(both: tuple[Any, Any], measure: Any) -> None:
     from sentence_transformers import SimilarityFunction
 
     reference, model = both
@@ -177,7 +177,7 @@ def test_the_models_own_measure(both: tuple[Any, Instructor], measure: Any) -> N
         reference.similarity_fn_name = model.similarity_fn_name = "cosine"
 
 
-def test_tensors_in_tensors_out(both: tuple[Any, Instructor]) -> None:
+def test_tensors_in_tensors_out(both: tuple[Any, Any]) -> None:
     import torch
 
     _, model = both
@@ -189,7 +189,7 @@ def test_tensors_in_tensors_out(both: tuple[Any, Instructor]) -> None:
     assert isinstance(model.similarity(vectors.numpy(), vectors.numpy()), np.ndarray)
 
 
-def test_helpers_of_sentence_transformers(both: tuple[Any, Instructor]) -> None:
+def test_helpers_of_sentence_transformers(both: tuple[Any, Any]) -> None:
     from sentence_transformers import util
 
     reference, model = both
@@ -205,7 +205,7 @@ def test_helpers_of_sentence_transformers(both: tuple[Any, Instructor]) -> None:
     assert abs(float(util.cos_sim(ours[0], ours[1])) - float(util.cos_sim(theirs[0], theirs[1]))) <= 1e-5
 
 
-def test_mined_hard_negatives(both: tuple[Any, Instructor]) -> None:
+def test_mined_hard_negatives(both: tuple[Any, Any]) -> None:
     datasets = pytest.importorskip("datasets")
     from sentence_transformers.util import mine_hard_negatives
 
@@ -217,7 +217,7 @@ def test_mined_hard_negatives(both: tuple[Any, Instructor]) -> None:
     assert mined[0] == mined[1]
 
 
-def test_training_a_head_on_the_model_is_refused_in_a_sentence(both: tuple[Any, Instructor]) -> None:
+def test_training_a_head_on_the_model_is_refused_in_a_sentence(both: tuple[Any, Any]) -> None:
     import torch
     from sentence_transformers.evaluation import LabelAccuracyEvaluator
 
