@@ -251,7 +251,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-_NUMBERS = (
+NUMBERS = (
     "loss", "gradient_norm", "learning_rate", "padding", "seconds", "tokens_per_second", "input_wait"
 )  # fmt: skip
 
@@ -260,8 +260,8 @@ def _checked(line: Any, where: str) -> dict[str, Any]:
     """A line of metrics, with what reports read of it."""
     fields = Fields(line, where)
     fields.whole("step", most=2**31)
-    if "loss" in fields:
-        for name in _NUMBERS:
+    for name in NUMBERS:
+        if name in fields:
             fields.number(name, least=-1e300, most=1e300)
     for kind in ("held_out", "evaluation"):
         if kind in fields:

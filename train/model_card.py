@@ -15,6 +15,7 @@ from instructor_jax.commands.markdown import escaped, table
 from instructor_jax.config import parameter_count
 from instructor_jax.io.printable import printable
 
+from .journal import NUMBERS
 from .medi.store import MediStore
 from .mixture_choice import by_licence, licence_of
 from .preparation import Prepared
@@ -161,7 +162,7 @@ def _compared(prepared: Prepared) -> str:
 
 def _training(prepared: Prepared, lines: Sequence[dict[str, Any]]) -> str:
     run, config = prepared.run, prepared.config
-    steps = [line for line in lines if "loss" in line]
+    steps = [line for line in lines if all(line.get(name) is not None for name in NUMBERS)]
     facts = [
         f"start: {escaped(_name(run.start)) if run.start else 'random weights'}",
         f"{config.steps:,} steps of {config.groups} x {config.group.rows} x {config.group.length} tokens",

@@ -7,7 +7,7 @@ from typing import Any
 from instructor_jax.commands.page import COLOURS, bar, cards, joined, label, page, plot, section, small, table
 from instructor_jax.commands.whole_files import whole_file
 
-from .journal import FILE, read_lines
+from .journal import FILE, NUMBERS, read_lines
 
 REPORT = "report.html"
 
@@ -30,7 +30,7 @@ def write_report(folder: Path, title: str) -> Path:
 
 def report(lines: Sequence[Line], title: str) -> str:
     """The page's HTML."""
-    steps = [line for line in lines if "loss" in line]
+    steps = [line for line in lines if all(line.get(name) is not None for name in NUMBERS)]
     measured = [line for line in lines if "held_out" in line]
     evaluated = [line for line in lines if "evaluation" in line]
     sections = [_cards(steps, measured)]
@@ -137,7 +137,7 @@ def _losses(steps: Sequence[Line], measured: Sequence[Line]) -> Callable[[Any], 
 
 def _accuracies(steps: Sequence[Line], measured: Sequence[Line]) -> Callable[[Any], None]:
     def draw(axes: Any) -> None:
-        known = [line for line in steps if line["accuracy"] is not None]
+        known = [line for line in steps if line.get("accuracy") is not None]
         axes.plot(
             [line["step"] for line in known], [line["accuracy"] for line in known], color=COLOURS[0], label="training"
         )
