@@ -29,7 +29,9 @@ _MODULES = "sentence_transformers.models."
 
 
 def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[str, Any]) -> None:
-    """Writes a folder that sentence-transformers 2.4 to 6 opens, pooling as we do (`include_prompt: false`).
+    """Writes a folder that sentence-transformers opens, pooling as we do (`include_prompt: false`, from 2.4 on).
+
+    The projection's weight is a safetensors file, as everything else; versions before 3.1 look for a `.bin` there.
 
     Args:
         target: where; must not exist, or be an empty folder.
