@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import ml_dtypes
 import numpy as np
 from cyclopts import App, Parameter
 
@@ -156,24 +157,28 @@ def _cast(params: Mapping[str, Any], dtype: str) -> dict[str, Any]:
     Raises:
         ValueError: a finite weight would become infinite.
     """
-    import jax
-    import jax.numpy as jnp
-
-    kind = np.dtype(jnp.dtype(dtype))
-    with np.errstate(over="ignore"):
-        cast = jax.tree.map(lambda array: array.astype(kind), dict(params))
+    kind = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    cast = _as_dtype(params, kind)
     lost = [
         name
         for (name, before), (_, after) in zip(_named(params), _named(cast), strict=True)
         if not _is_finite(after) and _count_finite(before) > _count_finite(after)
     ]
     if lost:
-        greatest = float(jnp.finfo(kind).max)
+        greatest = float(ml_dtypes.finfo(kind).max)
         raise ValueError(
             f"{dtype} cannot hold weights of {few(lost)}: its greatest number is {greatest:g}. Use --dtype bfloat16 or "
             "float32."
         )
     return cast
+
+
+def _as_dtype(params: Mapping[str, Any], kind: np.dtype) -> dict[str, Any]:
+    with np.errstate(over="ignore"):
+        return {
+            key: _as_dtype(value, kind) if isinstance(value, Mapping) else np.asarray(value).astype(kind)
+            for key, value in params.items()
+        }
 
 
 def _named(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -130,7 +131,7 @@ def _our_states(
         x, step = encoder.begin(batch.tokens, batch.segments, None)
         states = [x]
         for index, layer in enumerate(encoder.layers):
-            states.append(x := step(x, layer, index))
+            states.append(x := step(x, layer, jnp.int32(index)))
         return [*states, encoder.final_norm(x, x.dtype)]
 
     batch = _batch(tokens, keep, np.zeros(len(tokens), np.int32))
