@@ -58,7 +58,7 @@ PICKLE_OPCODES = 1 << 19
 # A name in a pickle, in bytes. PyTorch's longest are below 200.
 PICKLE_TEXT_BYTES = 4096
 
-# The list of records at the end of a zip archive has about 110 bytes a record, and a record becomes 700 bytes of memory.
+# The list of records at the end of a zip archive has about 110 bytes a record, which become 700 bytes of memory.
 ARCHIVE_LIST_BYTES = 2 * MIB
 
 # Entries of the tree in a msgpack file of Flax or T5X, and levels of it: xxl with its optimizer has 2,500 and 12.

@@ -1,7 +1,7 @@
 """Files that may be gzipped, read without surprises: damage is told in one line, and nothing fills the memory.
 
-Python's `gzip` reports damage with three exceptions, at any read, without the file's name; and a line, or a file that is
-read whole, may be a thousand times as large as what lies on disk.
+Python's `gzip` reports damage with three exceptions, at any read, without the file's name; and a line, or a file that
+is read whole, may be a thousand times as large as what lies on disk.
 """
 
 import gzip
