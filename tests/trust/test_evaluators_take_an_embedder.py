@@ -55,7 +55,7 @@ def prompted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
 
 def evaluation(name: str) -> Any:
     """One evaluator over the toy texts."""
-    from sentence_transformers import evaluation as library
+    from sentence_transformers.sentence_transformer import evaluation as library
 
     pairs = [(TEXTS[row], TEXTS[(5 * row + 2) % 24]) for row in range(12)]
     first, second = [one for one, _ in pairs], [other for _, other in pairs]

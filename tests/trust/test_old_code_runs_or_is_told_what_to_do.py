@@ -1,7 +1,9 @@
 """What InstructorEmbedding and sentence-transformers offer in daily use: it works, or answers in one sentence."""
 
 import copy
+import importlib
 import inspect
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -398,3 +400,23 @@ def test_every_public_name_of_sentence_transformers_that_users_call_is_there(loa
         "set_adapter", "supports", "transformers_model", "default_huggingface_organization", "config_file_name",
     }  # fmt: skip
     assert [name for name in lacking if name not in allowed and "peft" not in name] == []
+
+
+# --- LangChain -----------------------------------------------------------------------------------------------------
+
+
+def test_the_originals_module_name_can_stand_for_this_package(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """What LangChain's older class does after the documented two lines."""
+    monkeypatch.setitem(sys.modules, "InstructorEmbedding", importlib.import_module("instructor_jax"))
+    cls = importlib.import_module("InstructorEmbedding").INSTRUCTOR
+    client = cls(str(folder), cache_folder=None, device="cpu")
+    vectors = client.encode([["Represent the document: ", "x"]], show_progress_bar=False, normalize_embeddings=True)
+    assert isinstance(vectors.tolist()[0], list)
+
+
+def test_langchains_older_class(monkeypatch: pytest.MonkeyPatch, folder: Path, loaded: INSTRUCTOR) -> None:
+    embeddings = pytest.importorskip("langchain_community.embeddings")
+    monkeypatch.setitem(sys.modules, "InstructorEmbedding", importlib.import_module("instructor_jax"))
+    made = embeddings.HuggingFaceInstructEmbeddings(model_name=str(folder), model_kwargs={"device": "cpu"})
+    assert close(made.embed_documents(["a river"]), loaded.encode(["a river"], instruction=made.embed_instruction))
+    assert close(made.embed_query("a river"), loaded.encode("a river", instruction=made.query_instruction))
