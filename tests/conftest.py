@@ -23,6 +23,15 @@ hypothesis.settings.load_profile("untimed")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Names of cases that are equal in every process: no bytes, which may hold the time, and no long or odd texts."""
+    if isinstance(val, bytes):
+        return "bytes"
+    if isinstance(val, str) and (len(val) > 60 or not val.isprintable() or not val.isascii()):
+        return "".join(mark for mark in val[:60] if mark.isascii() and mark.isprintable()) or "text"
+    return None
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The checkout's root."""
