@@ -24,7 +24,7 @@ from parts import Bench, agreements
 from report import lines
 from workload import HasTokenizer, Workload, make_workload
 
-from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.io.atomic import whole_file
 
 Part = Literal["mixed", "lengths", "latency"]
 

@@ -23,8 +23,8 @@ from instructor_jax import Instructor
 from instructor_jax.evaluation.billboard import read_outputs
 from instructor_jax.evaluation.data_files import files_digest, find_file
 from instructor_jax.evaluation.embedders import JaxEmbedder
-from instructor_jax.evaluation.local_tasks import limit, local_tasks
-from instructor_jax.evaluation.mteb_encoder import MtebEncoder
+from instructor_jax.evaluation.local.tasks import limit, local_tasks
+from instructor_jax.evaluation.mteb.encoder import MtebEncoder
 from instructor_jax.evaluation.protocol import corrected
 from instructor_jax.evaluation.task_instructions import InstructionTable, TaskInstructions
 

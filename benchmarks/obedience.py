@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from instructor_jax import Instructor
-from instructor_jax.train.examples import Example
+from instructor_jax.train.data.examples import Example
+from instructor_jax.train.data.mixture import hold_out
 from instructor_jax.train.medi.store import MediStore
-from instructor_jax.train.mixture import hold_out
 from instructor_jax.train.recipes import SAME_TEXTS
 
 

@@ -29,10 +29,10 @@ def measure(size: tuple[int, int, int]) -> dict[str, Any]:
     from instructor_jax.sharding import make_mesh
     from instructor_jax.train.compiled_step import compiled_step
     from instructor_jax.train.config import TrainConfig
-    from instructor_jax.train.group_packing import GroupShape
+    from instructor_jax.train.data.group_packing import GroupShape
     from instructor_jax.train.objective import LossConfig
-    from instructor_jax.train.plan import plan_step
-    from instructor_jax.train.plan_program import abstract_batch
+    from instructor_jax.train.plan.plan import plan_step
+    from instructor_jax.train.plan.program import abstract_batch
     from instructor_jax.train.step import abstract_state
 
     layers, embed, rows = size

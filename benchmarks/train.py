@@ -24,7 +24,7 @@ from tqdm import tqdm
 from train_contenders import OurTrainer, PeerTrainer, Shape, Stretch
 from train_workload import TrainWorkload, draw_workload
 
-from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.io.atomic import whole_file
 
 _WANTED = {"cpu": 1.5, "gpu": 2.0}
 _NEAR_BEST = 0.85  # settings of the peer slower than this share of its best drop out after the first round

@@ -69,7 +69,7 @@ class OurTrainer:
         import jax
 
         from instructor_jax.train.config import TrainConfig
-        from instructor_jax.train.group_packing import GroupShape
+        from instructor_jax.train.data.group_packing import GroupShape
         from instructor_jax.train.objective import LossConfig
         from instructor_jax.train.optimizer import OptimizerConfig
 
@@ -103,12 +103,12 @@ class OurTrainer:
 
         import jax
 
-        from instructor_jax.folders import read_folder
+        from instructor_jax.io.folders import read_folder
         from instructor_jax.sharding import make_mesh
         from instructor_jax.train.compiled_step import compiled_step
-        from instructor_jax.train.mixture import MixturePlan
-        from instructor_jax.train.pair_batches import BatchBuilder
-        from instructor_jax.train.parameters import placed_params
+        from instructor_jax.train.data.batch_builder import BatchBuilder
+        from instructor_jax.train.data.mixture import MixturePlan
+        from instructor_jax.train.run.parameters import placed_params
         from instructor_jax.train.step import new_state, state_shardings
 
         self._mesh = make_mesh(self._config.mesh)
@@ -126,7 +126,7 @@ class OurTrainer:
         """Makes so many steps and waits for the last."""
         import jax
 
-        from instructor_jax.train.pipeline import to_devices
+        from instructor_jax.train.data.pipeline import to_devices
 
         config, tokens, metrics = self._config, 0, None
         with jax.set_mesh(self._mesh):
@@ -148,10 +148,10 @@ class OurTrainer:
 
 
 def _token_cache(folder: Path, workload: TrainWorkload, shape: Shape, scratch: Path) -> tuple[Any, Any]:
-    from instructor_jax.folders import read_folder
-    from instructor_jax.tokenization import Tokenizer, load_token_ids
-    from instructor_jax.train.token_cache import tokenizer_digest
-    from instructor_jax.train.token_cache_writer import open_token_cache
+    from instructor_jax.io.folders import read_folder
+    from instructor_jax.text.tokenization import Tokenizer, load_token_ids
+    from instructor_jax.train.data.token_cache import tokenizer_digest
+    from instructor_jax.train.data.token_cache_writer import open_token_cache
 
     model = dataclasses.replace(read_folder(folder).config, normalize=True, max_length=shape.max_length)
     vocab = model.encoder.vocab
@@ -160,8 +160,8 @@ def _token_cache(folder: Path, workload: TrainWorkload, shape: Shape, scratch: P
 
 
 def _weights_and_examples(cache: Any, shape: Shape) -> tuple[Any, int]:
-    from instructor_jax.train.cell_size import examples_needed
-    from instructor_jax.train.mixture import task_weights
+    from instructor_jax.train.data.budget import examples_needed
+    from instructor_jax.train.data.mixture import task_weights
 
     weights = task_weights([len(rows) for rows in cache.tasks.values()])
     return weights, examples_needed(cache.rows, cache.tasks, weights, shape.rows * shape.length, negatives=1)
@@ -169,7 +169,7 @@ def _weights_and_examples(cache: Any, shape: Shape) -> tuple[Any, int]:
 
 def _batches(builder: Any, open_until_end: contextlib.ExitStack) -> Any:
     """Batches built ahead by Grain where it is there, else one after another."""
-    from instructor_jax.train.pipeline import host_batches
+    from instructor_jax.train.data.pipeline import host_batches
 
     try:
         import grain  # noqa: F401

@@ -15,8 +15,8 @@ import numpy as np
 from tokenizers import Tokenizer
 from workload import train_tokenizer
 
-from instructor_jax.t5_tokenizer import write_tokenizer
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.text.t5_tokenizer import write_tokenizer
+from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.store import MediStore
 
 _VOCABULARY_TEXTS = 30_000

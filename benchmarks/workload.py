@@ -15,7 +15,7 @@ import numpy as np
 from corpus import read_pool, sample_texts
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from instructor_jax.t5_tokenizer import end_like_t5, write_tokenizer
+from instructor_jax.text.t5_tokenizer import end_like_t5, write_tokenizer
 
 _VOCABULARY = 32000  # as the published T5 tokenizer; fits the 32,128 rows of its embedding
 _TRAINING_CHARACTERS = 4_000_000

@@ -15,11 +15,10 @@ import numpy as np
 from jaxtyping import Shaped
 
 from instructor_jax.config import EncoderConfig
-from instructor_jax.tensor_files import few
-from instructor_jax.weights import PROJECTION
-
-from .shapes import encoder_config_of
-from .t5x_arrays import StoredArray, check_plausible, find_checkpoints, stored_parameters
+from instructor_jax.convert.shapes import encoder_config_of
+from instructor_jax.convert.t5x_arrays import StoredArray, check_plausible, find_checkpoints, stored_parameters
+from instructor_jax.io.tensor_files import few
+from instructor_jax.io.weights import PROJECTION
 
 _log = logging.getLogger(__name__)
 

@@ -14,17 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from instructor_jax.batches import TokenBatch
 from instructor_jax.config import ModelConfig, encoder_config_to_t5
+from instructor_jax.convert.sources import Source
 from instructor_jax.io.adapters import has_adapter
 from instructor_jax.io.checkpoint_prefixes import plain_names
-from instructor_jax.layout import Layout, unstacked_params
-from instructor_jax.model import merge
-from instructor_jax.tensor_files import find_weights, read_tensors
-from instructor_jax.tokenization import Tokenizer, as_pairs, load_token_ids
-from instructor_jax.weights import PROJECTION, params_to_torch
-
-from .sources import Source
+from instructor_jax.io.tensor_files import find_weights, read_tensors
+from instructor_jax.io.weights import PROJECTION, params_to_torch
+from instructor_jax.nn.layout import Layout, unstacked_params
+from instructor_jax.nn.model import merge
+from instructor_jax.text.batches import TokenBatch
+from instructor_jax.text.tokenization import Tokenizer, as_pairs, load_token_ids
 
 # float32 on both sides, sums in another order. States between layers grow to hundreds in trained models, so the bound
 # is relative to their largest value; vectors have unit length.

@@ -12,8 +12,8 @@ __version__ = "0.1.0"
 _LOCATIONS = {
     # Embedding text
     "Instructor": "embedder",
-    "INSTRUCTOR": "original",
-    "Instruction": "instructions",
+    "INSTRUCTOR": "drop_in.original",
+    "Instruction": "text.instructions",
     # The model and its sizes
     "EncoderConfig": "config",
     "ModelConfig": "config",
@@ -21,9 +21,9 @@ _LOCATIONS = {
 
 if TYPE_CHECKING:
     from instructor_jax.config import EncoderConfig, ModelConfig
+    from instructor_jax.drop_in.original import INSTRUCTOR
     from instructor_jax.embedder import Instructor
-    from instructor_jax.instructions import Instruction
-    from instructor_jax.original import INSTRUCTOR
+    from instructor_jax.text.instructions import Instruction
 
 __all__ = ["INSTRUCTOR", "EncoderConfig", "Instruction", "Instructor", "ModelConfig", "__version__"]
 

@@ -13,25 +13,18 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from instructor_jax.commands.failures import told
-from instructor_jax.commands.streams import (
-    clean,
-    clean_messages,
-    complain,
-    discard,
-    flush_output,
-    prepare_streams,
-)
+from instructor_jax.commands.streams import clean, clean_messages, complain, discard, flush_output, prepare_streams
 
 VERBS: dict[str, tuple[str, str]] = {
     "encode": ("instructor_jax.commands.encode:encode", "Embed a file of texts; resumable, in constant memory."),
     "similarity": ("instructor_jax.commands.similarity:similarity", "Compare texts under an instruction."),
     "search": ("instructor_jax.commands.search:search", "Find the nearest lines of a corpus for each query."),
     "train": ("instructor_jax.train.main:train", "Train a model on a mixture; resumable, on any number of devices."),
-    "plan": ("instructor_jax.train.plan_main:plan", "Plan a training run for devices that need not be there."),
+    "plan": ("instructor_jax.train.plan.main:plan", "Plan a training run for devices that need not be there."),
     "medi": ("instructor_jax.train.medi.main:app", "Build, import, inspect and measure the training mixture."),
     "evaluate": ("instructor_jax.evaluation.main:evaluate", "Score a model on the paper's tasks and on local data."),
     "compare-instructions": (
-        "instructor_jax.evaluation.compare_instructions:compare_instructions",
+        "instructor_jax.evaluation.studies.compare_instructions:compare_instructions",
         "Rank instructions on a small labelled file.",
     ),
     "convert": ("instructor_jax.convert.main:app", "Move weights between PyTorch, T5X, Flax and Orbax folders."),

@@ -13,28 +13,28 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from instructor_jax import encoding
 from instructor_jax.arguments import flag, model_name, optional_path, optional_text, unknown_keywords, whole_number
 from instructor_jax.config import ModelConfig
-from instructor_jax.default_model import DEFAULT_MODEL
-from instructor_jax.device_model import DeviceModel
-from instructor_jax.devices import chosen_devices
-from instructor_jax.drop_in import DropIn, ModelCardData
-from instructor_jax.encode_info import encode_info, warn_of_truncation
-from instructor_jax.encode_options import EncodeOptions, check_output_value, encode_options
-from instructor_jax.engine import compute_options, kept_params, make_engine
-from instructor_jax.folder_writer import write_sentence_transformers
-from instructor_jax.folders import ModelFolder, read_folder, read_params
-from instructor_jax.hub import resolve_model
+from instructor_jax.drop_in.mteb import MTEB_OPTIONS, encode_for_mteb, mteb_model_meta
+from instructor_jax.drop_in.pickling import Pickled
+from instructor_jax.drop_in.sentence_transformers import DropIn, ModelCardData
+from instructor_jax.inference import encoding
+from instructor_jax.inference.device_model import DeviceModel
+from instructor_jax.inference.devices import chosen_devices
+from instructor_jax.inference.encode_info import encode_info, warn_of_truncation
+from instructor_jax.inference.encode_options import EncodeOptions, check_output_value, encode_options
+from instructor_jax.inference.engine import compute_options, kept_params, make_engine
+from instructor_jax.inference.processes import check_process
+from instructor_jax.inference.quantization import ranges_of
 from instructor_jax.io.bounds import SIZE
-from instructor_jax.model import Params
-from instructor_jax.mteb_surface import MTEB_OPTIONS, encode_for_mteb, mteb_model_meta
-from instructor_jax.packing import PackingConfig
-from instructor_jax.pickling import Pickled
-from instructor_jax.processes import check_process
-from instructor_jax.prompts import resolve_pairs
-from instructor_jax.quantization import ranges_of
-from instructor_jax.tokenization import Tokenizer
+from instructor_jax.io.default_model import DEFAULT_MODEL
+from instructor_jax.io.folder_writer import write_sentence_transformers
+from instructor_jax.io.folders import ModelFolder, read_folder, read_params
+from instructor_jax.io.hub import resolve_model
+from instructor_jax.nn.model import Params
+from instructor_jax.text.packing import PackingConfig
+from instructor_jax.text.prompts import resolve_pairs
+from instructor_jax.text.tokenization import Tokenizer
 
 # Options of sentence-transformers' `encode` that change nothing here, and those with which MTEB calls it.
 _OTHER_OPTIONS = ("inputs", "pool", "chunk_size", "task", *MTEB_OPTIONS)
@@ -44,8 +44,8 @@ class Instructor(DropIn):
     """An embedding model, ready to encode. Make one with `from_pretrained`; a pickled one needs no folder.
 
     Args:
-        folder: configuration and tokenizer, from `instructor_jax.folders.read_folder`; or the name or path of a model,
-            whose weights are then read.
+        folder: configuration and tokenizer, from `instructor_jax.io.folders.read_folder`; or the name or path of a
+            model, whose weights are then read.
         params: the weights, from `read_params` or a trainer.
         dtype: of weights and computation.
         max_length: most tokens of instruction and text; the folder's own limit otherwise.
@@ -145,7 +145,7 @@ class Instructor(DropIn):
 
     @property
     def params(self) -> Params:
-        """The weights on the host, as the nested dictionary that `instructor_jax.model.embed` takes."""
+        """The weights on the host, as the nested dictionary that `instructor_jax.nn.model.embed` takes."""
         return self._model.params
 
     def with_params(self, params: Any) -> "Instructor":
@@ -166,7 +166,7 @@ class Instructor(DropIn):
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """What turns pairs into token ids: `instructor_jax.tokenization.Tokenizer`."""
+        """What turns pairs into token ids: `instructor_jax.text.tokenization.Tokenizer`."""
         return self._ready().tokenizer
 
     @property

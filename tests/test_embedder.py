@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from instructor_jax import INSTRUCTOR, Instructor
-from instructor_jax.encode_info import TruncationWarning
+from instructor_jax.inference.encode_info import TruncationWarning
 
 from .small_models import SMALL, model_folder
 
@@ -103,7 +103,7 @@ def test_a_wrong_element_is_named(embedder: Instructor, wrong: object) -> None:
 
 
 def test_indices_count_over_chunks(embedder: Instructor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("instructor_jax.encoding.CHUNK", 40)
+    monkeypatch.setattr("instructor_jax.inference.encoding.CHUNK", 40)
     texts = [*["x"] * 99, LONG]
     with pytest.raises(ValueError, match="text 99 has 7.. tokens"):
         embedder.encode(texts, on_overflow="error")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from instructor_jax import Instructor
-from instructor_jax.encode_info import TruncationWarning
-from instructor_jax.tokenization import as_pairs
+from instructor_jax.inference.encode_info import TruncationWarning
+from instructor_jax.text.tokenization import as_pairs
 
 SAME = 2e-6  # float32: the same sums over other padding; vectors have unit length
 INSTRUCTION = "Represent the Science document: "

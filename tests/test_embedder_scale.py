@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from instructor_jax import Instructor
-from instructor_jax.folders import read_folder, read_params
-from instructor_jax.stages import prepare
-from instructor_jax.tokenization import as_pairs
+from instructor_jax.inference.stages import prepare
+from instructor_jax.io.folders import read_folder, read_params
+from instructor_jax.text.tokenization import as_pairs
 
 SAME = 2e-6  # float32: the same sums over other padding; vectors have unit length
 WORDS = [
@@ -94,7 +94,7 @@ def test_batch_size_changes_only_the_batching(embedder: Instructor, batch_size: 
 
 
 def test_a_stream_gives_the_vectors_of_encode_in_order(embedder: Instructor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("instructor_jax.encoding.CHUNK", 30)
+    monkeypatch.setattr("instructor_jax.inference.encoding.CHUNK", 30)
     pairs = [[instruction, text] for text in random_texts(50) for instruction in ("Represent the title: ", "")]
     streamed = list(embedder.encode_stream(iter(pairs)))
     assert np.abs(np.stack(streamed) - embedder.encode(pairs)).max() <= SAME
@@ -109,7 +109,7 @@ def test_a_stream_gives_the_vectors_of_encode_in_order(embedder: Instructor, mon
 
 
 def test_a_stream_is_lazy(embedder: Instructor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("instructor_jax.encoding.CHUNK", 20)
+    monkeypatch.setattr("instructor_jax.inference.encoding.CHUNK", 20)
     counter = itertools.count()
     stream = embedder.encode_stream(f"text {next(counter)}" for _ in itertools.count())  # without an end
     assert next(counter) == 0  # nothing is read before the first vector is asked for
@@ -120,7 +120,7 @@ def test_a_stream_is_lazy(embedder: Instructor, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_streams_memory_does_not_grow(embedder: Instructor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("instructor_jax.encoding.CHUNK", 100)
+    monkeypatch.setattr("instructor_jax.inference.encoding.CHUNK", 100)
     stream = embedder.encode_stream(f"number {number}" for number in range(6000))
     for _ in itertools.islice(stream, 1500):
         pass

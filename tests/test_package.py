@@ -17,29 +17,29 @@ APPLICATIONS = ("instructor_jax.train", "instructor_jax.convert", "instructor_ja
 # The files that need an extra or something slow to import; everything else must do without.
 ALLOWED = {
     "torch": (
-        "instructor_jax/torch_tensors.py",
+        "instructor_jax/inference/torch_tensors.py",
         "instructor_jax/io/other_libraries.py",
         "convert/verify.py",
         "instructor_jax/evaluation/",
-        "train/medi/scorers.py",
-        "train/teacher.py",
+        "train/medi/mining/scorers.py",
+        "train/distill/teacher.py",
     ),
     "transformers": ("instructor_jax/io/other_libraries.py", "convert/verify.py", "instructor_jax/evaluation/"),
     "sentence_transformers": (
         "instructor_jax/io/other_libraries.py",
-        "train/medi/scorers.py",
-        "train/teacher.py",
+        "train/medi/mining/scorers.py",
+        "train/distill/teacher.py",
         "instructor_jax/evaluation/",
     ),
-    "mteb": ("instructor_jax/evaluation/", "instructor_jax/mteb_surface.py"),
+    "mteb": ("instructor_jax/evaluation/", "instructor_jax/drop_in/mteb.py"),
     "tensorflow": (),
     "tensorflow_datasets": ("train/",),
-    "orbax": ("instructor_jax/own_folder.py", "instructor_jax/folder_writer.py", "convert/", "train/"),
+    "orbax": ("instructor_jax/io/own_folder.py", "instructor_jax/io/folder_writer.py", "convert/", "train/"),
     "optax": ("train/",),
     "grain": ("train/",),
-    "sklearn": ("train/", "instructor_jax/evaluation/", "instructor_jax/tfidf.py"),
-    "pyarrow": ("instructor_jax/commands/", "train/", "instructor_jax/evaluation/"),
-    "matplotlib": ("instructor_jax/commands/", "train/", "instructor_jax/evaluation/"),
+    "sklearn": ("train/", "instructor_jax/evaluation/", "instructor_jax/text/tfidf.py"),
+    "pyarrow": ("instructor_jax/io/", "instructor_jax/commands/", "train/", "instructor_jax/evaluation/"),
+    "matplotlib": ("instructor_jax/html.py", "instructor_jax/commands/", "train/", "instructor_jax/evaluation/"),
 }
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, PartitionSpec
 
-from instructor_jax.batches import TokenBatch
 from instructor_jax.config import EncoderConfig, ModelConfig
-from instructor_jax.model import abstract_params, embed, model_graph, param_shardings
+from instructor_jax.nn.model import abstract_params, embed, model_graph, param_shardings
 from instructor_jax.sharding import MeshShape, constrain, data_shards, make_mesh, named_sharding, partition_spec
+from instructor_jax.text.batches import TokenBatch
 
 from .small_models import SMALL, UMT5, leaves, random_params
 

@@ -9,11 +9,10 @@ from jax.sharding import Mesh
 
 from instructor_jax.compilation import compiler_options
 from instructor_jax.sharding import named_sharding
-
-from .batches import PairBatch
-from .config import TrainConfig
-from .metrics import Metrics
-from .step import TrainState, state_shardings, train_step
+from instructor_jax.train.config import TrainConfig
+from instructor_jax.train.data.batches import PairBatch
+from instructor_jax.train.metrics import Metrics
+from instructor_jax.train.step import TrainState, state_shardings, train_step
 
 
 def compiled_step(

@@ -13,15 +13,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from instructor_jax.batches import TokenBatch
 from instructor_jax.config import ModelConfig
-from instructor_jax.encoder import Remat
-from instructor_jax.fused_attention_plan import Attention
-from instructor_jax.layers import Dtype
-from instructor_jax.layout import STACKED, Layout
-from instructor_jax.model import Params, embed
-from instructor_jax.pooling import gather_slots
+from instructor_jax.nn.encoder import Remat
+from instructor_jax.nn.fused_attention.plan import Attention
+from instructor_jax.nn.layers import Dtype
+from instructor_jax.nn.layout import STACKED, Layout
+from instructor_jax.nn.model import Params, embed
+from instructor_jax.nn.pooling import gather_slots
 from instructor_jax.sharding import constrain
+from instructor_jax.text.batches import TokenBatch
 
 
 def embed_in_chunks(

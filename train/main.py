@@ -13,13 +13,12 @@ from cyclopts import Parameter
 
 from instructor_jax.io.log_lines import log_to_stderr
 from instructor_jax.io.printable import one_line, printable
-
-from .recipes import recipe
+from instructor_jax.train.recipes import recipe
 
 if TYPE_CHECKING:
-    from .loop import Evaluate
-    from .preparation import Prepared
-    from .run_config import RunConfig
+    from instructor_jax.train.run.loop import Evaluate
+    from instructor_jax.train.run.preparation import Prepared
+    from instructor_jax.train.run_config import RunConfig
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +68,9 @@ def train(
         processes: How many they are.
         process: Which of them this is, from 0.
     """
-    from .overrides import override
-    from .processes import Processes
-    from .run_config import flat
+    from instructor_jax.train.overrides import override
+    from instructor_jax.train.run.distributed import Processes
+    from instructor_jax.train.run_config import flat
 
     run = override(recipe(recipe_name), settings, config)
     if show:
@@ -85,14 +84,14 @@ def train(
 def _train(run, own, dry_run: bool, name: str) -> int:
     import jax
 
-    from .interruption import StoppedEarly, StopRequest
-    from .journal import NonFiniteLoss
-    from .loop import MODEL
-    from .loop import train as loop
-    from .preparation import prepare
-    from .processes import is_main, join
-    from .report import write_report
-    from .run_folder import check_output
+    from instructor_jax.train.run.distributed import is_main, join
+    from instructor_jax.train.run.loop import MODEL
+    from instructor_jax.train.run.loop import train as loop
+    from instructor_jax.train.run.metrics_writer import NonFiniteLoss
+    from instructor_jax.train.run.preemption import StoppedEarly, StopRequest
+    from instructor_jax.train.run.preparation import prepare
+    from instructor_jax.train.run.report import write_report
+    from instructor_jax.train.run.run_folder import check_output
 
     join(own)
     stop = StopRequest()
@@ -162,10 +161,9 @@ def avoided_texts(run: "RunConfig") -> "Iterator[tuple[str, str]] | None":
     """
     if not run.mixture.avoid:
         return None
-    from instructor_jax.evaluation.local_texts import local_texts
-
-    from .avoided_texts import avoided_files
-    from .medi.contamination import read_evaluation_texts
+    from instructor_jax.evaluation.local.texts import local_texts
+    from instructor_jax.train.data.contamination import read_evaluation_texts
+    from instructor_jax.train.data.decontamination import avoided_files
 
     files = avoided_files(run.mixture.avoid)
     folders = [path for path in map(Path, run.mixture.avoid) if path.is_dir()]

@@ -7,11 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from instructor_jax.losses import RowLosses
-
-from .batches import PairBatch
-from .distill import DistilledLosses
-from .objective import row_weights
+from instructor_jax.losses.contrastive import RowLosses
+from instructor_jax.train.data.batches import PairBatch
+from instructor_jax.train.distillation import DistilledLosses
+from instructor_jax.train.objective import row_weights
 
 
 @jax.tree_util.register_dataclass

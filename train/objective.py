@@ -15,10 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from instructor_jax.losses import Loss, Pairs, RowLosses, Scoring, in_batch_loss, matryoshka, original_loss
-from instructor_jax.ranking_loss import ranking_loss
-
-from .batches import PairBatch
+from instructor_jax.losses.contrastive import Loss, Pairs, RowLosses, Scoring, in_batch_loss, matryoshka, original_loss
+from instructor_jax.losses.cosent import ranking_loss
+from instructor_jax.train.data.batches import PairBatch
 
 
 @dataclasses.dataclass(frozen=True)

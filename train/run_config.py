@@ -9,15 +9,14 @@ from dataclasses import field
 from typing import Any, Literal
 
 from instructor_jax.config import EncoderConfig, ModelConfig
-from instructor_jax.encoder import Remat
-from instructor_jax.fused_attention_plan import Attention
+from instructor_jax.nn.encoder import Remat
+from instructor_jax.nn.fused_attention.plan import Attention
 from instructor_jax.sharding import MeshShape
-
-from .distill import DistillConfig
-from .mixture_choice import MixtureConfig
-from .objective import LossConfig
-from .optimizer import OptimizerConfig
-from .run_limits import check_limits
+from instructor_jax.train.distillation import DistillConfig
+from instructor_jax.train.mixture_config import MixtureConfig
+from instructor_jax.train.objective import LossConfig
+from instructor_jax.train.optimizer import OptimizerConfig
+from instructor_jax.train.run.limits import check_limits
 
 # Keys whose change leaves the losses of a continued run as they are, but for rounding (mesh, chunks, remat and
 # attention).

@@ -64,9 +64,9 @@ def create(
         raise ValueError(f"--seed {shown_value(seed)} must be at least 0 and less than {1 << 32:,}")
     import jax
 
-    from instructor_jax.folder_writer import check_target, write_sentence_transformers
-    from instructor_jax.folders import ModelFolder
-    from instructor_jax.model import init_params
+    from instructor_jax.io.folder_writer import check_target, write_sentence_transformers
+    from instructor_jax.io.folders import ModelFolder
+    from instructor_jax.nn.model import init_params
 
     check_target(output)
     with tempfile.TemporaryDirectory() as scratch:
@@ -85,7 +85,7 @@ def create(
 
 
 def _vocabulary(folder: Path) -> int:
-    from instructor_jax.tokenization import vocabulary_size
+    from instructor_jax.text.tokenization import vocabulary_size
 
     size = vocabulary_size(folder)
     if size is None:
@@ -94,7 +94,7 @@ def _vocabulary(folder: Path) -> int:
 
 
 def _check_tokenizer(folder: Path, vocabulary: int) -> None:
-    from instructor_jax.tokenization import load_token_ids, vocabulary_size
+    from instructor_jax.text.tokenization import load_token_ids, vocabulary_size
 
     load_token_ids(folder)
     size = vocabulary_size(folder)
@@ -106,7 +106,7 @@ def write_tiny_tokenizer(folder: Path) -> int:
     """Writes a small T5-style tokenizer (Unigram over letters and common words); returns the vocabulary's size."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    from instructor_jax.t5_tokenizer import end_like_t5, write_tokenizer
+    from instructor_jax.text.t5_tokenizer import end_like_t5, write_tokenizer
 
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -4.0)]
     characters = string.ascii_letters + string.digits + string.punctuation

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from instructor_jax.commands.requirements import direct_requirements, installed_version, unmet_requirements
 from instructor_jax.io.printable import without_secrets
+from instructor_jax.requirements import direct_requirements, installed_version, unmet_requirements
 
 _PACKAGE = "instructor-jax"
 _CUDA_PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin")

@@ -20,8 +20,8 @@ from instructor_jax.commands.diagnosis import (
     package_findings,
     system_findings,
 )
-from instructor_jax.commands.requirements import installed_version
 from instructor_jax.commands.streams import clean
+from instructor_jax.requirements import installed_version
 
 
 def doctor(*, json_output: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:

@@ -34,7 +34,6 @@ from instructor_jax.commands.loading import (
 )
 from instructor_jax.commands.parts import PartStore, combined_digest, option_differences
 from instructor_jax.commands.read_ahead import read_ahead
-from instructor_jax.commands.records import Table
 from instructor_jax.commands.text_files import (
     InputOptions,
     TextBlock,
@@ -44,9 +43,10 @@ from instructor_jax.commands.text_files import (
     text_columns,
 )
 from instructor_jax.commands.vector_files import vector_format
-from instructor_jax.commands.whole_files import require_plain_file
+from instructor_jax.io.atomic import require_plain_file
 from instructor_jax.io.owned_files import Claim, check_claims, same_or_inside
 from instructor_jax.io.printable import json_text, one_line
+from instructor_jax.io.records import Table
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.commands.whole_files import is_temporary_name
+from instructor_jax.io.atomic import is_temporary_name
 from instructor_jax.io.json_files import Fields, read_json
 from instructor_jax.io.owned_files import Claim
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from instructor_jax.commands.similarity import one_line
-from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.printable import printable
 
 # In each format the key under which Matplotlib stores what made the file.

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from cyclopts import Group, Parameter
 
-from instructor_jax.default_model import DEFAULT_MODEL
 from instructor_jax.io.bounds import ROWS, SIZE
+from instructor_jax.io.default_model import DEFAULT_MODEL
 from instructor_jax.io.json_files import shown_value
 
 _GROUP = Group("Model", sort_key=2)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from instructor_jax.quantization import unit_length
+from instructor_jax.inference.quantization import unit_length
 
 _SCORES_AT_ONCE = 1 << 24  # float32: 64 MiB of query x row scores
 

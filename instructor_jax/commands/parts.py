@@ -35,7 +35,7 @@ from instructor_jax.commands.encode_files import (
 )
 from instructor_jax.commands.text_files import TextBlock
 from instructor_jax.commands.vector_files import VectorFormat, join_bytes, open_npy, write_ids, write_npy
-from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.json_files import Fields, read_json
 from instructor_jax.io.owned_files import check_claims
 from instructor_jax.io.printable import json_text

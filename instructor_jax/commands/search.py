@@ -26,13 +26,13 @@ from instructor_jax.commands.loading import (
 )
 from instructor_jax.commands.nearest import Hit, NearestRows
 from instructor_jax.commands.read_ahead import read_ahead
-from instructor_jax.commands.records import Table
 from instructor_jax.commands.search_page import is_search_page, search_page
 from instructor_jax.commands.similarity import one_line, require_finite
 from instructor_jax.commands.text_files import InputOptions, TextBlock, read_texts, text_blocks, text_columns
 from instructor_jax.commands.vector_files import open_npy
-from instructor_jax.commands.whole_files import require_new_or_replaceable, whole_file
+from instructor_jax.io.atomic import require_new_or_replaceable, whole_file
 from instructor_jax.io.bounds import HITS, TEXTS_CHARACTERS
+from instructor_jax.io.records import Table
 
 logger = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from jaxtyping import Float
 
 from instructor_jax.commands.console import say, say_json, terminal_width
 from instructor_jax.commands.loading import Embedder, ModelOptions, load_model, model_name
-from instructor_jax.commands.records import Table, listed
 from instructor_jax.commands.text_files import TableOptions
-from instructor_jax.commands.whole_files import require_new_or_replaceable
+from instructor_jax.inference.quantization import unit_length
+from instructor_jax.io.atomic import require_new_or_replaceable
 from instructor_jax.io.bounds import ROWS, TEXTS_CHARACTERS
 from instructor_jax.io.json_files import shown_value
 from instructor_jax.io.printable import printable
-from instructor_jax.quantization import unit_length
+from instructor_jax.io.records import Table, listed
 
 _BLOCK = 8192  # pairs that are encoded together
 # Column names by which public sets of sentence pairs usually go.

@@ -13,10 +13,10 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from cyclopts import Group, Parameter
 
-from instructor_jax.commands.records import Table, listed
-from instructor_jax.commands.tables import FormatName, format_of, open_table
 from instructor_jax.io.bounds import PART_CHARACTERS, ROWS
 from instructor_jax.io.printable import one_line
+from instructor_jax.io.records import Table, listed
+from instructor_jax.io.tables import FormatName, format_of, open_table
 
 # Names by which the columns of public text data sets usually go; the first that is present is taken.
 _TEXT_NAMES = ("text", "sentence", "content", "passage", "document")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from instructor_jax.default_model import DEFAULT_MODEL
+from instructor_jax.io.default_model import DEFAULT_MODEL
 from instructor_jax.io.other_libraries import sentence_transformer
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class JaxEmbedder:
 
     def count_tokens(self, texts: Sequence[str], instruction: str) -> list[int]:
         """See `Embedder`."""
-        from instructor_jax.tokenization import Pair
+        from instructor_jax.text.tokenization import Pair
 
         return self._model.tokenizer([Pair(instruction, text) for text in texts]).full_lengths.tolist()
 
@@ -208,7 +208,7 @@ def folder_hash(folder: Path) -> str:
 
 def _pools_instruction(path: Path, *, default: bool) -> bool:
     """Whether the instruction is pooled like text, by the rule of our own reader; `default` where it cannot read."""
-    from instructor_jax.folders import read_folder
+    from instructor_jax.io.folders import read_folder
 
     try:
         return read_folder(path).config.pool_instruction

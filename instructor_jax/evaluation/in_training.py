@@ -11,13 +11,13 @@ from pathlib import Path
 
 from instructor_jax.embedder import Instructor
 from instructor_jax.evaluation.embedders import JaxEmbedder
-from instructor_jax.evaluation.local_tasks import missing_tasks
-from instructor_jax.evaluation.mteb_jobs import MtebOptions
+from instructor_jax.evaluation.local.tasks import missing_tasks
+from instructor_jax.evaluation.mteb.jobs import MtebOptions
 from instructor_jax.evaluation.protocol import corrected
 from instructor_jax.evaluation.selection import select_jobs
 from instructor_jax.evaluation.task_instructions import default_table
-from instructor_jax.folders import ModelFolder
-from instructor_jax.model import Params
+from instructor_jax.io.folders import ModelFolder
+from instructor_jax.nn.model import Params
 
 logger = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from cyclopts import Group, Parameter
 from instructor_jax.evaluation.embedders import Embedder, load
 from instructor_jax.evaluation.hub_access import offline_unless_reachable
 from instructor_jax.evaluation.protocol import Protocol, corrected, published
-from instructor_jax.evaluation.report_files import refuse_other_reports
+from instructor_jax.evaluation.report.files import refuse_other_reports
 from instructor_jax.evaluation.request import Request
 from instructor_jax.evaluation.scores import TaskScore
 from instructor_jax.evaluation.selection import Benchmark
-from instructor_jax.evaluation.study_outcomes import Study
+from instructor_jax.evaluation.studies.outcomes import Study
 from instructor_jax.evaluation.task_instructions import InstructionTable, Size, default_table, published_size
 from instructor_jax.io.log_lines import log_to_stderr
 from instructor_jax.io.printable import one_line, printable
@@ -150,8 +150,8 @@ def evaluate(
         if study is None:
             scores += request.scores(embedder, table)
         else:
-            from instructor_jax.evaluation.studies import run_study
-            from instructor_jax.evaluation.study_report import study_markdown
+            from instructor_jax.evaluation.studies.report import study_markdown
+            from instructor_jax.evaluation.studies.studies import run_study
 
             chosen = _for_study(study, request, embedder, table)
             outcome = run_study(study, functools.partial(chosen.scores, embedder), table, output, embedder.name)
@@ -166,7 +166,7 @@ def _for_study(study: Study, request: Request, embedder: Embedder, table: Instru
     Raises:
         ValueError: it has none for any of them.
     """
-    from instructor_jax.evaluation.studies import study_tasks
+    from instructor_jax.evaluation.studies.studies import study_tasks
 
     request = dataclasses.replace(request, study=study)
     if request.tasks:
@@ -184,7 +184,7 @@ def _for_study(study: Study, request: Request, embedder: Embedder, table: Instru
 
 def _finish(output: Path, scores: list[TaskScore]) -> None:
     """Prints what ran, and where the report is; what did not run was logged with its reason."""
-    from instructor_jax.evaluation.report import write_report
+    from instructor_jax.evaluation.report.write import write_report
 
     ran = [score for score in scores if score.score is not None]
     for score in ran:

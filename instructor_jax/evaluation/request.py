@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from instructor_jax.evaluation.embedders import Embedder
-from instructor_jax.evaluation.mteb_jobs import MtebOptions
+from instructor_jax.evaluation.mteb.jobs import MtebOptions
 from instructor_jax.evaluation.protocol import Protocol, corrected
 from instructor_jax.evaluation.runner import Run, describe, run_jobs
 from instructor_jax.evaluation.scores import Job, TaskScore

@@ -14,14 +14,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from instructor_jax.commands.requirements import installed_version
-from instructor_jax.commands.whole_files import whole_file
 from instructor_jax.evaluation.embedders import Embedder
 from instructor_jax.evaluation.protocol import Protocol
 from instructor_jax.evaluation.scores import Job, ScoreFolder, TaskScore, fingerprint, missing
 from instructor_jax.evaluation.task_instructions import InstructionTable
+from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.json_files import Fields, read_json
 from instructor_jax.io.printable import one_line
+from instructor_jax.requirements import installed_version
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from instructor_jax.evaluation.mteb_jobs import LOCAL, MTEB, MtebOptions, benchmark_tasks, hub_jobs, mteb_job
+from instructor_jax.evaluation.mteb.jobs import LOCAL, MTEB, MtebOptions, benchmark_tasks, hub_jobs, mteb_job
 from instructor_jax.evaluation.scores import Job, TaskScore, missing
 
 Benchmark = Literal["mteb", "local", "billboard", "prompt-retrieval", "all"]
@@ -55,7 +55,7 @@ def _mteb(options: MtebOptions, data: Path | None) -> dict[str, list[Job]]:
 
 
 def _local(options: MtebOptions, data: Path) -> dict[str, list[Job]]:
-    from instructor_jax.evaluation.local_tasks import missing_tasks
+    from instructor_jax.evaluation.local.tasks import missing_tasks
 
     present, absent = _present(options, data), missing_tasks(data)
     return present | {name: [_absent(name, absent[name])] for name in absent}
@@ -63,8 +63,8 @@ def _local(options: MtebOptions, data: Path) -> dict[str, list[Job]]:
 
 def _present(options: MtebOptions, data: Path) -> dict[str, list[Job]]:
     """A job for each local task whose data are there."""
-    from instructor_jax.evaluation.local_sources import SOURCES
-    from instructor_jax.evaluation.local_tasks import local_tasks, missing_tasks
+    from instructor_jax.evaluation.local.sources import SOURCES
+    from instructor_jax.evaluation.local.tasks import local_tasks, missing_tasks
 
     absent = missing_tasks(data)
     sources = {source.task: source for source in SOURCES if source.task not in absent}
@@ -77,7 +77,7 @@ def _present(options: MtebOptions, data: Path) -> dict[str, list[Job]]:
 
 
 def _absent(name: str, reason: str) -> Job:
-    from instructor_jax.evaluation.local_sources import SOURCES
+    from instructor_jax.evaluation.local.sources import SOURCES
 
     kind = next(source.kind for source in SOURCES if source.task == name)
 
@@ -96,7 +96,7 @@ def _others(
 
         jobs += billboard.jobs(data, options.table)
     if "prompt-retrieval" in chosen:
-        from instructor_jax.evaluation import prompt_retrieval
+        from instructor_jax.evaluation.prompt_retrieval import jobs as prompt_retrieval
 
         jobs += prompt_retrieval.jobs(data, options.table, language_model=language_model, limit=options.limit)
     return {job.task: [job] for job in jobs}

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from instructor_jax.instructions import Instruction
+from instructor_jax.text.instructions import Instruction
 
 Side = Literal["query", "document"]
 Size = Literal["base", "large", "xl"]
@@ -104,7 +104,7 @@ class InstructionTable:
 def default_table() -> InstructionTable:
     """The instructions of the 70 tasks (CQADupstack's twelve forums each with their own) and of the local ones."""
     instructions = packaged_instructions()
-    from instructor_jax.evaluation.local_sources import SOURCES
+    from instructor_jax.evaluation.local.sources import SOURCES
 
     for source in SOURCES:
         # A source that is a task of MTEB is read under that task's instruction.

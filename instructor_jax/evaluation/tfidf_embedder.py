@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from instructor_jax.evaluation.local_texts import local_texts
-from instructor_jax.tfidf import Tfidf
+from instructor_jax.evaluation.local.texts import local_texts
+from instructor_jax.text.tfidf import Tfidf
 
 logger = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ import numpy as np
 
 from instructor_jax.io.adapter_patterns import compiled, is_named
 from instructor_jax.io.json_files import Fields, read_json, shown_value
-from instructor_jax.tensor_files import few, read_safetensors
-from instructor_jax.torch_files import read_torch_file
-from instructor_jax.weights import check_float
+from instructor_jax.io.tensor_files import few, read_safetensors
+from instructor_jax.io.torch_files import read_torch_file
+from instructor_jax.io.weights import check_float
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from instructor_jax.config import PUBLISHED
-from instructor_jax.folders import read_folder, read_params
-from instructor_jax.tokenization import load_token_ids, vocabulary_size
+from instructor_jax.io.folders import read_folder, read_params
+from instructor_jax.text.tokenization import load_token_ids, vocabulary_size
 
 from ..small_models import SMALL, assert_identical, leaves, tokenizer_folder
 

@@ -8,7 +8,8 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from instructor_jax.commands import diagnosis, requirements
+from instructor_jax import requirements
+from instructor_jax.commands import diagnosis
 from instructor_jax.commands.diagnosis import (
     Finding,
     cache_findings,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from instructor_jax.commands import nearest
 from instructor_jax.commands.nearest import NearestRows
-from instructor_jax.quantization import unit_length
+from instructor_jax.inference.quantization import unit_length
 
 
 def search(queries, corpus, k, block):

@@ -13,7 +13,7 @@ pytest.importorskip("mteb")
 from instructor_jax.evaluation.embedders import JaxEmbedder
 from instructor_jax.evaluation.in_training import TrainingEvaluation
 from instructor_jax.evaluation.task_instructions import default_table
-from instructor_jax.folders import read_folder, read_params
+from instructor_jax.io.folders import read_folder, read_params
 from instructor_jax.sharding import MeshShape, make_mesh
 
 pytestmark = pytest.mark.torch  # mteb brings torch

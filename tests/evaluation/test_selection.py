@@ -3,7 +3,7 @@
 import pytest
 
 from instructor_jax.evaluation.protocol import Protocol
-from instructor_jax.evaluation.published import published_scores
+from instructor_jax.evaluation.report.published import published_scores
 from instructor_jax.evaluation.task_instructions import default_table
 
 from .known_vectors import KnownVectors
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.torch
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
-    from instructor_jax.evaluation.mteb_jobs import MtebOptions
+    from instructor_jax.evaluation.mteb.jobs import MtebOptions
 
     return MtebOptions(default_table(), Protocol(), tmp_path_factory.mktemp("output"))
 
@@ -26,7 +26,7 @@ def select(*arguments):
 
 
 def test_all_is_the_papers_70_tasks_and_every_local_one_even_without_their_data(options, tmp_path):
-    from instructor_jax.evaluation.local_sources import SOURCES
+    from instructor_jax.evaluation.local.sources import SOURCES
 
     jobs = select("all", [], options, tmp_path)
     names = [job.task for job in jobs]

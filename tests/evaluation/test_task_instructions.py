@@ -76,7 +76,7 @@ def test_a_file_overrides_with_exact_strings(published, table, size):
 
 
 def test_the_packaged_table_names_a_task_of_the_paper_in_every_row(table):
-    from instructor_jax.evaluation.published import published_scores
+    from instructor_jax.evaluation.report.published import published_scores
 
     forums = {task for task in table.tasks() if task.startswith("CQADupstack")}
     assert len(forums) == 12

@@ -8,8 +8,8 @@ import pytest
 from instructor_jax.evaluation import tfidf_embedder
 from instructor_jax.evaluation.embedders import TFIDF, load
 from instructor_jax.evaluation.tfidf_embedder import TfidfEmbedder
-from instructor_jax.quantization import unit_length
-from instructor_jax.tfidf import Tfidf
+from instructor_jax.inference.quantization import unit_length
+from instructor_jax.text.tfidf import Tfidf
 
 WORDS = [f"{first}{second}" for first in ("ba", "ko", "ri", "tu") for second in ("len", "mar", "sip", "dov", "gan")]
 

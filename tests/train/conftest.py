@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from instructor_jax.tokenization import Tokenizer
-from instructor_jax.train.examples import Example, Side
-from instructor_jax.train.token_cache import TokenCache
-from instructor_jax.train.token_cache_writer import open_token_cache
+from instructor_jax.text.tokenization import Tokenizer
+from instructor_jax.train.data.examples import Example, Side
+from instructor_jax.train.data.token_cache import TokenCache
+from instructor_jax.train.data.token_cache_writer import open_token_cache
 
 
 class MemorySource:

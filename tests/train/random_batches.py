@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from instructor_jax.batches import TokenBatch, TokenizedTexts
 from instructor_jax.config import EncoderConfig, ModelConfig
-from instructor_jax.packing import Bucket, build_batch
-from instructor_jax.train.batches import PairBatch
+from instructor_jax.text.batches import TokenBatch, TokenizedTexts
+from instructor_jax.text.packing import Bucket, build_batch
 from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.group_packing import GroupShape
+from instructor_jax.train.data.batches import PairBatch
+from instructor_jax.train.data.group_packing import GroupShape
 from instructor_jax.train.objective import LossConfig
 from instructor_jax.train.optimizer import OptimizerConfig
 

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from instructor_jax.fused_attention_plan import Attention
-from instructor_jax.model import Params, abstract_params
-from instructor_jax.train.batches import PairBatch
+from instructor_jax.nn.fused_attention.plan import Attention
+from instructor_jax.nn.model import Params, abstract_params
+from instructor_jax.train.data.batches import PairBatch
 from instructor_jax.train.step import batch_losses
 
 from .random_batches import random_batch, tiny_config

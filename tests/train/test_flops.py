@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from instructor_jax.batches import TokenBatch
 from instructor_jax.config import PUBLISHED, EncoderConfig, ModelConfig
-from instructor_jax.model import abstract_params, embed
+from instructor_jax.nn.model import abstract_params, embed
+from instructor_jax.text.batches import TokenBatch
 from instructor_jax.train import flops
 from instructor_jax.train.flops import peak_flops, training_flops_per_token, utilization
 

@@ -1,12 +1,12 @@
 import pytest
 
 from instructor_jax.config import PUBLISHED, parameter_count
-from instructor_jax.default_model import DEFAULT_MODEL
-from instructor_jax.train.group_packing import GroupShape
+from instructor_jax.io.default_model import DEFAULT_MODEL
+from instructor_jax.train.data.group_packing import GroupShape
 from instructor_jax.train.medi.source_list import SOURCES
 from instructor_jax.train.optimizer import learning_rate
-from instructor_jax.train.preparation import train_config
 from instructor_jax.train.recipes import RECIPES, SAME_TEXTS, recipe
+from instructor_jax.train.run.preparation import train_config
 
 
 @pytest.mark.parametrize("name", RECIPES)

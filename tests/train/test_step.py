@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from instructor_jax.config import encoder_config_to_t5
-from instructor_jax.model import init_params
+from instructor_jax.io.weights import params_from_torch, params_to_torch
+from instructor_jax.nn.model import init_params
 from instructor_jax.sharding import MeshShape, make_mesh, named_sharding
-from instructor_jax.train.batches import PairBatch
 from instructor_jax.train.config import TrainConfig
+from instructor_jax.train.data.batches import PairBatch
 from instructor_jax.train.objective import LossConfig
 from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.step import TrainState, batch_losses, new_state, state_shardings, train_step
-from instructor_jax.weights import params_from_torch, params_to_torch
 
 from .random_batches import TINY, pack, random_batch, tiny_config
 

@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 
 from instructor_jax.config import EncoderConfig, ModelConfig
-from instructor_jax.tensor_files import read_tensors, write_safetensors
+from instructor_jax.io.tensor_files import read_tensors, write_safetensors
 
 from ..small_models import SMALL, UMT5, model_folder
 

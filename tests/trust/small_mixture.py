@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.staging import Staging
 from instructor_jax.train.medi.store import write_store
 

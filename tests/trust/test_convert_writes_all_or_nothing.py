@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from instructor_jax.cli import main
 from instructor_jax.convert.sources import read_source
-from instructor_jax.folders import read_folder, read_params
+from instructor_jax.io.folders import read_folder, read_params
 
 from ..convert import test_from_flax as flax
 from ..convert import test_from_t5x as t5x
@@ -84,7 +84,7 @@ def test_takes_the_packaged_model_by_name(tmp_path: Path, capsys: pytest.Capture
 
 
 def read_source_of_default() -> str:
-    from instructor_jax.default_model import DEFAULT_FOLDER
+    from instructor_jax.io.default_model import DEFAULT_FOLDER
 
     return str(DEFAULT_FOLDER)
 
@@ -247,7 +247,7 @@ def test_a_full_disk_leaves_nothing(
     def full(*arguments: Any, **options: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out")
 
-    monkeypatch.setattr("instructor_jax.folder_writer.shutil.copyfile", full)  # after the weights were written
+    monkeypatch.setattr("instructor_jax.io.folder_writer.shutil.copyfile", full)  # after the weights were written
     assert "No space left" in fails(folder, tmp_path / "out", "--to", to)
     assert left(tmp_path) == {"m"}
 

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from instructor_jax.cli import main
-from instructor_jax.evaluation.report_files import refuse_other_reports
+from instructor_jax.evaluation.report.files import refuse_other_reports
 from instructor_jax.evaluation.runner import read_runs
-from instructor_jax.tokenization import Tokenizer
-from instructor_jax.train.array_files import read_array
-from instructor_jax.train.file_lock import one_process, only_process
-from instructor_jax.train.journal import cut_after, read_lines
+from instructor_jax.text.tokenization import Tokenizer
+from instructor_jax.train.data.array_files import read_array
+from instructor_jax.train.data.file_lock import one_process, only_process
+from instructor_jax.train.data.teacher_vectors import VectorFiles
+from instructor_jax.train.data.token_cache import TokenCache
+from instructor_jax.train.data.token_cache_writer import open_token_cache
 from instructor_jax.train.medi.staging import Staging
 from instructor_jax.train.medi.stats_page import refuse_other_page
 from instructor_jax.train.medi.store import MediStore, refuse_existing, write_store
-from instructor_jax.train.run_folder import check_output, held
-from instructor_jax.train.teacher_vectors import VectorFiles
-from instructor_jax.train.token_cache import TokenCache
-from instructor_jax.train.token_cache_writer import open_token_cache
+from instructor_jax.train.run.metrics_writer import cut_after, read_lines
+from instructor_jax.train.run.run_folder import check_output, held
 
 from .small_mixture import write_mixture
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from instructor_jax.config import EncoderConfig, ModelConfig
-from instructor_jax.folders import ModelFolder, read_folder
 from instructor_jax.io.bounds import LAYERS, SIZE
 from instructor_jax.io.encoder_settings import GENERATION, HARMLESS
-from instructor_jax.own_folder import OWN_CONFIG, RANGES
+from instructor_jax.io.folders import ModelFolder, read_folder
+from instructor_jax.io.own_folder import OWN_CONFIG, RANGES
 
 from ..small_models import SMALL, model_folder
 

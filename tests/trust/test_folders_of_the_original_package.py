@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from instructor_jax import Instructor
-from instructor_jax.folders import read_folder, read_params
+from instructor_jax.io.folders import read_folder, read_params
 
 from ..small_models import SMALL, assert_identical, model_folder
 from .folder_variants import build, encoder_in, nothing, read, saved_by_the_original

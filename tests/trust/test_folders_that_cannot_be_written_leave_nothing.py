@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from instructor_jax import folder_writer
 from instructor_jax.config import ModelConfig
-from instructor_jax.folder_writer import write_own, write_sentence_transformers
-from instructor_jax.folders import ModelFolder, read_folder, read_params
+from instructor_jax.io import folder_writer
+from instructor_jax.io.folder_writer import write_own, write_sentence_transformers
+from instructor_jax.io.folders import ModelFolder, read_folder, read_params
 
 from ..small_models import SMALL, UMT5, assert_identical, random_params, tokenizer_folder
 

@@ -14,7 +14,7 @@ import pytest
 
 from instructor_jax.io.charsmap import charsmap_growth
 from instructor_jax.io.tokenizer_parts import GROWTH
-from instructor_jax.tokenization import load_token_ids, vocabulary_size
+from instructor_jax.text.tokenization import load_token_ids, vocabulary_size
 
 from ..small_models import tokenizer_folder
 

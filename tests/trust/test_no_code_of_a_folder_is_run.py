@@ -18,7 +18,7 @@ from instructor_jax.io.other_libraries import (
     refuse_own_code,
     sentence_transformer,
 )
-from instructor_jax.tokenization import load_token_ids
+from instructor_jax.text.tokenization import load_token_ids
 
 from ..small_models import tokenizer_folder
 
@@ -219,9 +219,9 @@ ALLOWED = {
     "instructor_jax/io/other_libraries.py": "the door",
     "convert/verify.py": "trust_remote_code=False, safetensors only, a class of transformers chosen by us",
     "instructor_jax/io/adapters.py": "advice in a message",
-    "instructor_jax/torch_files.py": "advice in a message",
-    "instructor_jax/torch_pickle.py": "advice in a message",
-    "train/model_card.py": "an example in a text",
+    "instructor_jax/io/torch_files.py": "advice in a message",
+    "instructor_jax/io/torch_pickle.py": "advice in a message",
+    "train/run/model_card.py": "an example in a text",
 }  # fmt: skip
 # Calls that run what a file says, or may: unpickling, unsafe YAML, evaluation, and other libraries' loaders.
 LOADERS = re.compile(

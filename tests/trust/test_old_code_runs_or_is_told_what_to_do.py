@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from instructor_jax import INSTRUCTOR, Instructor
-from instructor_jax.encode_info import TruncationWarning
+from instructor_jax.inference.encode_info import TruncationWarning
 
 from ..small_models import SMALL, model_folder
 

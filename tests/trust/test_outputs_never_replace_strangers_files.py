@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.io.atomic import whole_file
 
 from ..commands.conftest import FAKE, fails, fake, run  # noqa: F401 - fixtures
 

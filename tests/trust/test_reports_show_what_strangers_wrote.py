@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from instructor_jax.commands import markdown
-from instructor_jax.commands.page import Html, bullets, cards, code, escaped, label, page, section, table
-from instructor_jax.evaluation.comparisons import comparison_table, comparisons
+from instructor_jax import markdown
 from instructor_jax.evaluation.protocol import corrected
-from instructor_jax.evaluation.published import published_scores
-from instructor_jax.evaluation.report_markdown import markdown as report_markdown
-from instructor_jax.evaluation.report_page import report_page
-from instructor_jax.evaluation.report_tables import average_table, published_columns, run_column
+from instructor_jax.evaluation.report.comparisons import comparison_table, comparisons
+from instructor_jax.evaluation.report.markdown import markdown as report_markdown
+from instructor_jax.evaluation.report.page import report_page
+from instructor_jax.evaluation.report.published import published_scores
+from instructor_jax.evaluation.report.tables import average_table, published_columns, run_column
 from instructor_jax.evaluation.runner import Run
 from instructor_jax.evaluation.scores import TaskScore, missing
-from instructor_jax.evaluation.study_outcomes import StudyOutcome, TaskOutcome
-from instructor_jax.evaluation.study_report import study_markdown, study_page
-from instructor_jax.train.report import report
+from instructor_jax.evaluation.studies.outcomes import StudyOutcome, TaskOutcome
+from instructor_jax.evaluation.studies.report import study_markdown, study_page
+from instructor_jax.html import Html, bullets, cards, code, escaped, label, page, section, table
+from instructor_jax.train.run.report import report
 
 PUBLISHED = published_scores()
 HOSTILE = (

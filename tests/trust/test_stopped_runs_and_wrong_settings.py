@@ -10,9 +10,9 @@ import pytest
 
 from instructor_jax.cli import main
 from instructor_jax.evaluation.hub_access import offline_unless_reachable
-from instructor_jax.train.interruption import INTERRUPTED, PREEMPTED, StoppedEarly, StopRequest
-from instructor_jax.train.journal import read_lines
-from instructor_jax.train.processes import Processes, in_cluster
+from instructor_jax.train.run.distributed import Processes, in_cluster
+from instructor_jax.train.run.metrics_writer import read_lines
+from instructor_jax.train.run.preemption import INTERRUPTED, PREEMPTED, StoppedEarly, StopRequest
 
 from .small_mixture import write_mixture
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from instructor_jax.commands import delimited_tables, text_lines
-from instructor_jax.commands.tables import open_table
 from instructor_jax.commands.text_files import InputOptions, TextRow, read_texts, text_blocks
+from instructor_jax.io import delimited_tables, text_lines
+from instructor_jax.io.tables import open_table
 
 from ..commands.conftest import fails, fake, run  # noqa: F401 - fixtures
 
@@ -343,7 +343,7 @@ class TestParquet:
         assert [row.text for row in rows(self.write("a.parquet", {"text": data}))] == ["a", "b", "a"]
 
     def test_a_text_too_long_and_a_long_text_repeated(self, monkeypatch):
-        from instructor_jax.commands import parquet_tables
+        from instructor_jax.io import parquet_tables
 
         monkeypatch.setattr(parquet_tables, "LINE_BYTES", 1_000)
         with pytest.raises(ValueError, match="has a text of 2,000 bytes, more than 1,000"):

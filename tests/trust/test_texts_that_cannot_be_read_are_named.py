@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from instructor_jax import Instructor
-from instructor_jax.folders import ModelFolder
-from instructor_jax.instructions import Instruction
+from instructor_jax.io.folders import ModelFolder
 from instructor_jax.io.tokenizer_folders import TokenIds, load_token_ids
-from instructor_jax.prompts import resolve_pairs
-from instructor_jax.tokenization import Pair, Tokenizer
+from instructor_jax.text.instructions import Instruction
+from instructor_jax.text.prompts import resolve_pairs
+from instructor_jax.text.tokenization import Pair, Tokenizer
 
 from ..small_models import SMALL, tokenizer_folder
 
@@ -236,7 +236,7 @@ def test_a_panic_is_one_error_with_an_index(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture(scope="module")
 def packaged() -> TokenIds:
-    from instructor_jax.default_model import DEFAULT_FOLDER
+    from instructor_jax.io.default_model import DEFAULT_FOLDER
 
     return load_token_ids(DEFAULT_FOLDER)
 

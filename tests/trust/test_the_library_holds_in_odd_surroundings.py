@@ -21,8 +21,8 @@ import pytest
 
 from instructor_jax import Instructor
 from instructor_jax.compilation import SWITCH, cache_folder
-from instructor_jax.device_errors import explained
-from instructor_jax.finite import check_finite
+from instructor_jax.inference.device_errors import explained
+from instructor_jax.inference.finite import check_finite
 
 from ..small_models import SMALL, model_folder
 
@@ -104,7 +104,7 @@ def test_all_strict_switches_at_once(folder: Path, expected: np.ndarray) -> None
 )
 def test_inside_a_traced_function_a_sentence(folder: Path, inside: Any) -> None:
     model = Instructor.from_pretrained(folder, devices=jax.devices()[:1], tokens_per_call=512)
-    with pytest.raises(ValueError, match=r"traced? by JAX|that JAX traces .*instructor_jax.model.embed"):
+    with pytest.raises(ValueError, match=r"traced? by JAX|that JAX traces .*instructor_jax.nn.model.embed"):
         inside(model)
     assert np.isfinite(model.encode(["x"])).all()  # nothing was left behind
 
@@ -164,7 +164,7 @@ def test_broken_weights_under_jaxs_own_check(model: Instructor) -> None:
 @pytest.mark.parametrize("many", [3, 100])
 def test_the_text_that_overflows_is_named(model: Instructor, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One token's row of the table is broken; only texts with it are, since one text at a time keeps rows apart."""
-    monkeypatch.setattr("instructor_jax.encoding.CHUNK", 40)
+    monkeypatch.setattr("instructor_jax.inference.encoding.CHUNK", 40)
     params = jax.tree.map(np.array, model.params)
     token = int(model.tokenize(["river"])["input_ids"][0, 0])
     assert token not in model.tokenize(["x"])["input_ids"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from instructor_jax.tokenization import load_token_ids
+from instructor_jax.text.tokenization import load_token_ids
 
 from ..small_models import tokenizer_folder
 
@@ -259,7 +259,7 @@ def test_a_sentencepiece_model_alone(tmp_path: Path, name: str) -> None:
 
 def test_the_packaged_models_files_agree(tmp_path: Path) -> None:
     """The one with the longest table: its spiece.model alone gives the ids of its tokenizer.json."""
-    from instructor_jax.default_model import DEFAULT_FOLDER
+    from instructor_jax.io.default_model import DEFAULT_FOLDER
 
     (tmp_path / "spiece.model").write_bytes((DEFAULT_FOLDER / "spiece.model").read_bytes())
     (tmp_path / "tokenizer_config.json").write_bytes((DEFAULT_FOLDER / "tokenizer_config.json").read_bytes())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from instructor_jax import Instruction, Instructor
-from instructor_jax.quantization import unit_length
+from instructor_jax.inference.quantization import unit_length
 
 pytestmark = pytest.mark.usefixtures("unchecked")  # so that our own checks are reached
 

@@ -15,19 +15,18 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from instructor_jax.commands.whole_files import whole_file
+from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.owned_files import same_or_inside
-
-from ..examples import Example
-from ..file_lock import only_process
-from .builder import BuildSettings, TaskReport, build_task, finished_rows, report_of
-from .published import read_published
-from .rows import file_source
-from .scorers import Scorer
-from .sentence_transformers_files import read_sentence_transformers
-from .sources import Source
-from .staging import LOCK, Staging
-from .store import refuse_existing, write_store
+from instructor_jax.train.data.examples import Example
+from instructor_jax.train.data.file_lock import only_process
+from instructor_jax.train.medi.builder import BuildSettings, TaskReport, build_task, finished_rows, report_of
+from instructor_jax.train.medi.mining.scorers import Scorer
+from instructor_jax.train.medi.published import read_published
+from instructor_jax.train.medi.readers.source import Source
+from instructor_jax.train.medi.rows import file_source
+from instructor_jax.train.medi.sentence_transformers_files import read_sentence_transformers
+from instructor_jax.train.medi.staging import LOCK, Staging
+from instructor_jax.train.medi.store import refuse_existing, write_store
 
 Format = Literal["auto", "pairs", "labelled", "published", "sentence-transformers"]
 

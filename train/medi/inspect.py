@@ -5,8 +5,8 @@ import shutil
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from ..examples import Example, Side
-from .store import MediStore
+from instructor_jax.train.data.examples import Example, Side
+from instructor_jax.train.medi.store import MediStore
 
 
 def overview(store: MediStore) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from ..examples import Example, Side
-from .plain_text import squeeze
-from .raw_files import field, json_lines, malformed
+from instructor_jax.train.data.examples import Example, Side
+from instructor_jax.train.medi.readers.plain_text import squeeze
+from instructor_jax.train.medi.readers.raw_files import field, json_lines, malformed
 
 OPTIONS = ("opa", "opb", "opc", "opd")
 

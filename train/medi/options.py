@@ -4,8 +4,8 @@ import dataclasses
 
 from cyclopts import Group, Parameter
 
-from .builder import BuildSettings
-from .imports import Format
+from instructor_jax.train.medi.builder import BuildSettings
+from instructor_jax.train.medi.imports import Format
 
 
 @Parameter(name="*", group=Group("Mining", sort_key=2))

@@ -14,10 +14,9 @@ from typing import Any
 
 from instructor_jax.io.json_files import parse_json, shown_value
 from instructor_jax.io.printable import one_line
-
-from ..examples import Example, Side
-from .raw_files import csv_rows, json_lines, malformed, refuse_evaluation
-from .sources import Instance, Source
+from instructor_jax.train.data.examples import Example, Side
+from instructor_jax.train.medi.readers.raw_files import csv_rows, json_lines, malformed, refuse_evaluation
+from instructor_jax.train.medi.readers.source import Instance, Source
 
 FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
 PARQUET_ROWS = 1024  # rows decoded at a time

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from instructor_jax.io.json_files import shown_value
-
-from ..examples import Example, Side
-from .plain_text import chained
-from .raw_files import json_lines, malformed, texts_field
-from .sources import Row
+from instructor_jax.train.data.examples import Example, Side
+from instructor_jax.train.medi.readers.plain_text import chained
+from instructor_jax.train.medi.readers.raw_files import json_lines, malformed, texts_field
+from instructor_jax.train.medi.readers.source import Row
 
 
 def read_sentence_transformers(

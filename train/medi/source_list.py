@@ -10,22 +10,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from instructor_jax.instructions import Instruction as To
-
-from . import readers_aspects as aspects
-from . import readers_classification as classes
-from . import readers_code as code
-from . import readers_debate as debate
-from . import readers_dialogue as dialogue
-from . import readers_documents as documents
-from . import readers_mathematics as mathematics
-from . import readers_medicine as medicine
-from . import readers_paraphrase as paraphrase
-from . import readers_qa as qa
-from . import readers_software as software
-from . import readers_summaries as summaries
-from . import readers_trivia as trivia
-from .sources import Instance, Row, Source, labelled_source, pair_source
+from instructor_jax.text.instructions import Instruction as To
+from instructor_jax.train.medi.readers import (
+    aspects,
+    code,
+    debate,
+    dialogue,
+    documents,
+    mathematics,
+    medicine,
+    paraphrase,
+    qa,
+    software,
+    summaries,
+    trivia,
+)
+from instructor_jax.train.medi.readers import classification as classes
+from instructor_jax.train.medi.readers.source import Instance, Row, Source, labelled_source, pair_source
 
 
 class Licence(NamedTuple):

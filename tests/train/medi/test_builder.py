@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from instructor_jax.instructions import Instruction
+from instructor_jax.text.instructions import Instruction
 from instructor_jax.train.medi import builder
 from instructor_jax.train.medi.builder import BuildSettings, build
-from instructor_jax.train.medi.scorers import TfidfScorer
-from instructor_jax.train.medi.sources import Instance, Row, labelled_source, pair_source
+from instructor_jax.train.medi.mining.scorers import TfidfScorer
+from instructor_jax.train.medi.readers.source import Instance, Row, labelled_source, pair_source
 from instructor_jax.train.medi.store import MediStore
 
 ASK, FIND, SORT = Instruction("", "question"), Instruction("", "answer"), Instruction("", "word", "sorting")

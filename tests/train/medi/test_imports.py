@@ -5,11 +5,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.builder import BuildSettings
 from instructor_jax.train.medi.imports import Reading, as_record, import_files, mine_file
+from instructor_jax.train.medi.mining.scorers import TfidfScorer
 from instructor_jax.train.medi.rows import read_pairs
-from instructor_jax.train.medi.scorers import TfidfScorer
 from instructor_jax.train.medi.store import MediStore
 
 NONE = BuildSettings(negatives=0)

@@ -1,6 +1,6 @@
 import pytest
 
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.inspect import described, overview, sample
 from instructor_jax.train.medi.staging import Staging
 from instructor_jax.train.medi.store import MediStore, write_store

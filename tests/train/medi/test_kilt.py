@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.kilt import read_kilt
 
 PAGES = [

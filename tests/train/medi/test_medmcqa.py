@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.medmcqa import read_medmcqa
 
 RECORD = {

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.published import json_list_records, read_published
 
 QUESTION = "Represent the Wikipedia question for retrieving relevant documents;"

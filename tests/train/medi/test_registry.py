@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
+from instructor_jax.train.medi.readers.source import read_source
 from instructor_jax.train.medi.registry import all_sources
 from instructor_jax.train.medi.source_list import SOURCES
-from instructor_jax.train.medi.sources import read_source
 
 # Reads every source and prints what the tests look at. In a process of its own, without the run-time type checks of the
 # test session: with them it would take five times as long.

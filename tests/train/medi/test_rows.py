@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.data.examples import Example, Side
+from instructor_jax.train.medi.readers.source import Instance, read_source
 from instructor_jax.train.medi.rows import Columns, file_source, read_labelled, read_pairs
-from instructor_jax.train.medi.sources import Instance, read_source
 
 ROWS = [
     {"query": "q1", "positive": "p1", "negative": "n1", "score": 4.0, "id": "a"},

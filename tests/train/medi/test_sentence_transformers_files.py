@@ -2,7 +2,7 @@
 
 import pytest
 
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.sentence_transformers_files import read_sentence_transformers
 
 

@@ -3,7 +3,7 @@ import tracemalloc
 
 import pytest
 
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi import staging as module
 from instructor_jax.train.medi.staging import Staging
 from instructor_jax.train.medi.stored_rows import from_bytes

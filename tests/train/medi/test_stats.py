@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.staging import Staging
 from instructor_jax.train.medi.stats import LENGTH_EDGES, collect
 from instructor_jax.train.medi.store import MediStore, write_store

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.staging import Staging
 from instructor_jax.train.medi.stats import collect
 from instructor_jax.train.medi.stats_page import stats_page, write_stats_page

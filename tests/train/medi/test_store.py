@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import tensorflow_datasets as tfds
 
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi import store as module
 from instructor_jax.train.medi.staging import Staging
 from instructor_jax.train.medi.store import MediStore, write_store

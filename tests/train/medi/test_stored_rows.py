@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instructor_jax.train.examples import Example, Side
+from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.stored_rows import features, from_bytes, to_bytes
 
 # The type checker that runs under test looks at random elements of lists, which hypothesis would rather decide itself.

@@ -1,0 +1,61 @@
+"""What sentence-transformers' class has as a PyTorch module and there is none of here: each name says what to do."""
+
+from typing import Any, NoReturn
+
+_TRAIN = "train with `instructor-jax train`, or with instructor_jax.train in Python (docs/train.md)"
+_WEIGHTS = "the weights are `params`, a nested dictionary of arrays; `with_params` gives the model other ones"
+_PURE = "call encode, or instructor_jax.nn.model.embed, a pure function of parameters and token batches"
+_MODULES = "this is one JAX model, not a list of PyTorch modules; `config` describes it"
+_ADAPTER = "merge the adapter into the weights with peft's merge_and_unload, and load the merged model"
+_UPLOAD = "call save_pretrained(folder), then `hf upload NAME folder` with huggingface_hub's command"
+
+
+def _answer(name: str, cure: str) -> Any:
+    def answer(self: Any, *args: Any, **options: Any) -> NoReturn:
+        raise NotImplementedError(f"{name} is PyTorch's and not offered here: {cure}.")
+
+    answer.__name__ = answer.__qualname__ = name
+    answer.__doc__ = f"Answers in a sentence: {cure}."
+    return answer
+
+
+class Answers:
+    """The names that only answer."""
+
+    fit = _answer("fit", _TRAIN)
+    old_fit = _answer("old_fit", _TRAIN)
+    smart_batching_collate = _answer("smart_batching_collate", _TRAIN)
+    get_sentence_features = _answer("get_sentence_features", "call tokenize(texts) for ids and masks")
+    gradient_checkpointing_enable = _answer("gradient_checkpointing_enable", _TRAIN)
+    requires_grad_ = _answer("requires_grad_", _TRAIN)
+    zero_grad = _answer("zero_grad", _TRAIN)
+    parameters = _answer("parameters", _WEIGHTS)
+    named_parameters = _answer("named_parameters", _WEIGHTS)
+    buffers = _answer("buffers", _WEIGHTS)
+    named_buffers = _answer("named_buffers", _WEIGHTS)
+    state_dict = _answer("state_dict", f"{_WEIGHTS}; save_pretrained writes PyTorch's names")
+    load_state_dict = _answer("load_state_dict", f"{_WEIGHTS}; from_pretrained reads PyTorch's files")
+    share_memory = _answer("share_memory", "a pickled model brings its weights to the other process")
+    modules = _answer("modules", _MODULES)
+    children = _answer("children", _MODULES)
+    named_modules = _answer("named_modules", _MODULES)
+    named_children = _answer("named_children", _MODULES)
+    add_module = _answer("add_module", _MODULES)
+    append = _answer("append", _MODULES)
+    apply = _answer("apply", _MODULES)
+    _first_module = _answer("_first_module", _MODULES)
+    _last_module = _answer("_last_module", _MODULES)
+    __getitem__ = _answer("model[index]", _MODULES)
+    __len__ = _answer("len(model)", _MODULES)
+    __iter__ = _answer("iteration over the model", _MODULES)
+    forward = _answer("forward", _PURE)
+    __call__ = _answer("calling the model", _PURE)
+    add_adapter = _answer("add_adapter", _ADAPTER)
+    load_adapter = _answer("load_adapter", _ADAPTER)
+    register_forward_hook = _answer("register_forward_hook", _PURE)
+    merge = _answer("merge", f"average the `params` of several models; {_WEIGHTS}")
+    push_to_hub = _answer("push_to_hub", _UPLOAD)
+    save_to_hub = _answer("save_to_hub", _UPLOAD)
+
+    def __bool__(self) -> bool:  # `if model:` would otherwise ask for its length
+        return True

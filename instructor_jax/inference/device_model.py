@@ -1,0 +1,152 @@
+"""A model's weights on its devices, and the programs that are compiled for them: token batches in, vectors out."""
+
+import copy
+import dataclasses
+import logging
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from tqdm import tqdm
+
+from instructor_jax.arguments import shown
+from instructor_jax.compilation import compiler_options, computes_bfloat16
+from instructor_jax.config import ModelConfig
+from instructor_jax.inference.device_errors import TRACED
+from instructor_jax.inference.devices import chosen_devices
+from instructor_jax.inference.processes import check_process
+from instructor_jax.io.weights import check_params
+from instructor_jax.nn.layout import STACKED, cpu_layout, stacked_params, unstacked_params
+from instructor_jax.nn.model import Params, embed, encode_tokens, param_shardings
+from instructor_jax.sharding import Device, MeshShape, data_shards, make_mesh, named_sharding
+from instructor_jax.text.batches import TokenBatch
+from instructor_jax.text.packing import PackingConfig, bucket_ladder
+
+logger = logging.getLogger(__name__)
+
+# Tokens per device call and shard. On CPUs larger calls fall out of the caches; on accelerators smaller ones leave the
+# matrix units waiting.
+_TOKENS_PER_CALL = {"cpu": 2048, "gpu": 65536, "tpu": 32768}
+_CALL_OVERHEAD = {"cpu": 256, "gpu": 4096, "tpu": 2048}
+
+
+class DeviceModel:
+    """Weights, copied to every device, and `embed` and `encode_tokens` over them.
+
+    Attributes:
+        packing: the shapes of the batches that the programs take.
+        devices: where the weights lie.
+        platform: "cpu", "gpu" or "tpu".
+
+    Raises:
+        ValueError: no such devices, or parameters that do not fit the configuration.
+        RuntimeError: this process was forked from one that used JAX already.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        params: Params,
+        *,
+        dtype: Literal["float32", "bfloat16"],
+        devices: Any,
+        tokens_per_call: int | None,
+    ) -> None:
+        self._config = config
+        self.devices: list[Device] = chosen_devices(devices)
+        self._mesh = make_mesh(MeshShape(), self.devices)
+        self.platform = self.devices[0].platform
+        self.packing = PackingConfig(
+            max_length=config.max_length,
+            tokens_per_call=tokens_per_call or _TOKENS_PER_CALL.get(self.platform, _TOKENS_PER_CALL["gpu"]),
+            call_overhead=_CALL_OVERHEAD.get(self.platform, _CALL_OVERHEAD["gpu"]),
+            groups=data_shards(self._mesh),
+        )
+        self._kept = jnp.dtype(dtype)
+        # Where bfloat16 would only be converted back and forth: weights rounded to it, computation in float32.
+        self._compute = self._kept if computes_bfloat16(self.platform) else jnp.dtype(jnp.float32)
+        self._layout = cpu_layout(config.encoder) if self.platform == "cpu" else STACKED
+        self._params = self._placed(params)
+        # One sharding for every batch: groups over the devices. With one device the mesh has one place.
+        self._batch_sharding = named_sharding(self._mesh, "batch")
+        jit = partial(jax.jit, compiler_options=compiler_options(self.platform), out_shardings=self._batch_sharding)
+        self._embed = jit(partial(embed, config, dtype=self._compute, layout=self._layout))
+        self._encode_tokens = jit(partial(encode_tokens, config, dtype=self._compute, layout=self._layout))
+
+    @property
+    def params(self) -> Params:
+        """The weights on the host."""
+        params = jax.device_get(self._params)
+        if self._layout.stacked:
+            return params
+        return {**params, "encoder": stacked_params(params["encoder"], self._layout)}
+
+    def with_max_length(self, max_length: int) -> "DeviceModel":
+        """The same programs and weights for texts of another length."""
+        other = copy.copy(self)
+        other.packing = dataclasses.replace(self.packing, max_length=max_length)
+        return other
+
+    def with_params(self, params: Params) -> "DeviceModel":
+        """The same programs over other weights, given as arrays on the host.
+
+        Raises:
+            ValueError: they do not fit the configuration.
+        """
+        other = copy.copy(self)
+        other._params = other._placed(params)
+        return other
+
+    def embed(self, batch: TokenBatch) -> jax.Array:
+        """The vectors of a batch; dispatched without waiting."""
+        return self._embed(self._params, self._put(batch))
+
+    def encode_tokens(self, batch: TokenBatch) -> jax.Array:
+        """The hidden states of a batch's tokens; likewise."""
+        return self._encode_tokens(self._params, self._put(batch))
+
+    def warmup(self) -> int:
+        """Compiles `embed` for every bucket; returns how many there are."""
+        ladder = bucket_ladder(self.packing)
+        for bucket in tqdm(ladder, desc="compiling", disable=not logger.isEnabledFor(logging.INFO)):
+            shape = (self.packing.groups, bucket.rows, bucket.length)
+            slots = np.full((shape[0], bucket.rows * bucket.segments_per_row), -1, np.int32)
+            empty = np.full(shape, -1, np.int32)
+            self.embed(TokenBatch(np.zeros(shape, np.int32), empty, empty > 0, slots, bucket.segments_per_row))
+        return len(ladder)
+
+    def _put(self, batch: TokenBatch) -> TokenBatch:
+        check_process()
+        placed = jax.device_put(batch, self._batch_sharding)
+        if isinstance(placed.tokens, Tracer):
+            raise ValueError(TRACED)
+        return placed
+
+    def _placed(self, params: Params) -> Params:
+        """Weights on the devices, in the type and layout that the programs compute with."""
+        check_process()
+        _check_leaves(params)
+        check_params(self._config, params)
+        params = jax.tree.map(lambda array: np.asarray(array).astype(self._kept).astype(self._compute), params)
+        if not self._layout.stacked:
+            params = {**params, "encoder": unstacked_params(params["encoder"], self._layout)}
+        return jax.device_put(params, param_shardings(self._config, self._mesh, self._layout))
+
+
+def _check_leaves(params: Any) -> None:
+    if not isinstance(params, dict):
+        raise ValueError(
+            f"params={shown(params)} must be a nested dictionary of arrays, not a {type(params).__name__}."
+        )
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        name = ".".join(str(getattr(key, "key", key)) for key in path)
+        if isinstance(leaf, Tracer):
+            raise ValueError(
+                f"parameter {name} is being traced by JAX (jax.jit, vmap or grad); an embedder holds numbers. Use "
+                "instructor_jax.nn.model.embed, a pure function of parameters and token batches."
+            )
+        if not hasattr(leaf, "dtype") or not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise ValueError(f"parameter {name} must be an array of floats, not {getattr(leaf, 'dtype', type(leaf))}.")

@@ -1,0 +1,191 @@
+"""Writing a model folder: sentence-transformers' layout with the right pooling, or our own with an Orbax checkpoint.
+
+The folder appears under its name only when it is complete: it is written beside and renamed.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from instructor_jax import __version__
+from instructor_jax.config import ModelConfig, encoder_config_to_t5
+from instructor_jax.io.folders import TOKENIZER_FILES, ModelFolder
+from instructor_jax.io.model_settings import MODEL_SETTINGS
+from instructor_jax.io.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES, import_orbax
+from instructor_jax.io.printable import one_line
+from instructor_jax.io.tensor_files import write_safetensors
+from instructor_jax.io.weights import PROJECTION, check_params, params_to_torch
+
+_MODULES = "sentence_transformers.models."
+
+
+def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[str, Any]) -> None:
+    """Writes a folder that sentence-transformers opens, pooling as we do (`include_prompt: false`, from 2.4 on).
+
+    The projection's weight is a safetensors file, as everything else; versions before 3.1 look for a `.bin` there.
+
+    Args:
+        target: where; must not exist, or be an empty folder.
+        folder: configuration and prompts; its `path` is where the tokenizer's files are copied from.
+        params: the weights, written in their dtype. Of float16 ones the folder says that they are computed with in
+            float32: T5's activations overflow in float16, and transformers would take the type that it finds.
+
+    Raises:
+        ValueError: the target is not empty, or the weights do not fit the configuration.
+        OSError: it cannot be written; nothing is left then.
+    """
+    config = folder.config
+    arrays = params_to_torch(config, params)
+    settings = encoder_config_to_t5(config.encoder)
+    if any(array.dtype == np.float16 for array in arrays.values()):
+        settings |= {"dtype": "float32", "torch_dtype": "float32"}  # transformers 5's name, and that of those before
+    projection = arrays.pop(PROJECTION, None)
+    kinds = ["Transformer", "Pooling"] + ["Dense"] * (projection is not None) + ["Normalize"] * config.normalize
+    names = ["" if index == 0 else f"{index}_{kind}" for index, kind in enumerate(kinds)]
+    with _appearing(target) as draft:
+        _write_json(draft / "config.json", settings)
+        write_safetensors(draft / "model.safetensors", arrays)
+        modules = [
+            {"idx": index, "name": str(index), "path": name, "type": _MODULES + kind}
+            for index, (name, kind) in enumerate(zip(names, kinds, strict=True))
+        ]
+        _write_json(draft / "modules.json", modules)
+        _write_json(draft / "sentence_bert_config.json", {"max_seq_length": config.max_length, "do_lower_case": False})
+        _write_json(draft / MODEL_SETTINGS, {"__version__": {}, **_about(folder)})
+        _write_json(_made(draft / "1_Pooling") / "config.json", _pooling(config))
+        if projection is not None:
+            dense = _made(draft / "2_Dense")
+            _write_json(dense / "config.json", _dense(config))
+            write_safetensors(dense / "model.safetensors", {"linear.weight": projection})
+        if config.normalize:
+            _made(draft / names[-1])
+        _copy_tokenizer(folder.path, draft)
+        _write_ranges(draft, folder)
+
+
+def write_own(target: Path, folder: ModelFolder, params: dict[str, Any]) -> None:
+    """Writes our own folder: `instructor_jax.json` (with a format version) and an Orbax checkpoint of the weights.
+
+    Args:
+        target: where; must not exist, or be an empty folder.
+        folder: configuration and prompts; its `path` is where the tokenizer's files are copied from.
+        params: the weights, written in their dtype.
+
+    Raises:
+        ValueError: the target is not empty, or the weights do not fit the configuration.
+        OSError: it cannot be written; nothing is left then.
+        ImportError: Orbax is not installed.
+    """
+    ocp = import_orbax()
+    check_params(folder.config, params)
+    with _appearing(target) as draft:
+        content = {"format_version": FORMAT_VERSION, "written_by": f"instructor-jax {__version__}"}
+        _write_json(draft / OWN_CONFIG, {**content, "model": dataclasses.asdict(folder.config)})
+        _write_json(draft / MODEL_SETTINGS, _about(folder))
+        try:
+            with ocp.StandardCheckpointer() as checkpointer:
+                checkpointer.save((draft / OWN_PARAMS).resolve(), jax.tree.map(np.asarray, params))
+        except Exception as error:  # Orbax and TensorStore raise many kinds where a file cannot be written
+            raise OSError(f"Orbax: {one_line(str(error) or type(error).__name__, 300)}") from error
+        _copy_tokenizer(folder.path, draft)
+        _write_ranges(draft, folder)
+
+
+def check_target(target: Path) -> None:
+    """Raises a `ValueError` where a folder could not be written: something is there already."""
+    if target.is_symlink():
+        raise ValueError(f"{target} is a symbolic link, which a new folder would replace; name what it points to.")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ValueError(f"{target} exists and is not an empty folder; choose another name or remove it.")
+
+
+def _about(folder: ModelFolder) -> dict[str, Any]:
+    return {
+        "prompts": folder.prompts,
+        "default_prompt_name": folder.default_prompt_name,
+        "similarity_fn_name": folder.similarity_fn_name or "cosine",
+    }
+
+
+def _pooling(config: ModelConfig) -> dict[str, Any]:
+    modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
+    return {
+        "word_embedding_dimension": config.encoder.embed,
+        **{f"pooling_mode_{mode}": mode == "mean_tokens" for mode in modes},
+        "include_prompt": config.pool_instruction,
+    }
+
+
+def _dense(config: ModelConfig) -> dict[str, Any]:
+    return {
+        "in_features": config.encoder.embed,
+        "out_features": config.projection,
+        "bias": False,
+        "activation_function": "torch.nn.modules.linear.Identity",
+    }
+
+
+@contextlib.contextmanager
+def _appearing(target: Path) -> Iterator[Path]:
+    """Gives a draft folder beside the target that takes its name at the end, or vanishes on an error.
+
+    The draft's name is drawn and the folder made in one step that fails where anything of that name is, a planted link
+    included; nobody else can write into it before it is complete.
+
+    Raises:
+        ValueError: something is there already.
+        OSError: the folder cannot be written (no space, no right); nothing is left, new parents neither.
+    """
+    check_target(target)
+    target = Path(os.path.abspath(target))
+    made: list[Path] = []
+    draft: Path | None = None
+    try:
+        for parent in [*reversed(target.parents)]:
+            if not parent.is_dir():
+                parent.mkdir(exist_ok=True)
+                made.append(parent)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", dir=target.parent))
+        yield draft
+        draft.chmod(0o755)  # mkdtemp makes it private
+        os.replace(draft, target)
+        made.clear()
+    except OSError as error:
+        inside = draft is not None and str(draft) in str(error.filename)
+        place = f" ({error.filename})" if error.filename and not inside else ""
+        raise OSError(f"{target} cannot be written: {error.strerror or error}{place}.") from error
+    finally:
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
+        for parent in reversed(made):
+            with contextlib.suppress(OSError):  # somebody else may have put something there
+                parent.rmdir()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _copy_tokenizer(source: Path, target: Path) -> None:
+    for name in TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+
+
+def _write_ranges(target: Path, folder: ModelFolder) -> None:
+    if folder.int8_ranges:
+        _write_json(target / RANGES, {str(dim): ranges.tolist() for dim, ranges in folder.int8_ranges.items()})

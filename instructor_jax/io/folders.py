@@ -1,0 +1,236 @@
+"""Reading a model folder: sentence-transformers' layouts, the original package's, a plain T5 folder, our own.
+
+What the folder says is checked module by module and key by key, because a wrong guess here gives plausible but wrong
+vectors: only mean pooling, only a bias-free projection without activation, only these modules in this order. Which keys
+are obeyed, harmless or refused stands in one table per file: `io/encoder_settings.py` (config.json),
+`io/module_settings.py` (modules.json and the modules), `io/transformer_settings.py` (sentence_bert_config.json) and
+`io/model_settings.py` (config_sentence_transformers.json).
+"""
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from instructor_jax.config import ModelConfig, encoder_config_from_t5
+from instructor_jax.io.adapters import merged, refuse_lone_adapter
+from instructor_jax.io.checkpoint_prefixes import plain_names
+from instructor_jax.io.json_files import read_json
+from instructor_jax.io.model_settings import MODEL_SETTINGS, read_model_settings
+from instructor_jax.io.module_settings import (
+    MODULES_FILE,
+    Module,
+    check_dropout,
+    check_normalize,
+    pools_instruction,
+    projection_size,
+    read_modules,
+)
+from instructor_jax.io.own_folder import OWN_CONFIG, read_own_config, read_own_params, read_ranges
+from instructor_jax.io.tensor_files import find_weights, read_tensors
+from instructor_jax.io.transformer_settings import SETTINGS_FILES, max_length
+from instructor_jax.io.weights import PROJECTION, params_from_torch, same_bits
+
+logger = logging.getLogger(__name__)
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "spiece.model",
+)
+
+# Orders of modules that can be computed, apart from Dropout, which does nothing outside of training.
+_ORDERS = (
+    ("Transformer", "Pooling"),
+    ("Transformer", "Pooling", "Normalize"),
+    ("Transformer", "Pooling", "Dense"),
+    ("Transformer", "Pooling", "Dense", "Normalize"),
+)
+
+# Files beside an encoder that change what transformers does with a text (`AutoProcessor`, 5.24).
+PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json")
+# ... and those that do so only in a folder without modules.json, where sentence-transformers 6 takes the text for the
+# message of a chat (`Transformer.infer_modalities`).
+CHAT_TEMPLATES = ("chat_template.jinja", "chat_template.json", "additional_chat_templates")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFolder:
+    """Everything a folder says about a model, weights aside.
+
+    Attributes:
+        path: where the encoder's settings, its weights and the tokenizer lie: the model's folder itself, or the one
+            that its modules.json names, such as 0_Transformer.
+        config: the model's shape.
+        prompts: sentence-transformers' named instructions.
+        default_prompt_name: the one used when none is given.
+        int8_ranges: calibrated ranges [2, dim] by number of dimensions.
+        root: the model's folder where that is another one than `path`.
+        dense: the folder of the projection's weight, where sentence-transformers' modules name one.
+        similarity_fn_name: how vectors are to be compared: "cosine", "dot", "euclidean" or "manhattan"; None where the
+            folder says nothing.
+    """
+
+    path: Path
+    config: ModelConfig
+    prompts: dict[str, str] = dataclasses.field(default_factory=dict)
+    default_prompt_name: str | None = None
+    int8_ranges: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
+    root: Path | None = None
+    dense: Path | None = None
+    similarity_fn_name: str | None = None
+
+    @property
+    def whole(self) -> Path:
+        """The model's folder with everything that belongs to it."""
+        return self.root or self.path
+
+
+def read_folder(path: Path) -> ModelFolder:
+    """Reads a folder's configuration files.
+
+    Raises:
+        ValueError: files are broken, or describe a model that this library would compute wrongly.
+        OSError: a file is missing.
+    """
+    refuse_lone_adapter(encoder_folder(path))
+    if (path / OWN_CONFIG).is_file():
+        folder = ModelFolder(path, read_own_config(path))
+    elif (path / MODULES_FILE).is_file():
+        folder = _sentence_transformers_folder(path)
+    elif (path / "config.json").is_file():
+        folder = ModelFolder(path, _plain_config(path))
+    else:
+        raise ValueError(
+            f"{path} is not a model folder: it has none of {OWN_CONFIG}, modules.json (sentence-transformers) and "
+            "config.json (T5)."
+        )
+    about = read_model_settings(path, folder.config.embedding_dim)
+    return dataclasses.replace(
+        folder,
+        prompts=about.prompts,
+        default_prompt_name=about.default_prompt_name,
+        similarity_fn_name=about.similarity,
+        int8_ranges=read_ranges(path),
+    )
+
+
+def encoder_folder(path: Path) -> Path:
+    """Returns where a model's encoder lies: the folder itself, or the one that its modules.json names.
+
+    Raises:
+        ValueError: modules.json is broken or not supported.
+        OSError: it cannot be read.
+    """
+    if (path / OWN_CONFIG).is_file() or not (path / MODULES_FILE).is_file():
+        return path
+    return path / next((module.path for module in read_modules(path) if module.kind == "Transformer"), "")
+
+
+def read_params(folder: ModelFolder) -> dict[str, Any]:
+    """The folder's weights as our nested parameters, in their dtype on disk.
+
+    Raises:
+        ValueError: an unreadable file, or a name or shape that does not fit the configuration.
+    """
+    if (folder.path / OWN_CONFIG).is_file():
+        return read_own_params(folder.path, folder.config)
+    return params_from_torch(folder.config, read_torch_arrays(folder))
+
+
+def read_torch_arrays(folder: ModelFolder) -> dict[str, np.ndarray]:
+    """The arrays of a PyTorch folder by name, the projection's under `projection.weight`."""
+    if find_weights(folder.path) is None:
+        raise ValueError(f"{folder.path} has no weights: model.safetensors or pytorch_model.bin (or shards) is needed.")
+    arrays = merged(folder.path, plain_names(read_tensors(folder.path), folder.path))
+    if folder.config.projection is not None and (PROJECTION not in arrays or _has_dense(folder)):
+        weight = projection_weights(folder)
+        if not same_bits(arrays.setdefault(PROJECTION, weight), weight):
+            raise ValueError(f"{folder.path} has another projection in its weights than in {folder.dense}; remove one.")
+    return arrays
+
+
+def _has_dense(folder: ModelFolder) -> bool:
+    return folder.dense is not None and find_weights(folder.dense) is not None
+
+
+def projection_weights(folder: ModelFolder) -> np.ndarray:
+    """The weight [out, in] of a sentence-transformers folder's Dense module."""
+    if folder.dense is None:
+        raise ValueError(f"{folder.whole} has no Dense module, in which the projection's weight would lie.")
+    weights = read_tensors(folder.dense)
+    if set(weights) != {"linear.weight"}:
+        raise ValueError(
+            f"{folder.dense} must hold exactly linear.weight; it holds {', '.join(sorted(weights)) or 'none'}."
+        )
+    return weights["linear.weight"]
+
+
+# --- sentence-transformers -----------------------------------------------------------------------------------------
+
+
+def _sentence_transformers_folder(root: Path) -> ModelFolder:
+    modules = read_modules(root)
+    transformer, pooling, *rest = _in_order(root, modules)
+    encoder_path = root / transformer.path
+    _refuse_files(encoder_path, PROCESSOR_FILES, "which makes transformers read texts another way")
+    content = read_json(encoder_path / "config.json")
+    encoder = encoder_config_from_t5(content, encoder_path / "config.json")
+    dense = next((root / module.path for module in rest if module.kind == "Dense"), None)
+    config = ModelConfig(
+        encoder,
+        projection=None if dense is None else projection_size(dense / "config.json", encoder.embed),
+        normalize=any(module.kind == "Normalize" for module in rest),
+        max_length=max_length(encoder_path, content, with_modules=True),
+        pool_instruction=pools_instruction(root / pooling.path / "config.json", encoder.embed),
+    )
+    for module in modules:
+        check = {"Normalize": check_normalize, "Dropout": check_dropout}.get(module.kind)
+        if check is not None:
+            check(root / module.path / "config.json")
+    if config.pool_instruction:
+        logger.warning("%s says include_prompt: true, so instructions are pooled like text", root)
+    return ModelFolder(encoder_path, config, root=root if encoder_path != root else None, dense=dense)
+
+
+def _in_order(root: Path, modules: list[Module]) -> list[Module]:
+    """Returns the modules that compute something, without a Normalize after another one, which changes nothing."""
+    kept: list[Module] = []
+    for module in modules:
+        again = module.kind == "Normalize" and bool(kept) and kept[-1].kind == "Normalize"
+        if module.kind != "Dropout" and not again:
+            kept.append(module)
+    kinds = tuple(module.kind for module in kept)
+    if kinds not in _ORDERS or modules[0].kind != "Transformer":
+        raise ValueError(
+            f"{root / MODULES_FILE} lists {', '.join(module.kind for module in modules)}; supported is Transformer, "
+            "Pooling, optionally Dense and Normalize, in this order."
+        )
+    return kept
+
+
+# --- a plain T5 folder ---------------------------------------------------------------------------------------------
+
+
+def _plain_config(path: Path) -> ModelConfig:
+    """Reads an encoder alone, whose vectors are the mean of the text tokens' states."""
+    _refuse_files(path, (*PROCESSOR_FILES, *CHAT_TEMPLATES), "which makes transformers read texts another way")
+    _refuse_files(
+        path,
+        (*SETTINGS_FILES, MODEL_SETTINGS),
+        "which belongs to a model of sentence-transformers, but no modules.json; copy the folder whole",
+    )
+    content = read_json(path / "config.json")
+    encoder = encoder_config_from_t5(content, path / "config.json")
+    length = max_length(path, content, with_modules=False)
+    return ModelConfig(encoder, projection=None, normalize=False, max_length=length)
+
+
+def _refuse_files(path: Path, names: tuple[str, ...], rule: str) -> None:
+    found = next((name for name in names if (path / name).exists()), None)
+    if found is not None:
+        raise ValueError(f"{path} has {found}, {rule}.")

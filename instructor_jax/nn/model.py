@@ -1,0 +1,151 @@
+"""The whole embedding model: encoder, instruction-masked mean, projection, normalisation.
+
+The module exists to be split: `model_graph` gives its static part once, and everything that lives long (an embedder, a
+train state) keeps the parameters as a plain nested dictionary of arrays that `embed` and `encode_tokens` take.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Key
+
+from instructor_jax.config import ModelConfig
+from instructor_jax.nn.encoder import Encoder, Remat
+from instructor_jax.nn.fused_attention.plan import Attention
+from instructor_jax.nn.layers import Dtype, parameter, product
+from instructor_jax.nn.layout import STACKED, Layout
+from instructor_jax.nn.pooling import gather_slots, normalize, pool_texts
+from instructor_jax.sharding import named_sharding
+from instructor_jax.text.batches import TokenBatch
+
+Params = dict[str, Any]
+
+
+class EmbeddingModel(nnx.Module):
+    """Texts packed into rows -> one vector per text."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        rngs: nnx.Rngs,
+        *,
+        dtype: Dtype = jnp.float32,
+        remat: Remat = "none",
+        layout: Layout = STACKED,
+        attention: Attention = "auto",
+    ):
+        self.config = config
+        self.encoder = Encoder(config.encoder, rngs, dtype=dtype, remat=remat, layout=layout, attention=attention)
+        width = config.encoder.embed
+        self.projection = nnx.data(
+            None
+            if config.projection is None
+            else parameter(rngs.params(), (width, config.projection), width**-0.5, ("embed", "projection"))
+        )
+
+    def __call__(
+        self, batch: TokenBatch, row_keys: Key[Array, "groups rows"] | None = None
+    ) -> Float[Array, "groups texts dim"]:
+        """Float32 vectors in the order of `batch.slots`; zeros where there is no text."""
+        hidden = self.encoder(batch.tokens, batch.segments, row_keys)
+        means = pool_texts(hidden, batch.segments, batch.pooled, batch.segments_per_row)
+        vectors = gather_slots(means, batch.slots)
+        if self.projection is not None:
+            # in float32 whatever the compute dtype: it is one small product per text and decides the direction
+            vectors = product("gtd,dp->gtp", vectors, self.projection[...], jnp.float32)
+        return normalize(vectors) if self.config.normalize else vectors
+
+
+@lru_cache
+def model_graph(
+    config: ModelConfig,
+    dtype: Dtype = jnp.float32,
+    remat: Remat = "none",
+    layout: Layout = STACKED,
+    attention: Attention = "auto",
+) -> tuple[nnx.GraphDef[EmbeddingModel], nnx.State]:
+    """The static part of a model and its parameters' shapes and logical axes; allocates nothing."""
+    # Logical names are mapped to a mesh by our own table, later; under the caller's mesh nnx takes them for its axes.
+    nowhere = jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ()))
+    with nnx.use_eager_sharding(False), nowhere:
+        model = nnx.eval_shape(
+            lambda: EmbeddingModel(config, nnx.Rngs(0), dtype=dtype, remat=remat, layout=layout, attention=attention)
+        )
+    graph, state = nnx.split(model)
+    return graph, state
+
+
+def merge(
+    config: ModelConfig,
+    params: Params,
+    dtype: Dtype = jnp.float32,
+    remat: Remat = "none",
+    layout: Layout = STACKED,
+    attention: Attention = "auto",
+) -> EmbeddingModel:
+    """A module that computes with these parameters; cheap, meant to be called inside jit."""
+    graph, _ = model_graph(config, jnp.dtype(dtype), remat, layout, attention)
+    return nnx.merge(graph, nnx.State(params))
+
+
+def embed(
+    config: ModelConfig,
+    params: Params,
+    batch: TokenBatch,
+    *,
+    dtype: Dtype = jnp.float32,
+    remat: Remat = "none",
+    layout: Layout = STACKED,
+    row_keys: Key[Array, "groups rows"] | None = None,
+    attention: Attention = "auto",
+) -> Float[Array, "groups texts dim"]:
+    """One vector per text: the function that `encode`, training and evaluation jit."""
+    return merge(config, params, dtype, remat, layout, attention)(batch, row_keys)
+
+
+def encode_tokens(
+    config: ModelConfig,
+    params: Params,
+    batch: TokenBatch,
+    *,
+    dtype: Dtype = jnp.float32,
+    layout: Layout = STACKED,
+) -> Float[Array, "groups rows len embed"]:
+    """Hidden state of every token, before pooling."""
+    return merge(config, params, dtype, layout=layout).encoder(batch.tokens, batch.segments)
+
+
+def abstract_params(config: ModelConfig) -> Params:
+    """Shapes of all parameters as a nested dictionary of `jax.ShapeDtypeStruct`."""
+    _, state = model_graph(config, jnp.dtype(jnp.float32), "none")
+    return nnx.to_pure_dict(state)
+
+
+def param_shardings(config: ModelConfig, mesh: Mesh, layout: Layout = STACKED) -> Params:
+    """Where every parameter lies on the mesh, by the rules table of `sharding.py`."""
+    _, state = model_graph(config, jnp.dtype(jnp.float32), "none", layout)
+    return jax.tree.map(
+        lambda variable: named_sharding(mesh, *variable.get_metadata()["out_sharding"]),
+        _variables(state),
+        is_leaf=lambda node: isinstance(node, nnx.Variable),
+    )
+
+
+def _variables(state: nnx.State) -> dict[Any, Any]:
+    return {
+        key: _variables(value) if isinstance(value, nnx.State) else value for key, value in dict(state.items()).items()
+    }
+
+
+def init_params(config: ModelConfig, seed: int, mesh: Mesh | None = None) -> Params:
+    """Random float32 parameters (T5's initialisation), made where they belong when a mesh is given."""
+
+    def init() -> Params:
+        with nnx.use_eager_sharding(False):
+            return nnx.to_pure_dict(nnx.state(EmbeddingModel(config, nnx.Rngs(seed))))
+
+    return jax.jit(init, out_shardings=None if mesh is None else param_shardings(config, mesh))()

@@ -1,0 +1,47 @@
+"""Mean over the *text* tokens of each packed text, then projection and normalisation.
+
+Instruction tokens are read by the encoder but not pooled; the end-of-sequence token always is (as in
+InstructorEmbedding 1.0.1). Which tokens count is decided when a text is tokenised and arrives as the mask `pooled`.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from instructor_jax.nn.layers import product
+
+
+def pool_texts(
+    hidden: Float[Array, "groups rows len embed"],
+    segments: Int[Array, "groups rows len"],
+    pooled: Bool[Array, "groups rows len"],
+    segments_per_row: int,
+) -> Float[Array, "groups slots embed"]:
+    """Mean of the pooled tokens of every (row, segment) slot, in float32; zeros for slots without a text.
+
+    A one-hot product over the row's segments instead of a segment sum over the batch: it stays inside its group, so it
+    needs no communication, forward or backward.
+    """
+    groups, rows, _, embed = hidden.shape
+    # letters: s segment of a row
+    names = jnp.arange(segments_per_row, dtype=segments.dtype)[None, None, None]
+    member = (segments[..., None] == names) & pooled[..., None]
+    weights = member.astype(jnp.float32)
+    sums = product("grls,grld->grsd", weights, hidden.astype(jnp.float32), jnp.float32)
+    counts = weights.sum(axis=2)[..., None]
+    means = sums / jnp.maximum(counts, 1.0)
+    return means.reshape(groups, rows * segments_per_row, embed)
+
+
+def gather_slots(
+    vectors: Float[Array, "groups slots dim"], slots: Int[Array, "groups texts"]
+) -> Float[Array, "groups texts dim"]:
+    """The vector of each text of a group, from where packing put it; zeros where `slots` is -1."""
+    taken = jnp.take_along_axis(vectors, jnp.maximum(slots, 0)[..., None], axis=1)
+    return jnp.where((slots >= 0)[..., None], taken, 0.0)
+
+
+def normalize(vectors: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
+    """Unit length in float32; a zero vector stays zero (torch.nn.functional.normalize, eps 1e-12)."""
+    # the maximum is inside the root, where a zero vector (an empty slot) still has a finite gradient
+    length = jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(vectors), axis=-1, keepdims=True), 1e-24))
+    return vectors / length

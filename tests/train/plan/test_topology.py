@@ -1,0 +1,40 @@
+import importlib.util
+
+import jax
+import pytest
+
+from instructor_jax.train.plan.topology import devices_of, is_tpu
+
+
+@pytest.mark.parametrize("name", ["v5e:3x3", "v5e:16", "v5e:32x32", "v5p:4x4", "v9:2x2", "banana"])
+def test_a_wrong_name_lists_the_right_ones(name: str) -> None:
+    if importlib.util.find_spec("libtpu") is None and name in ("v9:2x2", "banana"):
+        pytest.skip("of other families only the TPU compiler knows: pip install 'instructor-jax[tpu]'")
+    with pytest.raises(ValueError, match=r"v5e: 1x1.*16x16.*v5p: 2x2x1"):
+        devices_of(name)
+
+
+def test_devices_of_this_machine() -> None:
+    assert not is_tpu("cpu:4")
+    assert devices_of("cpu") == jax.devices()
+    assert devices_of("cpu:4") == jax.devices()[:4]
+    with pytest.raises(ValueError, match=rf"there are {jax.device_count()} devices"):
+        devices_of("cpu:1000")
+
+
+def test_without_the_compiler_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"instructor-jax\[tpu\]"):
+        devices_of("v5e:4x4")
+
+
+def test_what_the_compiler_says_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    from jax.experimental import topologies
+
+    def refuse(*_, **__) -> None:
+        raise jax.errors.JaxRuntimeError("ABORTED: Internal error when accessing libtpu multi-process lockfile.\nmore")
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(topologies, "get_topology_desc", refuse)
+    with pytest.raises(ValueError, match=r"lockfile\.\).*v5e: 1x1"):
+        devices_of("v5e:4x4")

@@ -1,0 +1,28 @@
+import pytest
+
+from instructor_jax.train.run.distributed import Processes, in_cluster
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, False),
+        ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, False),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, True),
+        ({"SLURM_NTASKS": "4"}, False),  # an allocation without srun: one process only
+        ({"TPU_WORKER_HOSTNAMES": "localhost"}, False),
+        ({"TPU_WORKER_HOSTNAMES": "t1k-0,t1k-1"}, True),
+        ({"MEGASCALE_COORDINATOR_ADDRESS": "slice0"}, True),
+        ({"OMPI_COMM_WORLD_SIZE": "2"}, True),
+    ],
+)
+def test_schedulers_are_recognised(environment: dict[str, str], expected: bool) -> None:
+    assert in_cluster(environment) is expected
+
+
+def test_flags_come_together() -> None:
+    Processes("host:1", 2, 1)
+    with pytest.raises(ValueError, match="together, or none"):
+        Processes("host:1", 2)
+    with pytest.raises(ValueError, match=r"--process=2 must be in \[0, --processes=2\)"):
+        Processes("host:1", 2, 2)

@@ -1,0 +1,92 @@
+"""One of several processes is killed: the others stop soon and say so, and the run goes on as if nothing had been.
+
+INSTRUCTOR_JAX_FAULTS sets how many moments are tried, half of them with two processes, half with four.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from instructor_jax.train.run.host_check import disagreements
+
+from ..programs import finish, losses, start, start_several
+from ..small_runs import write_mixture
+
+STEPS = ("steps=120", "checkpoints.every=20")
+MOMENTS = int(os.environ.get("INSTRUCTOR_JAX_FAULTS", "1"))
+STOPPED_AFTER = 60.0  # seconds; the heartbeat takes half of that where no connection breaks
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_mixture(tmp_path_factory.mktemp("data") / "words")
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory) -> dict[int, Path]:
+    """Runs that nobody disturbed, by their number of processes."""
+    place = tmp_path_factory.mktemp("whole")
+    finish(start(data, place / "tokens", ["steps=6"]))
+    outputs = {}
+    for processes in sorted({count for count, _, _ in moments()}):
+        outputs[processes] = place / str(processes)
+        settings = [*STEPS, f"tokenizer={place / 'tokens' / 'tokenizer'}"]
+        finish(*start_several(data, outputs[processes], settings, processes, devices=1))
+    return outputs
+
+
+def moments() -> list[tuple[int, int, int]]:
+    """(processes, which is killed, after which step): any process, the first too, which all others are connected to."""
+    chance = random.Random(0)
+    counts = [(2, 4)[index % 2] for index in range(MOMENTS)]
+    return [(count, chance.randrange(count), chance.randrange(0, 110)) for count in counts]
+
+
+def wait_for_step(output: Path, step: int, programs: list[subprocess.Popen[str]]) -> None:
+    lines = output / "metrics.jsonl"
+    while not lines.is_file() or (losses(output) or [(0, 0.0)])[-1][0] < step:
+        assert all(program.poll() is None for program in programs)
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("processes", "victim", "step"), moments())
+def test_the_others_stop_and_the_run_goes_on(data, whole, tmp_path, processes: int, victim: int, step: int) -> None:
+    output = tmp_path / "run"
+    settings = [*STEPS, f"tokenizer={whole[processes].with_name('tokens') / 'tokenizer'}"]
+    programs = start_several(data, output, settings, processes, devices=1)
+    wait_for_step(output, step, programs)
+    programs.pop(victim).send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    for other in programs:
+        printed = other.communicate(timeout=STOPPED_AFTER)[0]
+        assert other.returncode != 0
+        # ours where a collective breaks; JAX's own where the first process is gone, which ends the others at once
+        assert "Another process of the run may be gone" in printed or "another task died" in printed
+    print(f"{processes} processes, {victim} killed after step {step}: stopped in {time.monotonic() - killed:.1f} s")
+    finish(*start_several(data, output, settings, processes, devices=1))
+    assert losses(output) == losses(whole[processes])
+    weights = [(folder / "model" / "model.safetensors").read_bytes() for folder in (output, whole[processes])]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.slow
+def test_a_process_with_other_settings_is_refused_before_the_first_step(data, tmp_path) -> None:
+    (mine, other) = start_several(data, tmp_path / "run", ["steps=20"], 2, devices=1, own={1: ["seed=7"]})
+    for program in (mine, other):
+        printed = program.communicate(timeout=300)[0]
+        assert program.returncode == 1, printed
+        assert "the processes of this run differ: seed is 0 in process 0 and 7 in 1" in printed
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_every_difference_is_named_once() -> None:
+    first = {"seed": 0, "data": "a", "jax": "0.10.0"}
+    assert disagreements([first, dict(first)]) == []
+    found = disagreements([first, {**first, "seed": 1}, {"seed": 2, "data": "a"}])
+    assert found == ["seed is 0 in process 0 and 1 in 1", "jax is '0.10.0' in process 0 and None in 2"]

@@ -1,0 +1,60 @@
+"""Two real processes of four devices each, over the network of this machine."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ..programs import finish, losses, start, start_several, start_under_slurm
+from ..small_runs import write_mixture
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_mixture(tmp_path_factory.mktemp("data") / "words")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(data, tmp_path_factory) -> str:
+    output = tmp_path_factory.mktemp("first") / "run"
+    finish(start(data, output, ["steps=6"]))
+    return f"tokenizer={output / 'tokenizer'}"
+
+
+@pytest.mark.parametrize("dropout", ["0.0", "0.1"])
+def test_two_processes_give_the_curve_of_one(data, tokenizer, tmp_path, dropout: str) -> None:
+    settings = [tokenizer, "steps=100", f"model.encoder.dropout={dropout}", "checkpoints.every=50"]
+    finish(start(data, tmp_path / "one", settings, devices=1))
+    finish(*start_several(data, tmp_path / "two", settings, processes=2, devices=4))
+    one, two = (losses(tmp_path / name) for name in ("one", "two"))
+    assert [step for step, _ in two] == list(range(1, 101))
+    # 100 steps of AdamW at 1e-4 amplify the rounding of sums in another order to 3e-5
+    np.testing.assert_allclose([x for _, x in two], [x for _, x in one], atol=1e-4)
+    assert (tmp_path / "two" / "model" / "model.safetensors").is_file()
+
+
+def test_slurm_needs_no_flags(data, tokenizer, tmp_path) -> None:
+    settings = [tokenizer, "steps=10"]
+    finish(start(data, tmp_path / "one", settings, devices=1))
+    printed = finish(*start_under_slurm(data, tmp_path / "two", settings, processes=2, devices=1))
+    assert "2 processes" in printed[0]
+    one, two = (losses(tmp_path / name) for name in ("one", "two"))
+    np.testing.assert_allclose([x for _, x in two], [x for _, x in one], atol=1e-4)
+
+
+def test_from_one_process_to_two_the_same_batches_go_on(data, tokenizer, tmp_path) -> None:
+    """The run is stopped after 20 of 40 steps, as a kill would, and goes on with other processes and another mesh."""
+    common = [tokenizer, "optimizer.schedule_steps=40"]
+    finish(start(data, tmp_path / "whole", [*common, "steps=40"], devices=8))
+    # the output folder of the run's first half, as a kill after step 20 leaves it
+    half = start(data, tmp_path / "run", [*common, "steps=40", "checkpoints.every=20"], devices=8)
+    while not (tmp_path / "run" / "checkpoints" / "20").is_dir():
+        assert half.poll() is None
+    half.kill()
+    half.communicate()
+    finish(*start_several(data, tmp_path / "run", [*common, "steps=40", "mesh.fsdp=2"], processes=2, devices=4))
+    one, two = (losses(tmp_path / name) for name in ("whole", "run"))
+    assert [step for step, _ in two] == list(range(1, 41))
+    np.testing.assert_allclose([x for _, x in two], [x for _, x in one], atol=1e-4)

@@ -1,0 +1,245 @@
+"""The plan of a mixture: which rows of which tasks fill every step, a pure function of seed, step, lengths and weights.
+
+A step has one *cell* for each group: a run of rows of one task that fills the group. A task with enough rows for a
+whole step gets all its cells, so that every text of the step can be a negative. Smaller tasks share steps: each gets as
+many cells of a step as it can fill without a row coming twice, and scores between tasks are masked. Nothing is
+remembered from step to step: a resumed run needs its step number only, and all hosts plan the same, however many.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from instructor_jax.train.data.budget import token_stream
+from instructor_jax.train.data.group_packing import GroupShape
+from instructor_jax.train.data.permutation import key_of, keyed_order
+from instructor_jax.train.data.row_texts import RowTexts
+from instructor_jax.train.data.schedule import TaskTurns
+from instructor_jax.train.data.task_stream import TaskStream, row_stream
+
+logger = logging.getLogger(__name__)
+
+
+def task_weights(
+    counts: Sequence[int], cap: int | None = None, temperature: float = 1.0
+) -> Float64[np.ndarray, "tasks"]:
+    """Shares of tasks, proportional to min(rows, cap) ** (1 / temperature), of sum 1.
+
+    Examples-proportional mixing with a limit, and temperature, as in Raffel et al. 2020 (T5), section 3.5.2.
+
+    Args:
+        counts: rows of each task.
+        cap: rows beyond which a task weighs no more; None for no such number.
+        temperature: 1 is proportional; the larger, the more equal the tasks.
+
+    Raises:
+        ValueError: there is no task, one is empty, or cap or temperature is not positive.
+    """
+    rows = np.asarray(counts, np.float64)
+    if not len(rows) or rows.min() < 1:
+        raise ValueError(f"counts={list(counts)[:5]}... must name at least one task, each with at least one row.")
+    if temperature <= 0 or (cap is not None and cap < 1):
+        raise ValueError(f"temperature={temperature} and cap={cap} must be positive.")
+    weights = (np.minimum(rows, cap or np.inf) / rows.max()) ** (1 / temperature)
+    return weights / weights.sum()
+
+
+def hold_out(rows: range, count: int, task: str) -> tuple[Int64[np.ndarray, "kept"], Int64[np.ndarray, "held"]]:
+    """Rows for training, and up to `count` rows (a tenth of the task at most) kept from it; the same in every run."""
+    held = keyed_order(key_of("held out", task), len(rows))[: min(count, len(rows) // 10)]
+    return np.delete(np.asarray(rows, np.int64), held), np.asarray(rows, np.int64)[np.sort(held)]
+
+
+class StepPlan(NamedTuple):
+    """Task and cell of each group of a step; both -1 for a group that stays empty."""
+
+    step: int
+    task: Int64[np.ndarray, "groups"]
+    cell: Int64[np.ndarray, "groups"]
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedTask:
+    """What the plan makes of a task.
+
+    Attributes:
+        name: the task's name.
+        rows: how many rows it has.
+        weight: the share of all groups that was asked for.
+        share: the share it gets; differs where small tasks are too few to fill their steps.
+        cells: groups that a pass over its rows fills.
+        fill: share of the group's tokens that are real.
+        alone: whether its steps hold no other task.
+    """
+
+    name: str
+    rows: int
+    weight: float
+    share: float
+    cells: float
+    fill: float
+    alone: bool
+
+
+class MixturePlan:
+    """Which rows fill which group of which step. Safe to use from several threads; may be pickled."""
+
+    def __init__(
+        self,
+        texts: RowTexts,
+        tasks: Mapping[str, range | Int64[np.ndarray, "rows"]],
+        weights: Sequence[float] | Float64[np.ndarray, "tasks"],
+        shape: GroupShape,
+        groups: int,
+        seed: int = 0,
+        rows_per_group: int | None = None,
+        shuffle: bool = True,
+    ) -> None:
+        """
+        Args:
+            texts: lengths of all rows.
+            tasks: name -> rows.
+            weights: share of each task, in the order of `tasks`; only ratios count.
+            shape: of a group.
+            groups: of a step, on all hosts together.
+            seed: decides orders.
+            rows_per_group: every group takes so many rows; None fills it with tokens. The shape must then have room for
+                the longest such rows (`instructor_jax.train.data.group_packing` cuts texts that do not fit).
+            shuffle: False, for `rows_per_group` only, takes rows in stored order, so that the same successive rows
+                meet, as they did in the original's training.
+
+        Raises:
+            ValueError: a number is out of range, a task is empty, or a text is longer than the shape's rows.
+        """
+        if not tasks or len(weights) != len(tasks) or groups < 1:
+            raise ValueError(
+                f"{len(tasks)} tasks, {len(weights)} weights, {groups} groups: need a weight for each task."
+            )
+        _check(texts, shape, rows_per_group, shuffle)
+        self.shape, self.groups, self.names = shape, groups, tuple(tasks)
+        self._rows = [rows if isinstance(rows, range) else np.asarray(rows, np.int64) for rows in tasks.values()]
+        self._streams: list[TaskStream] = []
+        fills = []
+        for name, given in zip(self.names, self._rows, strict=True):
+            if not len(given):
+                raise ValueError(f"task {name!r} has no rows; leave it out.")
+            rows, key = np.asarray(given, np.int64), key_of("task", seed, name)
+            if rows_per_group is None and shape.examples > 1:
+                stream = token_stream(texts, rows, shape, groups, key)
+            else:
+                stream = row_stream(len(rows), rows_per_group or 1, groups, key, shuffle)
+            self._streams.append(stream)
+            real = texts.costs(shape.negatives, 1, rows).sum(dtype=np.int64)
+            fills.append(float(real / stream.total * stream.budget / shape.tokens))
+        self._choose(np.asarray(weights, np.float64), seed, fills)
+
+    def _choose(self, weights: Float64[np.ndarray, "tasks"], seed: int, fills: Sequence[float]) -> None:
+        """Decides which tasks have steps of their own, and when tasks come."""
+        weights = weights / weights.sum()
+        most = np.array([stream.cells_at_once for stream in self._streams])
+        self._alone, self._small = np.flatnonzero(most == self.groups), np.flatnonzero(most < self.groups)
+        shares = weights.copy()
+        entries = weights[self._alone]
+        if len(self._small):
+            together = weights[self._small].sum()
+            rates = shared_rates(weights[self._small], most[self._small], self.groups)
+            shares[self._small] = together * rates / self.groups
+            entries = np.append(entries, together)
+            self._shared = TaskTurns(rates, key_of("shared", seed), self.groups, most[self._small].tolist())
+        self._steps = TaskTurns(entries, key_of("steps", seed))
+        cells = [stream.total / stream.budget for stream in self._streams]
+        columns = (
+            map(len, self._rows),
+            weights.tolist(),
+            shares.tolist(),
+            cells,
+            fills,
+            (most == self.groups).tolist(),
+        )
+        self.tasks = tuple(PlannedTask(*values) for values in zip(self.names, *columns, strict=True))
+        self.expected_fill = float(shares @ np.asarray(fills))
+
+    def warn_of_padding(self, least: float = 0.9) -> None:
+        """Logs a warning, with what to change, where steps would be filled worse than this share of their tokens."""
+        if self.expected_fill < least:
+            logger.warning(
+                "only %.0f %% of the tokens of a step will be real on average; %d of %d tasks fill less than "
+                "%.0f %% of a group: those of few rows need smaller groups, those of short texts more examples than "
+                "%d, those of long texts longer rows than %d.",
+                100 * self.expected_fill,
+                sum(task.fill < least for task in self.tasks),
+                len(self.tasks),
+                100 * least,
+                self.shape.examples,
+                self.shape.length,
+            )
+
+    def __call__(self, step: int) -> StepPlan:
+        """Tasks and cells of a step.
+
+        Raises:
+            ValueError: the step is negative.
+        """
+        if step < 0:
+            raise ValueError(f"step={step} must not be negative.")
+        (entry,), (before,) = self._steps(step)
+        if entry < len(self._alone):
+            task = np.full(self.groups, self._alone[entry])
+            return StepPlan(step, task, before * self.groups + np.arange(self.groups))
+        places, cells = self._shared(int(before))
+        return StepPlan(step, np.where(places < 0, -1, self._small[places]), np.where(places < 0, -1, cells))
+
+    def rows(self, task: int, cell: int) -> tuple[Int64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
+        """Numbers of the rows of a task's cell, and the pass over the task that each belongs to."""
+        index, passes = self._streams[task].cell(cell)
+        rows = self._rows[task]
+        return (rows.start + index * rows.step if isinstance(rows, range) else rows[index]), passes
+
+    def rows_of_steps(self, steps: int) -> Int64[np.ndarray, "rows"]:
+        """Numbers of all rows that the first steps take, sorted, each once."""
+        ends = np.zeros(len(self.names), np.int64)
+        for step in range(steps):
+            planned = self(step)
+            real = planned.task >= 0
+            np.maximum.at(ends, planned.task[real], planned.cell[real] + 1)
+        parts = [self._first_rows(task, int(end)) for task, end in enumerate(ends) if end]
+        return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
+
+    def _first_rows(self, task: int, cells: int) -> Int64[np.ndarray, "rows"]:
+        if cells >= self.tasks[task].cells + 1:  # a whole pass
+            return np.asarray(self._rows[task], np.int64)
+        return np.concatenate([self.rows(task, cell)[0] for cell in range(cells)])
+
+
+def _check(texts: RowTexts, shape: GroupShape, rows_per_group: int | None, shuffle: bool) -> None:
+    if rows_per_group is not None and not 1 <= rows_per_group <= shape.examples:
+        raise ValueError(f"rows_per_group={rows_per_group} must be 1 to {shape.examples}, the shape's examples.")
+    if rows_per_group is None and not shuffle:
+        raise ValueError("shuffle=False needs rows_per_group: groups filled with tokens are cut from shuffled rows.")
+    if texts.lengths.max(initial=0) > shape.length:
+        raise ValueError(
+            f"a text has {texts.lengths.max()} tokens, but packed rows only {shape.length}; use longer rows, or a "
+            "token cache with a smaller max_length."
+        )
+
+
+def shared_rates(
+    weights: Float64[np.ndarray, "small"], limits: Int64[np.ndarray, "small"], places: int
+) -> Float64[np.ndarray, "small"]:
+    """Places a step of tasks that share steps: proportional to weights, none above its limit, together `places`.
+
+    Where all limits together are smaller than that, every task has its limit, and places stay empty.
+    """
+    rates = np.minimum(limits, places * weights / weights.sum())
+    for _ in range(len(weights)):  # each round takes at least one task to its limit, or ends
+        free = rates < limits
+        missing = places - rates.sum()
+        if missing <= 1e-9 * places or not free.any():
+            break
+        rates[free] *= 1 + missing / rates[free].sum()
+        rates = np.minimum(limits, rates)
+    return rates

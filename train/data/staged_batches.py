@@ -1,0 +1,46 @@
+"""A run in two stages that read the rows in different ways: the batches of the first, then those of the rest.
+
+Each stage has a plan of its own, begun at the stage's first step, so a batch is still a function of the step's number
+and nothing else.
+"""
+
+import dataclasses
+
+from instructor_jax.train.data.batch_builder import BatchBuilder, HostBatch
+from instructor_jax.train.data.mixture import MixturePlan
+from instructor_jax.train.data.token_cache import TokenCache
+
+
+@dataclasses.dataclass(frozen=True)
+class StagedBatches:
+    """Step number -> this host's part of the step's batch, whichever stage the step is in.
+
+    Attributes:
+        first: batches of the first stage.
+        steps: of the first stage.
+        then: batches of the rest; their shapes are the first's.
+    """
+
+    first: BatchBuilder
+    steps: int
+    then: BatchBuilder
+
+    def __post_init__(self) -> None:
+        if self.first.plan.shape != self.then.plan.shape or self.first.groups != self.then.groups:
+            raise ValueError("both stages of a run need batches of one shape, or the step would be compiled twice.")
+
+    def __call__(self, step: int) -> HostBatch:
+        """The host's groups of a step."""
+        if step < self.steps:
+            return self.first(step)
+        return dataclasses.replace(self.then(step - self.steps), step=step)
+
+    @property
+    def plan(self) -> MixturePlan:
+        """That of the rest."""
+        return self.then.plan
+
+    @property
+    def cache(self) -> TokenCache:
+        """That of the rest."""
+        return self.then.cache

@@ -1,0 +1,169 @@
+"""Distillation: a teacher's vectors as a second aim beside the contrastive loss, or before it, or instead of it.
+
+The teacher reads the bare text, the student instruction and text. A row's loss is a mixture of the contrastive one and
+of how far its texts are from the teacher's view of them; the share of the second is 1 for a first part of the steps and
+then falls to the weight that it keeps. So both stages are one run, with one schedule and one state.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from instructor_jax.losses.contrastive import RowLosses
+from instructor_jax.losses.distillation import cosines, similarity_loss, vector_loss
+from instructor_jax.train.data.batches import PairBatch
+from instructor_jax.train.data.task_names import chosen_tasks
+from instructor_jax.train.objective import look_up
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillConfig:
+    """What is learned from a teacher; without one, nothing.
+
+    Attributes:
+        teacher: model that sentence-transformers loads: a folder, `package:NAME` (a model that an installed package of
+            that name carries), or a name on the hub; "" for no distillation.
+        teacher_tokens: most tokens of a text that it reads; its own limit where that is lower.
+        teacher_prompt: what stands before every text that it reads.
+        teacher_dtype: of its computation; bfloat16 is faster where the processor has it.
+        weight: share of distillation in the loss, 0 to 1; the rest is the contrastive loss.
+        alone: share of the run's steps, from the first one on, in which distillation is the whole loss.
+        fade: share of the steps after those in which it falls to `weight`.
+        without: tasks, by name or pattern, that learn nothing from the teacher once it is no longer alone: those where
+            texts that it finds alike are to lie apart.
+        bare: whether the student reads texts without instructions while distillation is alone: half the tokens.
+        vectors: weight of each text's own vector, which must have the teacher's size or a smaller one.
+        similarities: weight of how similar the texts of a group are to one another.
+        temperature: of both; the smaller, the more the nearest texts count.
+        start_embeddings: whether random weights start as a bag of pieces with the teacher's vector of each piece.
+    """
+
+    teacher: str = ""
+    teacher_tokens: int = 128
+    teacher_prompt: str = ""
+    teacher_dtype: Literal["float32", "bfloat16"] = "float32"
+    weight: float = 0.5
+    alone: float = 0.0
+    fade: float = 0.0
+    without: tuple[str, ...] = ()
+    bare: bool = True
+    vectors: float = 1.0
+    similarities: float = 1.0
+    temperature: float = 0.05
+    start_embeddings: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "alone", "fade"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"distill.{name}={getattr(self, name)} must be between 0 and 1.")
+        if self.alone + self.fade > 1.0:
+            raise ValueError(
+                f"distill.alone={self.alone} and distill.fade={self.fade} are shares of the run's steps; together they "
+                "must be at most 1."
+            )
+        if min(self.vectors, self.similarities) < 0 or not 0 < self.vectors + self.similarities < math.inf:
+            raise ValueError(
+                f"distill.vectors={self.vectors} and distill.similarities={self.similarities} must be 0 or more, and "
+                "not both 0."
+            )
+        if not 0.0 < self.temperature < math.inf:
+            raise ValueError(f"distill.temperature={self.temperature} must be positive.")
+        if self.teacher_tokens < 2:
+            raise ValueError(f"distill.teacher_tokens={self.teacher_tokens} must be at least 2.")
+        if self.teacher_dtype not in ("float32", "bfloat16"):
+            raise ValueError(f"distill.teacher_dtype={self.teacher_dtype!r} must be float32 or bfloat16.")
+        if self.start_embeddings and not self.teacher:
+            raise ValueError("distill.start_embeddings=true needs distill.teacher=MODEL.")
+
+    @property
+    def on(self) -> bool:
+        """Whether any step needs the teacher's vectors of the texts."""
+        return bool(self.teacher) and (self.weight > 0 or self.alone > 0 or self.fade > 0)
+
+    def steps_alone(self, steps: int) -> int:
+        """Steps of a run of so many in which distillation is the whole loss."""
+        return round(self.alone * steps)
+
+
+def share_at(config: DistillConfig, steps: int, step: int | Int[Array, ""]) -> Float[Array, ""]:
+    """Share of distillation in the loss of a step, the first being 0, in a run of `steps`."""
+    alone, fade = config.steps_alone(steps), round(config.fade * steps)
+    faded = jnp.clip((step + 1.0 - alone) / (fade + 1), 0.0, 1.0)
+    return 1.0 + (config.weight - 1.0) * faded
+
+
+def untaught(config: DistillConfig, tasks: Sequence[str]) -> Bool[np.ndarray, "tasks"]:
+    """Which tasks `without` names.
+
+    Raises:
+        ValueError: one of its patterns fits no task.
+    """
+    named = set(chosen_tasks(tasks, config.without)) if config.without else set()
+    return np.array([task in named for task in tasks])
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class DistilledLosses(RowLosses):
+    """Losses of rows with their share of distillation.
+
+    Attributes:
+        agreement: mean cosine of the row's texts with the teacher's vectors; 0 where those have another size.
+    """
+
+    agreement: Float[Any, "groups n"]
+
+
+def with_distillation(
+    config: DistillConfig,
+    tasks: Sequence[str],
+    losses: RowLosses,
+    batch: PairBatch,
+    vectors: Float[Array, "groups texts dim"],
+    share: float | Float[Array, ""],
+    precision: jax.lax.Precision = jax.lax.Precision.HIGHEST,
+) -> DistilledLosses:
+    """Rows' losses with distillation mixed in: (1 - share) * contrastive + share * mean over the row's texts.
+
+    Args:
+        config: what is matched.
+        tasks: names of all tasks, in the order of their numbers.
+        losses: the contrastive ones.
+        batch: with `teacher` vectors.
+        vectors: of `batch.texts`, of unit length.
+        share: of distillation, 0 to 1.
+        precision: of products of vectors.
+    """
+    assert batch.teacher is not None
+    teacher = batch.teacher.astype(vectors.dtype)
+    real = batch.texts.slots >= 0
+    loss = jnp.zeros(real.shape, vectors.dtype)
+    cosine = jnp.zeros(real.shape, vectors.dtype)
+    if teacher.shape == vectors.shape:
+        cosine = cosines(vectors, teacher)
+        loss = loss + config.vectors * vector_loss(cosine, config.temperature)
+    if config.similarities:
+        similar = similarity_loss(vectors, teacher, real, config.temperature, precision)
+        loss = loss + config.similarities * similar
+    distilled, agreement = (_mean_of_row(batch, jnp.where(real, x, 0.0)) for x in (loss, cosine))
+    if config.without:
+        share = jnp.where((share < 1.0) & look_up(untaught(config, tasks), batch.task), 0.0, share)
+    return DistilledLosses(
+        (1.0 - share) * losses.loss + share * distilled, losses.correct, losses.contrasted, agreement
+    )
+
+
+def _mean_of_row(batch: PairBatch, x: Float[Array, "groups texts"]) -> Float[Array, "groups n"]:
+    """Means over the texts of each row; 0 for filler rows."""
+    query, positive, negatives = batch.split(x[..., None])
+    total, count = query[..., 0] + positive[..., 0], jnp.full(batch.valid.shape, 2.0)
+    if negatives is not None and batch.negative_valid is not None:
+        total = total + negatives[..., 0].sum(axis=-1)
+        count = count + batch.negative_valid.astype(jnp.float32).sum(axis=-1)
+    return jnp.where(batch.valid, total / count, 0.0)

@@ -1,0 +1,130 @@
+"""Scorers: functions from texts to vectors whose cosines tell the mining which texts are alike.
+
+All texts of one call share one space, which is why queries and documents are scored in a single call: the offline
+scorer fits its vocabulary and its weights to the texts it is given, so vectors of two calls must not be compared.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from instructor_jax.io.other_libraries import sentence_transformer
+from instructor_jax.text.tfidf import Tfidf
+from instructor_jax.train.data.examples import Side
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Any text -> vector function; `name` goes into the data version, so it must tell scorers apart."""
+
+    @property
+    def name(self) -> str:
+        """What vectors these are, e.g. `tfidf-256`."""
+        ...
+
+    def __call__(self, texts: Sequence[Side]) -> Float[np.ndarray, "rows dim"]:
+        """Vectors of the texts, comparable within this call; any length, zero for a text without content."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class TfidfScorer:
+    """TF-IDF of words and of character n-grams (`instructor_jax.text.tfidf`); needs no model. Reads no instructions.
+
+    Attributes:
+        dim: columns of the sketch; a smaller vocabulary is left as it is.
+        features: largest vocabulary of words and of n-grams, the most frequent ones.
+        characters: what is read of a text; models read 512 tokens, about as much.
+        seed: of the sketch.
+    """
+
+    dim: int = 1024
+    features: int = 100_000
+    characters: int = 2000
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"tfidf-{self.dim}-{self.features}-{self.characters}-{self.seed}"
+
+    def __call__(self, texts: Sequence[Side]) -> Float[np.ndarray, "rows dim"]:
+        plain = [side.text[: self.characters] for side in texts]
+        return Tfidf(dim=self.dim, features=self.features, seed=self.seed).fit_transform(plain)
+
+
+@dataclasses.dataclass(frozen=True)
+class SentenceTransformerScorer:
+    """A sentence-transformers model, read without instructions (extra `torch`).
+
+    Attributes:
+        model: name on the hub or a local folder.
+        batch: texts of one forward pass.
+    """
+
+    model: str
+    batch: int = 64
+
+    @property
+    def name(self) -> str:
+        return f"sentence-transformers-{self.model}"
+
+    def __call__(self, texts: Sequence[Side]) -> Float[np.ndarray, "rows dim"]:
+        plain = [side.text for side in texts]
+        vectors = self._loaded.encode(plain, batch_size=self.batch, show_progress_bar=len(texts) > 10_000)
+        return np.asarray(vectors, np.float32)
+
+    @functools.cached_property
+    def _loaded(self) -> Any:
+        try:
+            import sentence_transformers  # noqa: F401
+        except ImportError as error:
+            raise ImportError(
+                "A sentence-transformers scorer needs the extra: pip install 'instructor-jax[torch]'."
+            ) from error
+        return sentence_transformer(self.model, local=Path(self.model).is_dir())
+
+
+@dataclasses.dataclass(frozen=True)
+class InstructorScorer:
+    """An Instructor, or any object whose `encode` takes `[instruction, text]` pairs; reads the instructions.
+
+    Attributes:
+        model: the object.
+        model_name: how the model is called in the data version, e.g. its folder.
+    """
+
+    model: Any
+    model_name: str
+
+    @property
+    def name(self) -> str:
+        return f"instructor-{self.model_name}"
+
+    def __call__(self, texts: Sequence[Side]) -> Float[np.ndarray, "rows dim"]:
+        return np.asarray(self.model.encode([[side.instruction, side.text] for side in texts]), np.float32)
+
+
+def scorer_from_name(name: str) -> Scorer:
+    """`tfidf`, `tfidf:DIM`, `sentence-transformers:MODEL` or `instructor:MODEL`.
+
+    Raises:
+        ValueError: another name.
+        ImportError: the model needs an extra that is not installed.
+    """
+    kind, _, argument = name.partition(":")
+    if kind == "tfidf" and (not argument or (argument.isdecimal() and int(argument) >= 1)):
+        return TfidfScorer(int(argument)) if argument else TfidfScorer()
+    if kind == "sentence-transformers" and argument:
+        return SentenceTransformerScorer(argument)
+    if kind == "instructor" and argument:
+        from instructor_jax import Instructor
+
+        return InstructorScorer(Instructor.from_pretrained(argument), argument)
+    raise ValueError(
+        f"scorer={name!r} is not known; give tfidf, tfidf:DIM, sentence-transformers:MODEL or instructor:MODEL."
+    )

@@ -1,0 +1,148 @@
+"""`MixtureConfig`: which rows of a mixture a run takes, and how often; and the choice of tasks by name and by licence.
+
+A model may be passed on for any use only if nothing it was trained on forbids that. What the origin of a task states
+lies in the store's metadata, put there when the mixture was built; a licence that is not stated, or not understood,
+counts as none.
+"""
+
+import dataclasses
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float64
+
+from instructor_jax.train.data.mixture import task_weights
+from instructor_jax.train.data.task_names import chosen_tasks
+from instructor_jax.train.medi.store import MediStore
+
+logger = logging.getLogger(__name__)
+
+_NAMED = 8  # tasks that a line of the log names
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskWeight:
+    """Tasks that come more or less often than their rows say.
+
+    Attributes:
+        tasks: a name, or a pattern such as "medquad_*".
+        times: how many times as often as without this; those of several patterns that fit a task multiply.
+    """
+
+    tasks: str
+    times: float
+
+
+@dataclasses.dataclass(frozen=True)
+class MixtureConfig:
+    """Which rows are trained on, and how often.
+
+    Attributes:
+        only: tasks to take, as names or patterns ("nli_*"); () for all.
+        without: tasks to leave out.
+        redistributable: takes only tasks whose licence lets a model trained on them be passed on for any use; those of
+            non-commercial or unstated licences are named in the log.
+        avoid: evaluation data, no text of which is trained on: folders of evaluation sets, as `evaluation.data`, and
+            files of texts, .txt (one a line) or .jsonl (field "text").
+        cap: rows beyond which a task weighs no more; 0 for no cap.
+        temperature: 1 weighs tasks by their rows; the larger, the more equal they weigh.
+        weights: tasks that weigh more or less than that.
+        instructions: False leaves all instructions away, to measure what they are worth.
+        rows_per_group: every group takes so many rows; 0 fills groups with tokens.
+        shuffle: False takes rows in stored order; needs `rows_per_group`.
+    """
+
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    redistributable: bool = False
+    avoid: tuple[str, ...] = ()
+    cap: int = 0
+    temperature: float = 1.0
+    weights: tuple[TaskWeight, ...] = ()
+    instructions: bool = True
+    rows_per_group: int = 0
+    shuffle: bool = True
+
+    def __post_init__(self) -> None:
+        if self.cap < 0 or self.rows_per_group < 0 or not self.temperature > 0:
+            raise ValueError(
+                f"mixture: cap={self.cap} and rows_per_group={self.rows_per_group} must be 0 or more, "
+                f"temperature={self.temperature} positive."
+            )
+        for one in self.weights:
+            if not 0.0 < one.times < math.inf:
+                raise ValueError(
+                    f"mixture.weights: {one.tasks!r} has times={one.times}, which must be positive; tasks are left "
+                    "out by mixture.without."
+                )
+
+
+def tasks_of(store: MediStore, mixture: MixtureConfig) -> tuple[str, ...]:
+    """The tasks that a run takes, in the store's order; says in the log what its licence left out.
+
+    Raises:
+        ValueError: a pattern fits no task, or no task is left.
+    """
+    chosen = chosen_tasks(store.tasks, mixture.only, mixture.without)
+    if not mixture.redistributable:
+        return chosen
+    free = tuple(task for task in chosen if is_redistributable(store, task))
+    if not free:
+        raise ValueError(
+            f"mixture.redistributable=true leaves no task of {store.folder}: none of the {len(chosen)} chosen ones has "
+            "a licence that is known to allow any use. Mixtures of 'medi import' never have; set it to false."
+        )
+    left_out = [task for task in chosen if task not in set(free)]
+    logger.info("redistributable: %s are taken, %s left out", _size(store, free), _size(store, left_out))
+    for licence, tasks in sorted(by_licence(store, left_out).items()):
+        logger.info("  left out, %s: %s: %s", licence, _size(store, tasks), _named(tasks))
+    if copyleft := [task for task in free if "GPL" in licence_of(store, task)]:
+        logger.info("  taken, under a GPL: %s: %s", _size(store, copyleft), _named(copyleft))
+    return free
+
+
+def shares_of(rows: Mapping[str, int], mixture: MixtureConfig) -> Float64[np.ndarray, "tasks"]:
+    """The share of every task in the steps, of sum 1.
+
+    Args:
+        rows: of each task of the run.
+        mixture: how tasks are weighed.
+
+    Raises:
+        ValueError: a pattern of `weights` fits no task.
+    """
+    shares = task_weights(list(rows.values()), mixture.cap or None, mixture.temperature)
+    for one in mixture.weights:
+        fitting = set(chosen_tasks(list(rows), (one.tasks,)))
+        shares = shares * [one.times if task in fitting else 1.0 for task in rows]
+    return shares / shares.sum()
+
+
+def is_redistributable(store: MediStore, task: str) -> bool:
+    """Whether the task's licence is stated and allows any use of a model trained on it."""
+    return store.entry(task)["about"].get("redistributable") is True
+
+
+def licence_of(store: MediStore, task: str) -> str:
+    """What the task's origin states, in its words."""
+    return str(store.entry(task)["about"].get("licence") or "not given")
+
+
+def by_licence(store: MediStore, tasks: Sequence[str]) -> dict[str, list[str]]:
+    """Tasks by licence, in their order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for task in tasks:
+        found[licence_of(store, task)].append(task)
+    return dict(found)
+
+
+def _size(store: MediStore, tasks: Sequence[str]) -> str:
+    return f"{len(tasks)} tasks ({sum(len(store.rows(task)) for task in tasks):,} rows)"
+
+
+def _named(tasks: Sequence[str]) -> str:
+    more = f", and {len(tasks) - _NAMED} more" if len(tasks) > _NAMED else ""
+    return ", ".join(tasks[:_NAMED]) + more

@@ -1,0 +1,114 @@
+"""What the devices of a compiled program send to one another: kind, size, number of runs, and who takes part.
+
+TPUs write a collective in several pieces, so that it runs beside the computation, and a reduce-scatter as a kernel with
+an all-reduce inside. Pieces of one collective share its channel; here they are one.
+"""
+
+import dataclasses
+import re
+
+from instructor_jax.train.plan.hlo import HloProgram, Instruction, Shape
+
+_GROUPS = r"replica_groups=(\{\{[\d,]*\}|\[(\d+),(\d+)\]<=|mesh\[([^\]]*)\](?:, device_ids=\([^{]*\))? \{([^}]*)\})"
+KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute", "collective-broadcast")
+
+
+@dataclasses.dataclass(frozen=True)
+class Collective:
+    """One collective of a program.
+
+    Attributes:
+        kind: one of `KINDS`.
+        shapes: whole arrays: what an all-gather gives, what a reduce-scatter takes.
+        participants: devices of each group that exchange them.
+        runs: how often it runs in one call of the program.
+        op_name: where it comes from, as JAX notes it.
+    """
+
+    kind: str
+    shapes: tuple[Shape, ...]
+    participants: int
+    runs: int
+    op_name: str
+
+    @property
+    def bytes(self) -> int:
+        """Of the whole arrays, in one run."""
+        return sum(shape.bytes for shape in self.shapes)
+
+    @property
+    def sent(self) -> float:
+        """Bytes that each device sends in all runs, by the best known way, a ring (Patarasuk and Yuan 2009)."""
+        others = (self.participants - 1) / max(1, self.participants)
+        share = {"all-reduce": 2 * others, "collective-permute": 1.0, "collective-broadcast": 1.0}
+        return self.runs * self.bytes * share.get(self.kind, others)
+
+
+def collectives(program: HloProgram, devices: int) -> list[Collective]:
+    """All collectives of a program, those that send most first.
+
+    Args:
+        program: what the compiler made.
+        devices: of the mesh: where a program names no group, all take part.
+    """
+    found: dict[str, Collective] = {}
+    scattering = _scattering(program)
+    for name, instructions in program.computations.items():
+        runs = program.runs.get(name, 0)
+        for instruction in instructions.values():
+            kind = instruction.opcode.removesuffix("-start")
+            if not runs or kind not in KINDS:
+                continue
+            channel = re.search(r"channel_id=(\d+)", instruction.rest)
+            shapes = instruction.shapes
+            if instruction.opcode.endswith("-start") and len(shapes) > 1:
+                shapes = shapes[len(shapes) // 2 :] if kind != "collective-permute" else shapes[1:2]
+            if kind == "reduce-scatter":
+                shapes = tuple(_whole(shape, instruction, devices) for shape in shapes)
+            one = Collective(
+                "reduce-scatter" if name in scattering else kind,
+                tuple(shape for shape in shapes if shape.dims or len(shapes) == 1),
+                _participants(instruction, devices),
+                runs,
+                instruction.op_name or scattering.get(name, ""),
+            )
+            key = channel.group(1) if channel else instruction.name
+            if key not in found or found[key].runs < runs:
+                found[key] = one
+    return sorted(found.values(), key=lambda one: -one.sent)
+
+
+def _scattering(program: HloProgram) -> dict[str, str]:
+    """Computations of kernels that reduce and keep a part: name -> where the kernel comes from."""
+    return {
+        called: instruction.op_name
+        for _, _, instruction in program.executed()
+        for called in instruction.called
+        if called.startswith("all-reduce-scatter")
+    }
+
+
+def _whole(shape: Shape, instruction: Instruction, devices: int) -> Shape:
+    """What a reduce-scatter takes, from what it gives."""
+    axis = re.search(r"dimensions=\{(\d+)\}", instruction.rest)
+    dims = list(shape.dims)
+    dims[int(axis.group(1)) if axis else 0] *= _participants(instruction, devices)
+    return dataclasses.replace(shape, dims=tuple(dims))
+
+
+def _participants(instruction: Instruction, devices: int) -> int:
+    """Devices of a group, from `{{0,1},{2,3}}`, `[4,8]<=[32]` or `mesh['x'=4,'y'=8] {'y'}`."""
+    if instruction.opcode.startswith("collective-permute"):
+        return 2
+    groups = re.search(_GROUPS, instruction.rest)
+    if groups is None:
+        return devices
+    if groups.group(3):
+        return int(groups.group(3))
+    if groups.group(4):
+        sizes = dict(re.findall(r"'([^']+)'=(\d+)", groups.group(4)))
+        total = 1
+        for axis, part in re.findall(r"'([^']+)'(?::\(\d+\)(\d+))?", groups.group(5)):
+            total *= int(part or sizes[axis])
+        return total
+    return groups.group(1).count(",") + 1

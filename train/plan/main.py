@@ -1,0 +1,172 @@
+"""`instructor-jax plan RECIPE --topology v5e:16x16 key=value ...`: what a run takes on devices that nobody has yet."""
+
+import json as json_format
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from instructor_jax.io.log_lines import log_to_stderr
+from instructor_jax.train.recipes import recipe
+
+if TYPE_CHECKING:
+    from instructor_jax.train.plan.record import Plan
+    from instructor_jax.train.run_config import RunConfig
+
+# The TPU compiler looks for the machine's own TPUs when it is loaded, over the network too; it needs none here.
+_NO_TPU_HERE = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_STDERR_LOG_LEVEL": "3",
+    "TPU_MIN_LOG_LEVEL": "3",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # else a second plan beside a first one is refused, though neither has a TPU
+}
+
+
+def plan(
+    recipe_name: Annotated[str, Parameter(name="recipe")],
+    /,
+    *settings: str,
+    topology: str,
+    config: Path | None = None,
+    json: Path | None = None,
+    encode: Annotated[bool, Parameter(negative="")] = False,
+    sweep: Annotated[bool, Parameter(negative="")] = False,
+    output: Path = Path("plan"),
+) -> None:
+    """Plan a training run for devices that need not be there: memory, time, traffic, what limits it.
+
+    The very step of the recipe is compiled for the topology, by the real
+    compiler, on this machine; nothing runs. TPU slices are named FAMILY:SHAPE
+    (v4, v5e, v5p, v6e, tpu7x), devices of this machine cpu, cpu:8 or gpu. With
+    data=FOLDER the lengths of its texts are measured; without, every text is
+    taken to be as long as it may be.
+
+    Examples:
+
+      instructor-jax plan modern_base --topology v5e:4x4 batch.groups=16
+
+      instructor-jax plan modern_base --topology v5e:16x16 start=gtr-t5-xl \\
+          mesh.data=16 mesh.fsdp=16 batch.groups=256 batch.rows=48 \\
+          chunks=4 remat=full --json xl.json
+
+      instructor-jax plan modern_base --topology v5e:4x4 batch.groups=16 \\
+          --sweep --output plans
+      instructor-jax plan modern_base --topology v5e:1x1 --encode batch.groups=1
+      instructor-jax plan tiny --topology cpu:8 batch.groups=8
+
+    Args:
+        recipe_name: The recipe of the run, as of `instructor-jax train`.
+        settings: key=value, as of `instructor-jax train`.
+        topology: What devices, as v5e:16x16.
+        config: TOML file of settings, laid over the recipe before those of the command line.
+        json: File that gets the plan (with --sweep all plans) for programs.
+        encode: Plan a call of bulk inference with the recipe's model and batch instead of a training step.
+        sweep: Look for the best mesh and the largest batch, with 12 compilations at most.
+        output: Folder that gets table and plot of --sweep.
+    """
+    from instructor_jax.train.overrides import override
+
+    run = override(recipe(recipe_name), settings, config)
+    log_to_stderr()
+    logging.getLogger("instructor_jax").setLevel(logging.WARNING)
+    _ready(topology)
+    if sweep and encode:
+        raise ValueError("--sweep is for training steps; drop --encode, or plan several batches one by one.")
+    if sweep:
+        found = _sweep(run, topology, output)
+    else:
+        from instructor_jax.train.plan.report import report
+
+        found = [_encode(run, topology) if encode else _step(run, topology)]
+        print(report(found[0]))
+    if json is not None:
+        from instructor_jax.train.plan.record import to_json
+
+        values = [to_json(one) for one in found]
+        _write(json, json_format.dumps(values if sweep else values[0], indent=1) + "\n")
+
+
+def _ready(topology: str) -> None:
+    """Settles what JAX and the TPU compiler may be told only before they are loaded."""
+    import jax
+
+    from instructor_jax.train.plan.topology import is_tpu
+
+    platform, _, count = topology.partition(":")
+    try:
+        if is_tpu(topology):
+            for name, value in _NO_TPU_HERE.items():
+                os.environ.setdefault(name, value)
+            jax.config.update("jax_platforms", "cpu")
+        elif platform == "cpu" and count.isdecimal():
+            jax.config.update("jax_platforms", "cpu")
+            jax.config.update("jax_num_cpu_devices", int(count))
+    except RuntimeError:  # JAX runs already: its devices are what they are, and are counted later
+        return
+
+
+def _step(run: "RunConfig", topology: str) -> "Plan":
+    from instructor_jax.train.plan.mixture import config_and_fill
+    from instructor_jax.train.plan.plan import plan_step
+    from instructor_jax.train.plan.settings import planned_config
+
+    config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
+    return plan_step(config, topology, fill)
+
+
+def _encode(run: "RunConfig", topology: str) -> "Plan":
+    import jax.numpy as jnp
+
+    from instructor_jax.text.packing import Bucket
+    from instructor_jax.train.plan.plan import plan_encode
+    from instructor_jax.train.plan.settings import planned_model
+
+    model = planned_model(run)
+    bucket = Bucket(run.batch.length or model.max_length, run.batch.rows)
+    return plan_encode(model, jnp.dtype(run.dtype), topology, run.mesh, bucket, run.batch.groups)
+
+
+def _sweep(run: "RunConfig", topology: str, output: Path) -> "list[Plan]":
+    from tqdm import tqdm
+
+    from instructor_jax.train.plan.mixture import config_and_fill
+    from instructor_jax.train.plan.plan import plan_step
+    from instructor_jax.train.plan.report import table
+    from instructor_jax.train.plan.settings import planned_config
+    from instructor_jax.train.plan.sweep import MOST, sweep, write_plot
+    from instructor_jax.train.plan.topology import devices_of
+
+    config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
+    with tqdm(total=MOST, desc="compilations", disable=not sys.stderr.isatty()) as progress:
+
+        def planner(one) -> "Plan":
+            made = plan_step(one, topology, fill)
+            progress.update()
+            return made
+
+        found = sweep(config, len(devices_of(topology)), planner)
+    lines = [table(found.plans)]
+    for what, one in (("best mesh", found.best), ("largest batch", found.largest)):
+        if one is not None:
+            mesh = " x ".join(f"{name} {size}" for name, size in one.mesh.items())
+            lines.append(f"{what}: {mesh}, {one.settings['examples']:,} examples, remat={one.settings['remat']}")
+    if found.best is None:
+        lines.append("nothing fits")
+    lines += [f"impossible: {reason}" for reason in found.refused]
+    print("\n\n".join(lines))
+    output.mkdir(parents=True, exist_ok=True)
+    _write(output / "sweep.md", "\n\n".join(lines) + "\n")
+    if found.plans:
+        write_plot(found, output / "sweep.png")
+    return list(found.plans)
+
+
+def _write(path: Path, text: str) -> None:
+    from instructor_jax.io.atomic import whole_file
+
+    with whole_file(path) as draft:
+        draft.write_text(text, encoding="utf-8")

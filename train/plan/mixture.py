@@ -1,0 +1,40 @@
+"""What a mixture's lengths make of a plan: the shape of its groups, and how many of their tokens are real.
+
+The mixture is opened as for a run: tokenised once, cached beside the data, its groups packed. Nothing is trained.
+"""
+
+import dataclasses
+
+import jax
+
+from instructor_jax.sharding import MeshShape, make_mesh
+from instructor_jax.train.config import TrainConfig
+from instructor_jax.train.plan.settings import local_start
+from instructor_jax.train.run.preparation import prepare
+from instructor_jax.train.run_config import RunConfig
+
+
+def config_and_fill(run: RunConfig) -> tuple[TrainConfig, float]:
+    """What a run's step computes, and the share of its tokens that are no padding, 0 to 1.
+
+    Args:
+        run: the settings; `data` is a mixture, and a tokenizer is at hand (`start` or `tokenizer`).
+
+    Raises:
+        ValueError: there is no tokenizer, or something of the run does not fit.
+    """
+    if not (run.start or run.tokenizer):
+        raise ValueError(
+            f"data={run.data!r} can be measured with a tokenizer only: give start=FOLDER or tokenizer=FOLDER, or leave "
+            "data away to plan for texts of full length."
+        )
+    opened = dataclasses.replace(
+        run,
+        output=run.output or "planned",  # nothing is written there
+        start=str(local_start(run.start)) if run.start else "",
+        mesh=MeshShape(),
+        mixture=dataclasses.replace(run.mixture, avoid=()),  # few rows, and hours to find them
+    )
+    one = make_mesh(MeshShape(), jax.devices("cpu")[:1])
+    prepared = prepare(opened, one, with_teacher=False)
+    return dataclasses.replace(prepared.config, mesh=run.mesh), float(prepared.batches.plan.expected_fill)

@@ -1,0 +1,179 @@
+"""Plans: what a training step or a call of encode takes on devices that need not be there, told by their own compiler.
+
+Nothing here models the compiler. The program is the one that runs (`plan_program`), compiled ahead of time; memory is
+what the compiler says, operations, traffic and collectives are counted in the program it made.
+"""
+
+import dataclasses
+import functools
+import time
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from instructor_jax.config import ModelConfig
+from instructor_jax.nn.layers import Dtype
+from instructor_jax.sharding import MeshShape, make_mesh
+from instructor_jax.text.packing import Bucket
+from instructor_jax.train.chips import chip_of, devices_per_chip
+from instructor_jax.train.config import TrainConfig
+from instructor_jax.train.flops import training_flops_per_token
+from instructor_jax.train.plan.buffers import largest_arrays, largest_buffers, sizes_on
+from instructor_jax.train.plan.cache import PlanCache
+from instructor_jax.train.plan.checks import sharding_faults
+from instructor_jax.train.plan.collectives import Collective, collectives
+from instructor_jax.train.plan.costs import costs
+from instructor_jax.train.plan.hlo import parse_hlo
+from instructor_jax.train.plan.memory import available_memory, memory_of, memory_of_refused
+from instructor_jax.train.plan.program import Program, lowered_encode, lowered_step
+from instructor_jax.train.plan.record import Exchange, Plan
+from instructor_jax.train.plan.roofline import roofline
+from instructor_jax.train.plan.topology import devices_of
+
+_SHOWN = 12  # kinds of collectives that a plan keeps
+
+
+def plan_step(config: TrainConfig, topology: str, fill: float = 1.0, teacher_dim: int = 0) -> Plan:
+    """The training step of a run on a topology.
+
+    Args:
+        config: of the run.
+        topology: name of the devices, as `plan_topology.devices_of` takes it.
+        fill: share of the tokens that are no padding, 0 to 1.
+        teacher_dim: size of a teacher's vectors; 0 without a teacher.
+
+    Raises:
+        ValueError: no such topology, or batch or parameters cannot be divided among its devices.
+        ImportError: the compiler of the topology is absent.
+    """
+    devices = devices_of(topology)
+    mesh = make_mesh(config.mesh, devices)
+    config = config.suited_to(mesh)
+    program = lowered_step(config, mesh, teacher_dim)
+    tokens = config.groups * config.group.tokens
+    plan = Plan(
+        "training step", topology, devices[0].device_kind, len(devices), dict(mesh.shape), step_settings(config), None,
+        fill=fill,
+    )  # fmt: skip
+    useful = training_flops_per_token(config.model) * tokens * fill
+    check = functools.partial(sharding_faults, config=config, mesh=mesh)
+    return _examined(plan, program, mesh, config.model, config.group.length, tokens, useful, check)
+
+
+def plan_encode(model: ModelConfig, dtype: Dtype, topology: str, shape: MeshShape, bucket: Bucket, groups: int) -> Plan:
+    """A call of bulk inference on a topology; rows are packed full.
+
+    Args:
+        model: what encodes.
+        dtype: of weights and computation.
+        topology: name of the devices.
+        shape: of the mesh.
+        bucket: rows of a group, and their length.
+        groups: of a call; a multiple of the devices that hold different texts.
+
+    Raises:
+        ValueError: no such topology, or groups or weights cannot be divided among its devices.
+        ImportError: the compiler of the topology is absent.
+    """
+    devices = devices_of(topology)
+    mesh = make_mesh(shape, devices)
+    program = lowered_encode(model, dtype, mesh, bucket, groups)
+    settings = {
+        **_model_settings(model), "groups": groups, "rows": bucket.rows, "length": bucket.length, "dtype": str(dtype)
+    }  # fmt: skip
+    plan = Plan("encode", topology, devices[0].device_kind, len(devices), dict(mesh.shape), settings, None)
+    tokens = groups * bucket.rows * bucket.length
+    useful = training_flops_per_token(model) / 3 * tokens  # the forward pass is a third
+    return _examined(plan, program, mesh, model, bucket.length, tokens, useful, lambda *_: [])
+
+
+def step_settings(config: TrainConfig) -> dict[str, Any]:
+    """What decides the shape of a step."""
+    group = config.group
+    return {
+        **_model_settings(config.model), "groups": config.groups, "rows": group.rows, "length": group.length,
+        "examples": config.groups * group.examples, "negatives": group.negatives, "chunks": config.chunks,
+        "remat": config.remat, "dtype": config.dtype, "optimizer": config.optimizer.name, "loss": config.loss.name,
+        "dropout": config.dropout, "attention": config.attention,
+    }  # fmt: skip
+
+
+def _model_settings(model: ModelConfig) -> dict[str, Any]:
+    names = ("vocab", "embed", "layers", "heads", "head_dim", "ffn")
+    return {name: getattr(model.encoder, name) for name in names} | {"dim": model.embedding_dim}
+
+
+def _examined(
+    plan: Plan, program: Program, mesh: Mesh, model: ModelConfig, length: int, tokens: int, useful: float, check: Any
+) -> Plan:
+    """The plan with everything that the compiler tells; from the cache if the same program was planned before."""
+    cache = PlanCache(program.lowered.as_text(), plan)
+    found = cache.read()
+    if found is not None:
+        return found
+    devices = list(mesh.devices.flat)
+    available = available_memory(devices)
+    sizes, began = sizes_on(mesh, model.encoder, length, model.embedding_dim), time.perf_counter()
+    try:
+        compiled = program.lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        memory = memory_of_refused(str(error), program.arguments, available)
+        if memory is None:
+            raise
+        seconds, buffers = time.perf_counter() - began, tuple(largest_arrays(program.lowered.as_text(), sizes))
+        return cache.write(dataclasses.replace(plan, memory=memory, buffers=buffers, seconds=seconds))
+    seconds = time.perf_counter() - began
+    hlo = parse_hlo(_text_of(compiled))
+    found_costs, found_collectives = costs(hlo), collectives(hlo, mesh.size)
+    chip = chip_of(plan.kind)
+    return cache.write(
+        dataclasses.replace(
+            plan,
+            memory=memory_of(compiled, available),
+            buffers=tuple(largest_buffers(hlo, sizes)),
+            operations=found_costs.all_flops,
+            traffic=found_costs.traffic,
+            opaque=sum(found_costs.opaque.values()),
+            exchanges=tuple(exchanges(found_collectives)),
+            roofline=chip
+            and roofline(chip, mesh.size, devices_per_chip(devices), found_costs, found_collectives, tokens, useful),
+            faults=tuple(check(found_collectives, found_costs)),
+            seconds=seconds,
+        )
+    )
+
+
+def _text_of(compiled: jax.stages.Compiled) -> str:
+    """The compiled program as text.
+
+    Raises:
+        ValueError: compiler and JAX are of different times, and JAX cannot read what the compiler made.
+    """
+    try:
+        return compiled.as_text() or ""
+    except jax.errors.JaxRuntimeError as error:
+        raise ValueError(
+            f"JAX {jax.__version__} cannot read the compiled program ({str(error).splitlines()[0]}): it and the TPU "
+            "compiler do not belong together. Install the one that JAX asks for: pip install 'instructor-jax[tpu]'."
+        ) from error
+
+
+def exchanges(found: list[Collective]) -> list[Exchange]:
+    """Collectives of the same kind among as many devices with the same arrays as one; small ones together."""
+    alike: dict[tuple[str, str, int, int], list[Collective]] = {}
+    for one in found:
+        arrays = ", ".join(str(shape) for shape in one.shapes[:3]) + (", ..." if len(one.shapes) > 3 else "")
+        alike.setdefault((one.kind, arrays, one.participants, one.bytes), []).append(one)
+    rows = [
+        Exchange(kind, arrays, participants, sum(one.runs for one in same), size, sum(one.sent for one in same))
+        for (kind, arrays, participants, size), same in alike.items()
+    ]
+    rows.sort(key=lambda one: -one.sent)
+    shown, rest = rows[:_SHOWN], rows[_SHOWN:]
+    for kind in dict.fromkeys(one.kind for one in rest):
+        same = [one for one in rest if one.kind == kind]
+        total, runs = sum(one.sent for one in same), sum(one.runs for one in same)
+        size = sum(one.bytes * one.runs for one in same) // max(1, runs)
+        shown.append(Exchange(kind, f"{len(same)} others", max(one.participants for one in same), runs, size, total))
+    return shown

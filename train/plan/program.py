@@ -1,0 +1,131 @@
+"""The programs that are planned, lowered for a mesh of described devices: a run's training step, and a call of encode.
+
+Nothing is allocated: shapes and places stand for arrays. The step is the one that the loop compiles, with the same
+shardings and options, so what the compiler says of it holds for the run.
+"""
+
+import dataclasses
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from instructor_jax.compilation import compiler_options
+from instructor_jax.config import ModelConfig
+from instructor_jax.nn.layers import Dtype
+from instructor_jax.nn.model import abstract_params, embed, param_shardings
+from instructor_jax.sharding import named_sharding
+from instructor_jax.text.batches import TokenBatch
+from instructor_jax.text.packing import Bucket
+from instructor_jax.train.compiled_step import compiled_step
+from instructor_jax.train.config import TrainConfig
+from instructor_jax.train.data.batches import PairBatch
+from instructor_jax.train.step import abstract_state, state_shardings
+
+Shaped = Any  # jax.ShapeDtypeStruct in place of an array
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A program before it is compiled.
+
+    Attributes:
+        lowered: what JAX made of it.
+        arguments: bytes of its arguments on each device.
+    """
+
+    lowered: jax.stages.Lowered
+    arguments: int
+
+
+def abstract_batch(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0) -> PairBatch:
+    """Shapes and places of a step's batch.
+
+    Args:
+        config: of the run.
+        mesh: the devices.
+        teacher_dim: size of a teacher's vectors; 0 without a teacher.
+    """
+    shape, n, k = config.group, config.group.examples, config.group.negatives
+    texts = n * shape.texts_per_example
+    array = partial(_array, named_sharding(mesh, "batch"), config.groups)
+    return PairBatch(
+        texts=TokenBatch(
+            tokens=array("int32", shape.rows, shape.length),
+            segments=array("int32", shape.rows, shape.length),
+            pooled=array("bool", shape.rows, shape.length),
+            slots=array("int32", texts),
+            segments_per_row=shape.segments_per_row,
+        ),
+        task=array("int32", n),
+        query_id=array("uint32", n, 2),
+        positive_id=array("uint32", n, 2),
+        negative_id=array("uint32", n, k, 2) if k else None,
+        valid=array("bool", n),
+        negative_valid=array("bool", n, k) if k else None,
+        teacher=array("float32", texts, teacher_dim) if teacher_dim else None,
+    )
+
+
+def lowered_step(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0) -> Program:
+    """The training step of a run, ready to be compiled for the devices of the mesh.
+
+    Raises:
+        ValueError: batch or parameters cannot be divided among the devices.
+    """
+    config.check_mesh(mesh)
+    # outside of set_mesh: Optax makes a number on the way, for which described devices have no memory
+    shardings = state_shardings(config, mesh)
+    step = compiled_step(config, mesh, shardings)
+    state, batch = jax.tree.map(_placed, abstract_state(config), shardings), abstract_batch(config, mesh, teacher_dim)
+    with jax.set_mesh(mesh):
+        return Program(step.lower(state, batch), _local_bytes((state, batch)))
+
+
+def lowered_encode(model: ModelConfig, dtype: Dtype, mesh: Mesh, bucket: Bucket, groups: int) -> Program:
+    """One device call of `encode`: rows of one bucket, packed full, to vectors.
+
+    Args:
+        model: what encodes.
+        dtype: of weights and computation.
+        mesh: the devices.
+        bucket: rows of a group, and their length.
+        groups: independent packs, a multiple of the devices that hold different texts.
+    """
+    sharding = named_sharding(mesh, "batch")
+    array = partial(_array, sharding, groups)
+    batch = TokenBatch(
+        tokens=array("int32", bucket.rows, bucket.length),
+        segments=array("int32", bucket.rows, bucket.length),
+        pooled=array("bool", bucket.rows, bucket.length),
+        slots=array("int32", bucket.rows * bucket.segments_per_row),
+        segments_per_row=bucket.segments_per_row,
+    )
+    params = jax.tree.map(
+        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=place),
+        abstract_params(model),
+        param_shardings(model, mesh),
+    )
+    encode = jax.jit(
+        partial(embed, model, dtype=dtype),
+        out_shardings=sharding,
+        compiler_options=compiler_options(mesh.devices.flat[0].platform),
+    )
+    with jax.set_mesh(mesh):
+        return Program(encode.lower(params, batch), _local_bytes((params, batch)))
+
+
+def _array(sharding: jax.sharding.Sharding, groups: int, dtype: str, *shape: int) -> Shaped:
+    return jax.ShapeDtypeStruct((groups, *shape), jnp.dtype(dtype), sharding=sharding)
+
+
+def _placed(leaf: Shaped, sharding: jax.sharding.Sharding) -> Shaped:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+
+def _local_bytes(arguments: Any) -> int:
+    leaves = jax.tree.leaves(arguments)
+    return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)

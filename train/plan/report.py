@@ -1,0 +1,138 @@
+"""A plan for people: one of them on a terminal, several as a table."""
+
+from collections.abc import Sequence
+
+from instructor_jax.train.chips import chip_of
+from instructor_jax.train.plan.memory import Memory
+from instructor_jax.train.plan.record import Plan
+
+_GIB = 2**30
+
+
+def report(plan: Plan) -> str:
+    """Everything that a plan says, in lines of a terminal."""
+    parts = [_head(plan), _memory(plan), _work(plan), _exchanges(plan), _bound(plan), _faults(plan)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _head(plan: Plan) -> str:
+    mesh = " x ".join(f"{name} {size}" for name, size in plan.mesh.items())
+    settings = ", ".join(f"{name}={value}" for name, value in plan.settings.items())
+    return (
+        f"{plan.what} on {plan.topology}: {plan.devices} x {plan.kind}, mesh {mesh}\n{settings}\n"
+        f"compiled in {plan.seconds:.0f} s; all figures are of one device, those of the bound are predictions"
+    )
+
+
+def _memory(plan: Plan) -> str:
+    memory = plan.memory
+    if memory is None:
+        return "memory: unknown"
+    refused = not plan.traffic
+    lines = [f"memory      {verdict(memory)}", f"  arguments   {_gib(memory.arguments)}"]
+    if refused:
+        lines += [f"  temporaries {_gib(memory.temporaries)}   (the compiler refused the program)"]
+    else:
+        lines += [
+            f"  results     {_gib(memory.results)}, of which {_gib(memory.shared)} lie where arguments were",
+            f"  temporaries {_gib(memory.temporaries)}",
+            f"  program     {_gib(memory.code)}",
+        ]
+    lines += [f"  peak        {_gib(memory.total)}"]
+    lines += ["  largest arrays" + (" before the compiler fuses any" if refused else "") + ", what shrinks them:"]
+    lines += [f"    {_gib(one.bytes)} {one.shape} x {one.count}: {one.what} ({one.shrink})" for one in plan.buffers]
+    return "\n".join(lines)
+
+
+def verdict(memory: Memory) -> str:
+    """Whether it fits, and by how much."""
+    if memory.available is None:
+        return f"{memory.total / _GIB:.2f} GiB; nobody knows what the device has"
+    told = f"{memory.total / _GIB:.2f} of {memory.available / _GIB:.2f} GiB"
+    if memory.fits:
+        return f"{told}: fits"
+    return f"{told}: does NOT fit, {(memory.total - memory.available) / _GIB:.2f} GiB too much"
+
+
+def _work(plan: Plan) -> str:
+    if not plan.traffic:
+        return ""
+    told = f"arithmetic  {plan.operations / 1e12:,.2f} Tflop of matrix products\n"
+    if plan.opaque:
+        told += f"            {plan.opaque} runs of kernels that do not tell theirs are left out\n"
+    return f"{told}traffic     {plan.traffic / 1e9:,.1f} GB to and from memory"
+
+
+def _exchanges(plan: Plan) -> str:
+    if not plan.exchanges:
+        return "collectives none" if plan.traffic else ""
+    lines = [f"collectives {plan.sent / 1e9:,.2f} GB sent"]
+    lines += [
+        f"  {one.kind:18} {one.runs:7,} x {one.bytes / 1e6:10,.2f} MB among {one.participants:4}"
+        f"  {one.sent / 1e9:9,.3f} GB  {one.arrays}"
+        for one in plan.exchanges
+    ]
+    return "\n".join(lines)
+
+
+def _bound(plan: Plan) -> str:
+    roofline, chip = plan.roofline, chip_of(plan.kind)
+    if roofline is None or chip is None:
+        return f"bound       no datasheet of {plan.kind!r}" if plan.traffic else ""
+    return "\n".join(
+        [
+            f"bound       {_time(roofline.bound)} a call at least, limited by {roofline.limited_by}"
+            f" ({_time(roofline.one_by_one)} if nothing overlaps)",
+            f"  arithmetic {_time(roofline.arithmetic)}, memory {_time(roofline.memory)}, "
+            f"interconnect {_time(roofline.interconnect)}",
+            f"  at most {roofline.tokens_per_second:,.0f} tokens/s of all devices, {plan.fill:.1%} of them real: "
+            f"{plan.real_tokens_per_second:,.0f}",
+            f"  MFU at most {roofline.mfu:.1%} (useful operations on real tokens, of the bf16 peak)",
+            f"  {chip.name}: {chip.flops / 1e12:,.0f} Tflop/s, memory {chip.memory / 1e9:,.0f} GB/s, sends "
+            f"{chip.interconnect / 1e9:,.0f} GB/s ({chip.source})",
+        ]
+    )
+
+
+def _faults(plan: Plan) -> str:
+    return "\n".join(["sharding faults:", *(f"  {fault}" for fault in plan.faults)]) if plan.faults else ""
+
+
+def table(plans: Sequence[Plan]) -> str:
+    """A line of Markdown for each plan."""
+    head = (
+        "topology | data x fsdp x tensor | groups x rows x length | chunks | remat | arguments | temporaries | total "
+        "| GiB there | fits | Tflop | traffic | sent | step, bound | limited by | MFU at most | tokens/s | compiled"
+    )
+    lines = [f"| {head} |", "|" + " --- |" * (head.count("|") + 1)]
+    for plan in plans:
+        memory, roofline, settings = plan.memory, plan.roofline, plan.settings
+        cells = [plan.topology, " x ".join(str(size) for size in plan.mesh.values())]
+        cells.append(f"{settings['groups']:,} x {settings['rows']:,} x {settings['length']:,}")
+        cells += [str(settings.get("chunks", "")), str(settings.get("remat", ""))]
+        if memory is None:
+            cells += ["", "", "", "", "no"]
+        else:
+            sizes = (memory.arguments, memory.temporaries, memory.total, memory.available)
+            cells += ["?" if size is None else f"{size / _GIB:.2f}" for size in sizes]
+            cells.append("yes" if memory.fits else "no")
+        if plan.traffic:
+            cells += [f"{plan.operations / 1e12:,.1f}", f"{plan.traffic / 1e9:,.0f} GB", f"{plan.sent / 1e9:,.1f} GB"]
+        else:
+            cells += ["", "", ""]
+        if roofline is None:
+            cells += ["", "", "", ""]
+        else:
+            cells += [_time(roofline.bound), roofline.limited_by, f"{roofline.mfu:.0%}"]
+            cells.append(f"{roofline.tokens_per_second:,.0f}")
+        cells.append(f"{plan.seconds:.0f} s")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _gib(size: int) -> str:
+    return f"{size / _GIB:8.3f} GiB"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.1f} ms"

@@ -1,0 +1,92 @@
+"""How fast a program can be at best on a chip: the longest of three times, none of which can be avoided.
+
+Arithmetic at the matrix units' peak, memory traffic and communication at their bandwidths, each as if the other two
+took no time (Williams et al. 2009, Roofline: an insightful visual performance model). A real step lies between the
+longest of them and their sum; what it lacks to the peak on top of that, no such bound can tell.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+from instructor_jax.train.chips import Chip
+from instructor_jax.train.plan.collectives import Collective
+from instructor_jax.train.plan.costs import Costs
+
+
+@dataclasses.dataclass(frozen=True)
+class Roofline:
+    """Least times of one call of a program, in seconds.
+
+    Attributes:
+        arithmetic: of its matrix products.
+        memory: of its traffic with main memory.
+        interconnect: of what it sends to other devices, over all links of the chip at once.
+        tokens: positions that all devices compute in a call, padding included.
+        useful: operations of all devices that the result needs: nothing computed twice, no padding.
+        peak: operations a second of all devices together.
+    """
+
+    arithmetic: float
+    memory: float
+    interconnect: float
+    tokens: int
+    useful: float
+    peak: float
+
+    @property
+    def bound(self) -> float:
+        """Least time of a call, if arithmetic, memory and interconnect all work at the same time."""
+        return max(self.arithmetic, self.memory, self.interconnect)
+
+    @property
+    def one_by_one(self) -> float:
+        """Time of a call if they never do."""
+        return self.arithmetic + self.memory + self.interconnect
+
+    @property
+    def limited_by(self) -> str:
+        """What takes the longest."""
+        times = {"arithmetic": self.arithmetic, "memory": self.memory, "interconnect": self.interconnect}
+        return max(times, key=lambda name: times[name])
+
+    @property
+    def mfu(self) -> float:
+        """Share of the peak that useful operations can reach at most, 0 to 1."""
+        return self.useful / (self.peak * self.bound) if self.bound else 0.0
+
+    @property
+    def tokens_per_second(self) -> float:
+        """At most, of all devices, padding included."""
+        return self.tokens / self.bound if self.bound else 0.0
+
+
+def roofline(
+    chip: Chip,
+    devices: int,
+    per_chip: int,
+    costs: Costs,
+    exchanged: Iterable[Collective],
+    tokens: int,
+    useful: float,
+) -> Roofline:
+    """The least times of a program.
+
+    Args:
+        chip: datasheet.
+        devices: of the mesh.
+        per_chip: devices that share a chip.
+        costs: of one device.
+        exchanged: collectives of one device.
+        tokens: positions of a call, on all devices.
+        useful: operations that its result needs, on all devices.
+    """
+    slower = {"default": 1.0, "high": chip.high, "highest": chip.highest}
+    operations = sum(slower[precision] * flops for precision, flops in costs.flops.items())
+    return Roofline(
+        arithmetic=operations * per_chip / chip.flops,
+        memory=costs.traffic * per_chip / chip.memory,
+        interconnect=sum(one.sent for one in exchanged) * per_chip / chip.interconnect,
+        tokens=tokens,
+        useful=useful,
+        peak=chip.flops * devices / per_chip,
+    )

@@ -1,0 +1,58 @@
+"""From a run's settings to what its step computes, without weights, data or network: a plan needs shapes alone.
+
+A published size is known by its name. Where no mixture is given, all texts are taken to be as long as they may be: the
+most that a step can cost.
+"""
+
+from pathlib import Path
+
+from instructor_jax.config import PUBLISHED, ModelConfig
+from instructor_jax.io.folders import read_folder
+from instructor_jax.io.hub import resolve_model
+from instructor_jax.train.config import TrainConfig
+from instructor_jax.train.data.group_packing import GroupShape
+from instructor_jax.train.run.preparation import train_config, trained_model
+from instructor_jax.train.run_config import RunConfig
+
+
+def planned_model(run: RunConfig) -> ModelConfig:
+    """Shape of the model that a run trains.
+
+    Raises:
+        ValueError: `start` is no published size, no folder, and not in the hub's cache.
+    """
+    model = run.model
+    if run.start:
+        model = PUBLISHED.get(run.start.rpartition("/")[2]) or read_folder(local_start(run.start)).config
+    return trained_model(run, model)
+
+
+def local_start(start: str) -> Path:
+    """The folder of a model that is on this machine already.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if Path(start).is_dir():
+        return Path(start)
+    try:
+        return resolve_model(start, local_files_only=True)
+    except (ValueError, OSError) as error:
+        sizes = ", ".join(name for name in PUBLISHED if name.startswith(("gtr", "sentence", "instructor")))
+        raise ValueError(
+            f"start={start!r} is no folder, not in the hub's cache, and no published size ({sizes}); a plan downloads "
+            "nothing."
+        ) from error
+
+
+def planned_config(run: RunConfig) -> TrainConfig:
+    """What a run's step computes if every text has the most tokens it may have.
+
+    Raises:
+        ValueError: as for a run.
+    """
+    model, batch = planned_model(run), run.batch
+    length = batch.length or model.max_length
+    full = batch.rows * (length // model.max_length) // (2 + batch.negatives)
+    examples = run.mixture.rows_per_group or batch.examples or max(1, full)
+    return train_config(run, model, GroupShape(batch.rows, length, examples, batch.negatives), ("all",))

@@ -1,0 +1,65 @@
+"""All processes of a run must mean the same run. Compared before the first step: later they would hang in a collective
+that only some of them reach, or train on a blend of two mixtures without a word.
+"""
+
+import json
+from typing import Any
+
+import jax
+import numpy as np
+
+from instructor_jax.io.json_files import parse_json
+from instructor_jax.requirements import installed_version
+from instructor_jax.train.run_config import RunConfig, flat
+
+_OWN = ("data", "workers", "ahead")  # of each host; what lies under `data` is compared by its fingerprint
+_PACKAGES = ("instructor-jax", "jax", "jaxlib")
+_SHOWN = 5
+
+
+def require_agreement(run: RunConfig, fingerprint: str) -> None:
+    """Compares settings, data and versions of all processes; returns at once where there is one.
+
+    Args:
+        run: this process's settings.
+        fingerprint: of this process's mixture.
+
+    Raises:
+        ValueError: they differ; the same on every process.
+    """
+    if jax.process_count() == 1:
+        return
+    facts = {key: value for key, value in flat(run).items() if key not in _OWN}
+    facts |= {"the mixture's fingerprint": fingerprint} | {name: installed_version(name) for name in _PACKAGES}
+    differing = disagreements(_gathered(facts))
+    if differing:
+        raise ValueError(
+            f"the processes of this run differ: {'; '.join(differing[:_SHOWN])}. Start all of them with the same "
+            "command, data and versions."
+        )
+
+
+def disagreements(everyone: list[dict[str, Any]]) -> list[str]:
+    """What processes have otherwise than process 0, a line for each fact, naming one process."""
+    first = everyone[0]
+    found = {}
+    for number, other in enumerate(everyone):
+        for key in {**first, **other}:
+            if first.get(key) != other.get(key):
+                found.setdefault(key, f"{key} is {first.get(key)!r} in process 0 and {other.get(key)!r} in {number}")
+    return list(found.values())
+
+
+def _gathered(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """The facts of every process, in their order."""
+    from jax.experimental.multihost_utils import process_allgather
+
+    text = np.frombuffer(json.dumps(facts, default=str).encode(), np.uint8)
+    sizes = np.asarray(process_allgather(np.asarray([len(text)], np.int32))).reshape(-1)
+    padded = np.zeros(int(sizes.max()), np.uint8)
+    padded[: len(text)] = text
+    rows = np.asarray(process_allgather(padded)).reshape(len(sizes), -1)
+    return [
+        parse_json(row[:size].tobytes(), "what a process says of its run")
+        for row, size in zip(rows, sizes, strict=True)
+    ]

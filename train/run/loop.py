@@ -1,0 +1,204 @@
+"""The training loop: batches to the step, metrics to the journal, states to the checkpoints, until done or stopped.
+
+All of a run's state is in its folder, and all that decides a step is the state and the step's number. So the same call
+starts a run or continues it, after a kill too, on as many devices as there are now.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from instructor_jax.compilation import compiler_options, enable_cache
+from instructor_jax.nn.model import Params, init_params
+from instructor_jax.sharding import named_sharding
+from instructor_jax.train.compiled_step import compiled_step
+from instructor_jax.train.data.pipeline import host_batches, to_devices
+from instructor_jax.train.metrics import TaskSums
+from instructor_jax.train.run.checkpoints import Checkpoints
+from instructor_jax.train.run.distributed import is_main, quiet
+from instructor_jax.train.run.export import MODEL as MODEL  # where a run's results lie: one place to ask
+from instructor_jax.train.run.export import export
+from instructor_jax.train.run.host_check import require_agreement
+from instructor_jax.train.run.metrics_writer import Journal
+from instructor_jax.train.run.parameters import gathered, placed_params
+from instructor_jax.train.run.preemption import StopRequest
+from instructor_jax.train.run.preparation import Prepared
+from instructor_jax.train.run.run_folder import CHECKPOINTS as CHECKPOINTS
+from instructor_jax.train.run.run_folder import held
+from instructor_jax.train.run_config import differences, flat
+from instructor_jax.train.step import TrainState, abstract_state, held_out_sums, new_state, state_shardings
+
+logger = logging.getLogger(__name__)
+
+Evaluate = Callable[[Params], dict[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a call of `train` ended.
+
+    Attributes:
+        step: updates made by now.
+        finished: whether these are all; else the run was asked to stop, and goes on when called again.
+        accuracy: held-out accuracy of the last state; None where it was not measured.
+    """
+
+    step: int
+    finished: bool
+    accuracy: float | None
+
+
+def train(prepared: Prepared, stop: StopRequest | None = None, evaluate: Evaluate | None = None) -> Outcome:
+    """Trains until all steps are made or a stop is requested, from the latest checkpoint if there is one.
+
+    Args:
+        prepared: what to do.
+        stop: asked after every step; a requested stop saves and returns.
+        evaluate: called on every process with all parameters, as NumPy arrays, every `evaluation.every` steps; its
+            numbers go to the journal.
+
+    Raises:
+        NonFiniteLoss: a loss is not finite.
+        ValueError: the folder holds a run with other settings or data, or damaged checkpoints; or another run is in it;
+            or another process of this one has other settings.
+    """
+    require_agreement(prepared.run, prepared.fingerprint)
+    enable_cache()
+    folder = Path(prepared.run.output)
+    with held(folder) if is_main() else contextlib.nullcontext():
+        checkpoints = Checkpoints(folder / CHECKPOINTS, prepared.run.checkpoints)
+        try:
+            with jax.set_mesh(prepared.mesh):
+                return _Run(prepared, checkpoints, stop or StopRequest(), evaluate).go()
+        finally:
+            checkpoints.close()
+
+
+class _Run:
+    """The parts of one call of `train`, which share the run's folder and compiled functions."""
+
+    def __init__(
+        self, prepared: Prepared, checkpoints: Checkpoints, stop: StopRequest, evaluate: Evaluate | None
+    ) -> None:
+        self.prepared, self.checkpoints, self.stop, self.evaluate = prepared, checkpoints, stop, evaluate
+        self.config, self.folder = prepared.config, Path(prepared.run.output)
+        everywhere = named_sharding(prepared.mesh)
+        self.shardings = state_shardings(self.config, prepared.mesh)
+        jit = partial(jax.jit, compiler_options=compiler_options(prepared.mesh.devices.flat[0].platform))
+        self.step = compiled_step(self.config, prepared.mesh, self.shardings)
+        self.sums = jit(partial(held_out_sums, self.config), out_shardings=everywhere)
+        self.about = {"run": flat(prepared.run), "fingerprint": prepared.fingerprint}
+
+    def go(self) -> Outcome:
+        state, start = self._begin()
+        journal = Journal(self.folder, self.config, self.prepared.run.log, start)
+        try:
+            return self._steps(state, start, journal)
+        finally:
+            journal.close()
+
+    def _begin(self) -> tuple[TrainState, int]:
+        """The state to go on from, and how many steps were made."""
+        latest = self.checkpoints.latest
+        if latest is None:
+            return self._fresh(), 0
+        check_same_run(self.checkpoints.about(latest), self.about, self.folder)
+        logger.info("going on from step %d", latest)
+        return self.checkpoints.restore(latest, abstract_state(self.config), self.shardings), latest
+
+    def _fresh(self) -> TrainState:
+        prepared, config = self.prepared, self.config
+        if prepared.starts_from_folder:
+            params = placed_params(prepared.folder, config.model, prepared.mesh)
+        else:
+            params = init_params(config.model, config.seed, prepared.mesh)
+        return jax.jit(partial(new_state, config), out_shardings=self.shardings)(params)
+
+    def _steps(self, state: TrainState, start: int, journal: Journal) -> Outcome:
+        run, steps, accuracy = self.prepared.run, self.config.steps, None
+        if start == 0:
+            self._evaluate(state, 0, journal)
+            self._measure(state, 0, journal)
+        with host_batches(self.prepared.batches, steps, start, run.workers, run.ahead) as batches:
+            for number in range(start + 1, steps + 1):
+                began = time.perf_counter()
+                batch = next(batches)
+                waited = time.perf_counter() - began
+                state, metrics = self.step(state, to_devices(batch.batch, self.prepared.mesh, self.config.groups))
+                journal.add(metrics, batch, waited)
+                stopped = self.stop.requested(number)
+                last = stopped or number == steps
+                measured = number % run.held_out.every == 0 or number == steps
+                if last or measured or number % run.checkpoints.every == 0:
+                    journal.flush()  # raises where the loss is not finite, before anything of it is kept
+                    journal.report()  # so that no line is about steps before and after a checkpoint
+                self._evaluate(state, number, journal)
+                accuracy = self._measure(state, number, journal) if measured else None
+                if last or number % run.checkpoints.every == 0:
+                    self.checkpoints.save(state, self.about, accuracy)
+                if stopped and number < steps:
+                    self.checkpoints.wait()
+                    return Outcome(number, False, accuracy)
+        self.checkpoints.wait()
+        self._export(state)
+        return Outcome(steps, True, accuracy)
+
+    def _evaluate(self, state: TrainState, step: int, journal: Journal) -> None:
+        """The caller's own evaluation, where one is due after this step."""
+        every = self.prepared.run.evaluation.every
+        if self.evaluate is not None and every and (step % every == 0 or step == self.config.steps):
+            journal.flush()
+            with journal.paused():
+                scores = self.evaluate(gathered(state.params, self.prepared.mesh))
+            journal.evaluated(step, scores)
+
+    def _measure(self, state: TrainState, step: int, journal: Journal) -> float | None:
+        """Accuracy on held-out rows; None where there are none."""
+        if self.prepared.held_out is None:
+            return None
+        total: TaskSums | None = None
+        count = self.prepared.held_out_batches
+        journal.flush()
+        with journal.paused(), host_batches(self.prepared.held_out, count) as batches:
+            for batch in tqdm(batches, "held-out rows", count, leave=False, disable=quiet()):
+                placed = to_devices(batch.batch, self.prepared.mesh, self.config.groups)
+                sums = jax.device_get(self.sums(state.params, placed))
+                total = sums if total is None else jax.tree.map(np.add, total, sums)
+        assert total is not None
+        return journal.held_out(step, total)
+
+    def _export(self, state: TrainState) -> None:
+        """The trained model as a folder for this library and sentence-transformers."""
+        params = gathered(state.params, self.prepared.mesh)
+        if is_main():
+            export(self.prepared, params)
+
+
+def check_same_run(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
+    """Whether a run may go on with these settings.
+
+    Raises:
+        ValueError: its mixture or a setting that decides the losses is another.
+    """
+    if not isinstance(old.get("run"), dict) or not isinstance(old.get("fingerprint"), str):
+        raise ValueError(
+            f"{folder}: its latest checkpoint does not say what it is of; delete that checkpoint's folder."
+        )
+    if old["fingerprint"] != new["fingerprint"]:
+        raise ValueError(
+            f"{folder} was trained on a mixture with fingerprint {old['fingerprint']}, this one has "
+            f"{new['fingerprint']}; give another output, or the old mixture."
+        )
+    changed = differences(old["run"], new["run"])
+    if changed:
+        told = ", ".join(f"{key} was {before!r} and is {now!r}" for key, (before, now) in list(changed.items())[:5])
+        raise ValueError(f"{folder} holds a run with other settings: {told}. Give another output, or the old settings.")

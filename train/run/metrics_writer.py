@@ -1,0 +1,284 @@
+"""What a run tells while it goes: a progress bar, `metrics.jsonl`, TensorBoard. Means over the steps of an interval.
+
+Lines are written by one process. A run that goes on from a checkpoint first removes the lines after it, so that every
+step stands there once, as it was computed.
+"""
+
+import contextlib
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from instructor_jax.io.atomic import whole_file
+from instructor_jax.io.gzip_files import read_whole
+from instructor_jax.io.json_files import Fields, parse_json
+from instructor_jax.io.printable import printable
+from instructor_jax.train.config import TrainConfig
+from instructor_jax.train.data.batch_builder import HostBatch
+from instructor_jax.train.flops import utilization
+from instructor_jax.train.metrics import Metrics, TaskSums
+from instructor_jax.train.run.distributed import is_main, quiet
+from instructor_jax.train.run_config import LogConfig
+
+FILE = "metrics.jsonl"
+
+
+class NonFiniteLoss(FloatingPointError):
+    """The loss of a step is not a number any more."""
+
+
+class Journal:
+    """Collects the metrics of steps and reports them."""
+
+    def __init__(self, folder: Path, config: TrainConfig, log: LogConfig, start: int) -> None:
+        """
+        Args:
+            folder: of the run.
+            config: of the run.
+            log: how often to report.
+            start: steps made before; later lines are removed.
+        """
+        self._path, self._config, self._log = folder / FILE, config, log
+        self._bar = tqdm(total=config.steps, initial=start, desc="training", unit="step", disable=quiet())
+        self._board = _tensorboard(folder) if log.tensorboard and is_main() else None
+        if is_main():
+            cut_after(self._path, start)
+        self._pending: tuple[int, Metrics, HostBatch, float] | None = None
+        self._step = start
+        self._clear()
+
+    def add(self, metrics: Metrics, batch: HostBatch, waited: float) -> None:
+        """Takes the metrics of a step that was just started, and reports the one before, which is finished by then.
+
+        Args:
+            metrics: of the step, still on the devices.
+            batch: its input.
+            waited: seconds that the loop waited for the input.
+
+        Raises:
+            NonFiniteLoss: the loss of the step before is NaN or infinite.
+        """
+        self.flush()
+        self._pending = (batch.step, metrics, batch, waited)
+
+    def flush(self) -> None:
+        """Waits for the last step and reports it.
+
+        Raises:
+            NonFiniteLoss: its loss is NaN or infinite.
+        """
+        if self._pending is None:
+            return
+        (step, metrics, batch, waited), self._pending = self._pending, None
+        values = jax.device_get(metrics)
+        if not math.isfinite(values.loss):
+            raise NonFiniteLoss(
+                f"the loss of step {step} is {values.loss}; nothing was saved after it. Lower optimizer.learning_rate, "
+                "lengthen optimizer.warmup_steps, or use dtype=float32; the last checkpoint is from before."
+            )
+        self._collect(values, batch, waited)
+        self._bar.update()
+        self._step = step + 1
+        if self._step % self._log.every == 0:
+            self.report()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside counts neither as time of steps nor for their speed."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._began += time.perf_counter() - began
+
+    def held_out(self, step: int, sums: TaskSums) -> float:
+        """Reports what was measured on held-out rows after `step` steps; returns the accuracy.
+
+        The accuracy is the mean over tasks, each task counting the same.
+        """
+        tasks = by_task(sums, self._config.tasks)
+        accuracy = float(np.mean([one["accuracy"] for one in tasks.values() if one["accuracy"] is not None] or [0.0]))
+        loss = float(np.sum(sums.loss) / max(np.sum(sums.weight), 1e-9))
+        agreed = agreement(sums)
+        line = {"step": step, "held_out": {"loss": loss, "accuracy": accuracy, **agreed, "tasks": tasks}}
+        self._write(line)
+        scalars = {"loss": loss, "accuracy": accuracy, **agreed}
+        self._scalars(step, {f"held_out/{name}": value for name, value in scalars.items()})
+        like = "".join(f", cosine with the teacher {value:.3f}" for value in agreed.values())
+        self.say(f"step {step}: held-out loss {loss:.4f}, accuracy {accuracy:.3f} (mean of {len(tasks)} tasks){like}")
+        return accuracy
+
+    def evaluated(self, step: int, scores: dict[str, float]) -> None:
+        """Reports scores of an evaluation after `step` steps, in percent."""
+        self._write({"step": step, "evaluation": scores})
+        self._scalars(step, {f"evaluation/{name}": score for name, score in scores.items()})
+        self.say(f"step {step}: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
+
+    def say(self, text: str) -> None:
+        """A line above the progress bar."""
+        if is_main():
+            tqdm.write(printable(text))
+
+    def close(self) -> None:
+        """Ends the bar and the files."""
+        self._bar.close()
+        if self._board is not None:
+            self._board.close()
+
+    def _clear(self) -> None:
+        self._steps = self._examples = self._cut = self._tokens = self._texts = 0
+        self._waited = self._loss = self._accuracy = self._norm = self._rate = 0.0
+        self._judged = 0
+        self._sums: Any = None
+        self._began = time.perf_counter()
+
+    def _collect(self, values: Metrics, batch: HostBatch, waited: float) -> None:
+        self._steps += 1
+        self._examples += int(values.by_task.rows.sum())
+        self._cut += batch.cut_tokens
+        self._tokens += int(values.tokens)
+        self._texts += int(values.texts)
+        self._waited += waited
+        self._loss += float(values.loss)
+        if math.isfinite(values.accuracy):
+            self._accuracy += float(values.accuracy)
+            self._judged += 1
+        self._norm += float(values.gradient_norm)
+        self._rate = float(values.learning_rate)
+        sums = values.by_task
+        self._sums = sums if self._sums is None else jax.tree.map(np.add, self._sums, sums)
+
+    def report(self) -> None:
+        """Writes the means since the last line; nothing where there was no step."""
+        if not self._steps:
+            return
+        seconds = time.perf_counter() - self._began
+        n, group = self._steps, self._config.group
+        line = {
+            "step": self._step,
+            "loss": self._loss / n,
+            "accuracy": self._accuracy / self._judged if self._judged else None,
+            **agreement(self._sums),
+            "gradient_norm": self._norm / n,
+            "learning_rate": self._rate,
+            "examples": self._examples / n,
+            "texts": self._texts / n,
+            "tokens": self._tokens / n,
+            "padding": 1 - self._tokens / (n * self._config.groups * group.tokens),
+            "cut_tokens": self._cut,
+            "seconds": seconds,
+            "tokens_per_second": self._tokens / seconds,
+            "mfu": utilization(self._config.model, self._tokens / seconds),
+            "input_wait": self._waited / seconds,
+            "tasks": by_task(self._sums, self._config.tasks),
+        }
+        self._write(line)
+        self._scalars(self._step, {f"train/{key}": value for key, value in line.items() if isinstance(value, float)})
+        self._bar.set_postfix_str(
+            f"loss {line['loss']:.3f} accuracy {line['accuracy'] or 0:.2f} {line['tokens_per_second']:,.0f} tokens/s"
+        )
+        self._clear()
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if is_main():
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, allow_nan=False) + "\n")
+
+    def _scalars(self, step: int, values: dict[str, float]) -> None:
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
+
+
+def by_task(sums: TaskSums, tasks: tuple[str, ...]) -> dict[str, dict[str, float | None]]:
+    """Rows, mean loss and in-batch accuracy of the tasks that had rows; accuracy None where nothing was contrasted."""
+    found = {}
+    for number in np.flatnonzero(np.asarray(sums.rows)):
+        weight, contrasted = float(sums.weight[number]), float(sums.contrasted[number])
+        found[tasks[number]] = {
+            "rows": float(sums.rows[number]),
+            "loss": float(sums.loss[number]) / max(weight, 1e-9),
+            "accuracy": float(sums.correct[number]) / contrasted if contrasted else None,
+        }
+    return found
+
+
+def agreement(sums: TaskSums) -> dict[str, float]:
+    """Mean cosine of the rows' texts with a teacher's vectors; empty without a teacher."""
+    if sums.agreement is None:
+        return {}
+    return {"agreement": float(np.sum(sums.agreement)) / max(float(np.sum(sums.rows)), 1.0)}
+
+
+def cut_after(path: Path, step: int) -> None:
+    """Removes the lines of later steps than `step`, and a last line that a kill left half written.
+
+    Raises:
+        ValueError: another line is damaged; see `read_lines`.
+    """
+    if not path.is_file():
+        return
+    kept = [line for line in read_lines(path) if line["step"] <= step] if step else []  # step 0 is measured anew
+    with whole_file(path) as draft:
+        draft.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a `metrics.jsonl`; a last line that is not whole is left out.
+
+    Raises:
+        ValueError: another line is no line of metrics; says which.
+    """
+    texts = read_whole(path).split(b"\n")  # after the last newline: nothing, or what a kill left
+    lines = []
+    for number, text in enumerate(texts, start=1):
+        if not text.strip():
+            continue
+        try:
+            lines.append(_checked(parse_json(text, f"{path}, line {number}"), f"{path}, line {number}"))
+        except ValueError as error:
+            if number == len(texts):
+                break
+            raise ValueError(f"{error} It is no line of a run's metrics; delete that line.") from error
+    return lines
+
+
+NUMBERS = (
+    "loss", "gradient_norm", "learning_rate", "padding", "seconds", "tokens_per_second", "input_wait"
+)  # fmt: skip
+
+
+def _checked(line: Any, where: str) -> dict[str, Any]:
+    """A line of metrics, with what reports read of it."""
+    fields = Fields(line, where)
+    fields.whole("step", most=2**31)
+    for name in NUMBERS:
+        if name in fields:
+            fields.number(name, least=-1e300, most=1e300)
+    for kind in ("held_out", "evaluation"):
+        if kind in fields:
+            inner = Fields(fields.any(kind), f"{where}, {kind}")
+            if kind == "held_out":
+                inner.number("loss", least=-1e300, most=1e300)
+                inner.number("accuracy", least=0.0, most=1.0)
+                for task, figures in Fields(inner.any("tasks"), f"{where}, tasks").content.items():
+                    Fields(figures, f"{where}, task {task!r}").number("loss", least=-1e300, most=1e300)
+            else:
+                for name in inner.content:
+                    inner.number(name, least=-1e300, most=1e300)
+    return line
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))

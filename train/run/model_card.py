@@ -1,0 +1,226 @@
+"""The card of a trained model: its `README.md`, in the form that model hubs show, made from what the run knows.
+
+It says what was trained on and under which licences, with which settings, what was measured, and how the model is used.
+What a program cannot know (under which licence the weights are given away, what they are good for) is left to a person.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from instructor_jax import __version__
+from instructor_jax.config import parameter_count
+from instructor_jax.io.printable import printable
+from instructor_jax.markdown import escaped, table
+from instructor_jax.train.data.task_names import chosen_tasks
+from instructor_jax.train.medi.store import MediStore
+from instructor_jax.train.mixture_config import by_licence, licence_of
+from instructor_jax.train.run.metrics_writer import NUMBERS
+from instructor_jax.train.run.preparation import Prepared
+from instructor_jax.train.run_config import flat
+
+# places on the machine of the training, which mean nothing elsewhere
+_PLACES = ("data", "output", "tokenizer", "evaluation.data", "mixture.avoid")
+
+
+def model_card(prepared: Prepared, store: MediStore, lines: Sequence[dict[str, Any]], size: int) -> str:
+    """The card in Markdown.
+
+    Args:
+        prepared: the run.
+        store: its mixture.
+        lines: of its metrics.jsonl.
+        size: bytes of the model's folder.
+    """
+    name = Path(prepared.run.output).absolute().name
+    parts = [
+        _header(prepared),
+        f"# {escaped(name)}\n\n{_what(prepared, size)}",
+        f"## Use\n\n{_use(prepared, store, name)}",
+        f"## Training data\n\n{_data(prepared, store)}",
+        f"## Training\n\n{_training(prepared, lines)}",
+        f"## Measured\n\n{_measured(lines)}",
+        f"## Limits\n\n{_limits(prepared)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def read_length(prepared: Prepared) -> int:
+    """Most tokens of a text that the trained model is to read, instruction included."""
+    return prepared.run.export_length or prepared.config.model.max_length
+
+
+def _header(prepared: Prepared) -> str:
+    start = prepared.run.start
+    base = [f"base_model: {json.dumps(start)}"] if start and not Path(start).exists() else []  # JSON is YAML
+    tags = ["sentence-transformers", "feature-extraction", "sentence-similarity", "t5", "instruction", "instructor-jax"]
+    lines = ["library_name: sentence-transformers", "pipeline_tag: sentence-similarity", "license: unknown", *base]
+    return "\n".join(["---", *lines, "tags:", *(f"- {tag}" for tag in tags), "---"])
+
+
+def _what(prepared: Prepared, size: int) -> str:
+    model, encoder = prepared.config.model, prepared.config.model.encoder
+    return (
+        f"Text embeddings steered by an instruction: vectors of {model.embedding_dim} dimensions, for texts of up to "
+        f"{read_length(prepared)} tokens with their instruction{_trained_on(prepared)}. A T5 encoder of "
+        f"{encoder.layers} layers, width {encoder.embed}, {encoder.vocab:,} pieces: {parameter_count(model):,} "
+        f"weights, stored as {prepared.run.export} in a folder of {size / 1e6:.1f} MB. "
+        f"Trained with instructor-jax {__version__}."
+    )
+
+
+def _trained_on(prepared: Prepared) -> str:
+    length = prepared.config.model.max_length
+    return "" if length == read_length(prepared) else f" (trained on up to {length})"
+
+
+def _use(prepared: Prepared, store: MediStore, name: str) -> str:
+    task = prepared.batches.plan.tasks[0].name
+    query = store.entry(task)["instructions"][0][0] if prepared.run.mixture.instructions else ""
+    under = (
+        f"under its instruction, here that of a task it was trained on ({escaped(task)})"
+        if query
+        else "without instruction"
+    )
+    instruction, prompt = (f", {key}={query!r}" if query else "" for key in ("instruction", "prompt"))
+    quoted = printable(json.dumps(name, ensure_ascii=False))
+    return f"""Every text is read {under}:
+
+```python
+from instructor_jax import Instructor
+
+model = Instructor.from_pretrained({quoted})
+vectors = model.encode(["a text", "another text"]{instruction})
+```
+
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer({quoted})
+vectors = model.encode(["a text", "another text"]{prompt})
+```
+
+Vectors have unit length, so their products are cosines. The mean that makes them is over the text, not over its
+instruction."""
+
+
+def _data(prepared: Prepared, store: MediStore) -> str:
+    tasks = {task.name: task.rows for task in prepared.batches.plan.tasks}
+    by = {licence: sum(tasks[one] for one in names) for licence, names in by_licence(store, list(tasks)).items()}
+    counted = Counter(licence_of(store, task) for task in tasks)
+    rows = [[licence, str(counted[licence]), f"{by[licence]:,}"] for licence in sorted(by, key=lambda one: -by[one])]
+    whole = [
+        [task, f"{count:,}", licence_of(store, task), "; ".join(_instructions(store, task))]
+        for task, count in tasks.items()
+    ]
+    said = f"{sum(tasks.values()):,} rows of {len(tasks)} tasks; mixture {store.fingerprint}."
+    parts = [said, table(["licence", "tasks", "rows"], rows), _left_out(prepared, store), _compared(prepared)]
+    return "\n\n".join(
+        [*filter(None, parts), _folded("All tasks", table(["task", "rows", "licence", "instructions"], whole))]
+    )
+
+
+def _instructions(store: MediStore, task: str) -> list[str]:
+    query, document, _ = store.entry(task)["instructions"][0]
+    return list(dict.fromkeys(text.strip() for text in (query, document) if text.strip()))
+
+
+def _left_out(prepared: Prepared, store: MediStore) -> str:
+    """What was not taken because of its licence."""
+    mixture = prepared.run.mixture
+    if not mixture.redistributable:
+        return "The rows were not chosen by licence: who passes the weights on has to look at those above."
+    chosen = chosen_tasks(store.tasks, mixture.only, mixture.without)
+    free = set(prepared.config.tasks)
+    left_out = by_licence(store, [task for task in chosen if task not in free])
+    told = escaped("; ".join(f"{licence}: {', '.join(tasks)}" for licence, tasks in sorted(left_out.items())))
+    return "Only tasks whose licence is stated and allows any use were taken. " + (
+        f"Left out were {sum(map(len, left_out.values()))} tasks. {told}." if left_out else "None had to be left out."
+    )
+
+
+def _compared(prepared: Prepared) -> str:
+    """What a comparison with evaluation data found."""
+    avoided = prepared.avoided
+    if avoided is None:
+        return "The rows were not compared with evaluation data."
+    found = {name: count for name, (_, count) in avoided.sets.items() if count}
+    lost = escaped(
+        "; ".join(f"{task} {count}" for task, count in sorted(avoided.rows.items(), key=lambda one: -one[1]))
+    )
+    listed = escaped(", ".join(f"{name} {count}" for name, count in found.items()))
+    return (
+        f"The rows were compared with {sum(texts for texts, _ in avoided.sets.values()):,} texts of "
+        f"{len(avoided.sets)} evaluation sets (whole texts of 20 characters or more, without case and punctuation). "
+        + (f"Found in the mixture: {listed}. " if found else "")
+        + f"Left out therefore: {sum(avoided.rows.values()):,} rows{f' ({lost})' if lost else ''}."
+    )
+
+
+def _training(prepared: Prepared, lines: Sequence[dict[str, Any]]) -> str:
+    run, config = prepared.run, prepared.config
+    steps = [line for line in lines if all(line.get(name) is not None for name in NUMBERS)]
+    facts = [
+        f"start: {escaped(_name(run.start)) if run.start else 'random weights'}",
+        f"{config.steps:,} steps of {config.groups} x {config.group.rows} x {config.group.length} tokens",
+    ]
+    if steps:
+        tokens = sum(line["tokens_per_second"] * line["seconds"] for line in steps)
+        facts.append(f"{tokens / 1e6:,.1f} M tokens in {sum(line['seconds'] for line in steps) / 3600:.1f} hours")
+    if run.distill.on:
+        facts.append(
+            f"teacher {escaped(_name(run.distill.teacher))}: the whole loss in {run.distill.alone:.0%} of the steps, "
+            f"with a share of {run.distill.weight:g} at the end"
+        )
+    if run.distill.start_embeddings:
+        facts.append(f"first vectors of the pieces: those of {escaped(_name(run.distill.teacher))}")
+    settings = {key: value for key, value in flat(run).items() if key not in _PLACES}
+    for key in ("start", "distill.teacher"):
+        settings[key] = _name(settings[key])
+    toml = "\n".join(f"{key} = {_toml(value)}" for key, value in settings.items())
+    return "\n".join(f"- {fact}" for fact in facts) + "\n\n" + _folded("All settings", f"```toml\n{toml}\n```")
+
+
+def _measured(lines: Sequence[dict[str, Any]]) -> str:
+    held = [line["held_out"] for line in lines if "held_out" in line]
+    scores = [line for line in lines if "evaluation" in line]
+    parts = []
+    if held:
+        parts.append(
+            "On rows of the training tasks that were kept from training: in-batch accuracy "
+            f"{held[-1]['accuracy']:.3f} (before training {held[0]['accuracy']:.3f}), mean over tasks."
+        )
+    if scores:
+        rows = [[name, f"{score:.2f}"] for name, score in scores[-1]["evaluation"].items()]
+        parts.append(f"On evaluation tasks, main scores in percent at step {scores[-1]['step']:,}:")
+        parts.append(table(["task", "score"], rows))
+    return "\n\n".join(parts) or "Nothing was measured."
+
+
+def _limits(prepared: Prepared) -> str:
+    return (
+        f"- Texts are cut at {read_length(prepared)} tokens, instruction included.\n"
+        "- Languages, domains and instructions that the training data do not have are read, but nothing was learned of "
+        "them.\n"
+        "- Cosines rank texts; their level depends on the instructions and means nothing by itself.\n"
+        "- What the training data get wrong or unfair, the vectors may repeat."
+    )
+
+
+def _name(model: str) -> str:
+    """A model's name; of a folder its last part."""
+    return Path(model).absolute().name if model and Path(model).exists() else model
+
+
+def _folded(summary: str, content: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return '"none"' if value is None else json.dumps(value)

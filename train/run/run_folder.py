@@ -1,0 +1,95 @@
+"""The folder of a run: what in it is ours, and that only one run works in it.
+
+A run goes on in the folder that it began in, so its files are there already. Everything that it would write, replace or
+go on from must be of its own making; what else lies in the folder (a log, notes) is left alone.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from instructor_jax.html import is_our_page
+from instructor_jax.train.data.file_lock import only_process
+from instructor_jax.train.distill.setup import AXES, START
+from instructor_jax.train.run.export import MODEL
+from instructor_jax.train.run.metrics_writer import FILE, read_lines
+from instructor_jax.train.run.report import REPORT
+
+CHECKPOINTS = "checkpoints"
+LOCK = "train.lock"
+_CHECKPOINT = re.compile(r"\d+|\d+\.orbax-checkpoint-tmp.*|.*\.orbax.*|descriptor")
+
+
+def check_output(folder: Path, data: Path) -> None:
+    """Refuses a folder in which a run would replace somebody else's files or take them for its own; before any work.
+
+    Raises:
+        ValueError: so it is, or the run's mixture lies in it; says what to move away.
+    """
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise ValueError(f"output={folder} is no folder; name another one.")
+    if data.is_dir() and folder.resolve() == data.resolve():
+        raise ValueError(f"output={folder} is the mixture itself; name another folder.")
+    for name, ours, what in _CLAIMED:
+        path = folder / name
+        if os.path.lexists(path) and not ours(path):
+            raise ValueError(
+                f"output={folder} holds {name!r}, which is not {what}; it would be lost or taken for the run's own. "
+                "Name another folder, or move it away."
+            )
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keeps other runs out of the folder.
+
+    Raises:
+        ValueError: another run is in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_process(folder / LOCK, f"trains into {folder}"):
+        yield
+
+
+def _is_metrics(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            first = file.read(1 << 16).partition(b"\n")
+        return not first[0] or not first[1] or bool(read_lines(path))
+    except ValueError:
+        return first[0].startswith(b'{"step": ')  # a damaged line further down is told when it is read
+
+
+def _is_checkpoints(path: Path) -> bool:
+    return path.is_dir() and all(_CHECKPOINT.fullmatch(one.name) for one in path.iterdir())
+
+
+def _is_model(path: Path) -> bool:
+    return path.is_dir() and (path / "modules.json").is_file()
+
+
+def _is_tokenizer(path: Path) -> bool:
+    return path.is_dir() and (path / "tokenizer.json").is_file() and (path / "spiece.model").is_file()
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+_CLAIMED: tuple[tuple[str, Callable[[Path], bool], str], ...] = (
+    (CHECKPOINTS, _is_checkpoints, "a folder of checkpoints"),
+    (FILE, _is_metrics, "a run's metrics"),
+    (REPORT, is_our_page, "a run's report"),
+    (MODEL, _is_model, "a model's folder"),
+    (START, _is_model, "a model's folder"),
+    ("tokenizer", _is_tokenizer, "a tokenizer that a run made"),
+    (AXES, _is_file, "a run's file"),
+    ("tensorboard", Path.is_dir, "a folder of TensorBoard files"),
+    (LOCK, _is_file, "a run's lock"),
+)
