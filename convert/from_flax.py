@@ -18,7 +18,7 @@ from instructor_jax.convert.shapes import encoder_config_of
 from instructor_jax.io.bounds import INDEX_BYTES, SHARDS
 from instructor_jax.io.json_files import read_json
 from instructor_jax.io.printable import one_line
-from instructor_jax.io.tensor_files import few, is_file_name
+from instructor_jax.io.weights.tensor_files import few, is_file_name
 
 _log = logging.getLogger(__name__)
 

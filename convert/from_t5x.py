@@ -17,8 +17,8 @@ from jaxtyping import Shaped
 from instructor_jax.config import EncoderConfig
 from instructor_jax.convert.shapes import encoder_config_of
 from instructor_jax.convert.t5x_arrays import StoredArray, check_plausible, find_checkpoints, stored_parameters
-from instructor_jax.io.tensor_files import few
-from instructor_jax.io.weights import PROJECTION
+from instructor_jax.io.weights.names import PROJECTION
+from instructor_jax.io.weights.tensor_files import few
 
 _log = logging.getLogger(__name__)
 

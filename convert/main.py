@@ -17,9 +17,9 @@ from instructor_jax.io.folders import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.hub import resolve_model
 from instructor_jax.io.owned_files import same_or_inside
 from instructor_jax.io.printable import printable
-from instructor_jax.io.tensor_files import few
+from instructor_jax.io.weights.tensor_files import few
 
-app = App(name="convert", help_format="plaintext")
+app: App = App(name="convert", help_format="plaintext")
 
 Write = Callable[[Path, ModelFolder, dict[str, Any]], None]
 _LAYOUTS: dict[str, Write] = {

@@ -13,8 +13,8 @@ from jaxtyping import Shaped
 
 from instructor_jax.config import EncoderConfig, ModelConfig, encoder_config_from_t5
 from instructor_jax.io.json_files import read_json
-from instructor_jax.io.tensor_files import few
-from instructor_jax.io.weights import FLOATS, PROJECTION, torch_shapes
+from instructor_jax.io.weights.names import FLOATS, PROJECTION, torch_shapes
+from instructor_jax.io.weights.tensor_files import few
 
 _BLOCK = "encoder.block.{}."
 _BIAS = "layer.0.SelfAttention.relative_attention_bias.weight"

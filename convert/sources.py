@@ -15,13 +15,13 @@ from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.convert import from_flax, from_t5x
 from instructor_jax.convert.msgpack_tree import is_msgpack_map, read_msgpack
 from instructor_jax.convert.shapes import encoder_config_of
-from instructor_jax.io.adapters import refuse_lone_adapter
-from instructor_jax.io.checkpoint_prefixes import plain_names
 from instructor_jax.io.folders import ModelFolder, encoder_folder, projection_weights, read_folder, read_params
 from instructor_jax.io.own_folder import OWN_CONFIG
-from instructor_jax.io.tensor_files import find_weights, read_safetensors, read_tensors
-from instructor_jax.io.torch_files import read_torch_file
-from instructor_jax.io.weights import PROJECTION, encoder_arrays, params_from_torch
+from instructor_jax.io.weights.adapters import refuse_lone_adapter
+from instructor_jax.io.weights.names import PROJECTION, encoder_arrays, params_from_torch
+from instructor_jax.io.weights.prefixes import plain_names
+from instructor_jax.io.weights.tensor_files import find_weights, read_safetensors, read_tensors
+from instructor_jax.io.weights.torch_files import read_torch_file
 
 _TORCH_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 # Names that weights have in a whole model's folder; there the folder says which of them is the model.

@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float, Int
 
 from instructor_jax.config import ModelConfig, encoder_config_to_t5
 from instructor_jax.convert.sources import Source
-from instructor_jax.io.adapters import has_adapter
-from instructor_jax.io.checkpoint_prefixes import plain_names
-from instructor_jax.io.tensor_files import find_weights, read_tensors
-from instructor_jax.io.weights import PROJECTION, params_to_torch
+from instructor_jax.io.weights.adapters import has_adapter
+from instructor_jax.io.weights.names import PROJECTION, params_to_torch
+from instructor_jax.io.weights.prefixes import plain_names
+from instructor_jax.io.weights.tensor_files import find_weights, read_tensors
 from instructor_jax.nn.layout import Layout, unstacked_params
 from instructor_jax.nn.model import merge
 from instructor_jax.text.batches import TokenBatch

@@ -92,7 +92,7 @@ def _application(verb: str | None):
     """The cyclopts application; of its verbs only `verb` is imported, the others show the summary of the table."""
     from cyclopts import App
 
-    from instructor_jax import __version__
+    from instructor_jax.version import __version__
 
     if verb is not None and verb not in VERBS:
         close = difflib.get_close_matches(verb, VERBS, n=1)

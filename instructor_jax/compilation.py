@@ -14,7 +14,7 @@ from pathlib import Path
 
 import jax
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 SWITCH = "INSTRUCTOR_JAX_CACHE"
 _OFF = ("off", "0", "no", "none", "false")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from instructor_jax.io.bounds import LAYERS, SIZE
-from instructor_jax.io.encoder_settings import MODEL_TYPES, encoder_settings
 from instructor_jax.io.json_files import Fields
-from instructor_jax.io.transformer_settings import LONGEST
+from instructor_jax.io.settings.encoder import MODEL_TYPES, encoder_settings
+from instructor_jax.io.settings.transformer import LONGEST
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 _ACTIVATIONS: tuple[Activation, ...] = ("relu", "gelu", "gelu_new", "silu")

@@ -1,9 +1,14 @@
 """What every test runs under: eight CPU devices, no network, warnings of ours as errors, and the optional shared data.
 
-The environment is set before JAX is first imported; JAX reads it only once.
+The environment is set before JAX is first imported; JAX reads it only once. All processes of a test run share one cache
+of compiled programs, which goes with the run: what one file compiled, the next loads. A test that counts compilations
+counts what is loaded, too, since JAX reports both by one event.
 """
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -11,7 +16,12 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_p
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
-os.environ.setdefault("INSTRUCTOR_JAX_CACHE", "off")  # tests count compilations; a warm disk cache would hide some
+os.environ.setdefault("INSTRUCTOR_JAX_CACHE", "off")  # nothing is read from, or left in, the user's own cache
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers of pytest-xdist are given the one of the process they serve
+    programs = tempfile.mkdtemp(prefix="instructor-jax-tests-")
+    atexit.register(shutil.rmtree, programs, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = programs
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 import hypothesis
 import pytest

@@ -16,7 +16,7 @@ from instructor_jax.config import (
     parameter_count,
 )
 from instructor_jax.io.json_files import read_json
-from instructor_jax.io.weights import torch_shapes
+from instructor_jax.io.weights.names import torch_shapes
 from instructor_jax.nn.model import abstract_params
 
 T5_BASE = encoder_config_to_t5(PUBLISHED["t5-base"].encoder)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 
@@ -66,3 +67,27 @@ def test_two_instructions_give_two_pictures_of_one_text(example, tmp_path: Path)
     assert disease[0] > disease[1] + 0.1
     assert kind[1] > kind[0] + 0.1
     assert (tmp_path / "two.png").stat().st_size > 10_000
+
+
+def test_an_own_loss_trains_an_own_model(example, tmp_path: Path) -> None:
+    printed = example("own_loss.py", "run")
+    last = printed.splitlines()[-1]
+    found = re.fullmatch(r"8 devices; same fruit ([-\d.]+), other ([-\d.]+)", last)
+    assert found is not None, last
+    assert float(found[1]) > float(found[2]) + 0.1
+    held = [float(value) for value in re.findall(r"'held_out', \{'loss': [\d.]+, 'accuracy': ([\d.]+)", printed)]
+    assert held[-1] > held[0]
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    from instructor_jax import Instructor
+
+    texts = ["we had plum and fig and pear", "somebody bought apple, melon, grape"]
+    instruction = "Represent the note for retrieving the same fruit: "
+    model = sentence_transformers.SentenceTransformer(str(tmp_path / "run" / "model"), device="cpu")
+    model.set_pooling_include_prompt(False)  # as this model was trained; version 6 forgets it for local folders
+    ours = Instructor.from_pretrained(tmp_path / "run" / "model").encode(texts, instruction=instruction)
+    np.testing.assert_allclose(ours, model.encode(texts, prompt=instruction), atol=1e-5)
+
+
+def test_the_page_for_researchers_shows_the_example_as_it_is(repository: Path) -> None:
+    code = (repository / "examples" / "own_loss.py").read_text().partition('"""\n\n')[2]
+    assert f"```python\n{code}```" in (repository / "docs" / "research.md").read_text()

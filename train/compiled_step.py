@@ -12,11 +12,12 @@ from instructor_jax.sharding import named_sharding
 from instructor_jax.train.config import TrainConfig
 from instructor_jax.train.data.batches import PairBatch
 from instructor_jax.train.metrics import Metrics
+from instructor_jax.train.own_loss import OwnLoss
 from instructor_jax.train.step import TrainState, state_shardings, train_step
 
 
 def compiled_step(
-    config: TrainConfig, mesh: Mesh, shardings: TrainState | None = None
+    config: TrainConfig, mesh: Mesh, shardings: TrainState | None = None, loss: OwnLoss | None = None
 ) -> Callable[[TrainState, PairBatch], tuple[TrainState, Metrics]] | Any:
     """`train_step` under `jax.jit`: the old state's memory becomes the new one's, metrics are on every device.
 
@@ -24,9 +25,10 @@ def compiled_step(
         config: of the run.
         mesh: the devices; call the step under `jax.set_mesh(mesh)`.
         shardings: `state_shardings(config, mesh)`, if they are at hand.
+        loss: takes the place of the configured one.
     """
     return jax.jit(
-        partial(train_step, config),
+        partial(train_step, config, loss=loss),
         out_shardings=(shardings or state_shardings(config, mesh), named_sharding(mesh)),
         donate_argnums=0,
         compiler_options=compiler_options(mesh.devices.flat[0].platform),

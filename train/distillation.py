@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from instructor_jax.losses.contrastive import RowLosses
 from instructor_jax.losses.distillation import cosines, similarity_loss, vector_loss
+from instructor_jax.losses.records import RowLosses
 from instructor_jax.train.data.batches import PairBatch
 from instructor_jax.train.data.task_names import chosen_tasks
-from instructor_jax.train.objective import look_up
+from instructor_jax.train.task_table import look_up
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,10 +16,10 @@ from jaxtyping import Array, Float, Int, Key
 from instructor_jax.config import ModelConfig
 from instructor_jax.nn.encoder import Remat
 from instructor_jax.nn.fused_attention.plan import Attention
-from instructor_jax.nn.layers import Dtype
 from instructor_jax.nn.layout import STACKED, Layout
 from instructor_jax.nn.model import Params, embed
 from instructor_jax.nn.pooling import gather_slots
+from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import constrain
 from instructor_jax.text.batches import TokenBatch
 

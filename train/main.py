@@ -1,11 +1,8 @@
 """`instructor-jax train RECIPE key=value ...`: train a model, or go on where the same command stopped."""
 
-import dataclasses
-import itertools
 import logging
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,14 +10,12 @@ from cyclopts import Parameter
 
 from instructor_jax.io.log_lines import log_to_stderr
 from instructor_jax.io.printable import one_line, printable
-from instructor_jax.train.recipes import recipe
 
 if TYPE_CHECKING:
-    from instructor_jax.train.run.loop import Evaluate
-    from instructor_jax.train.run.preparation import Prepared
-    from instructor_jax.train.run_config import RunConfig
+    from instructor_jax.train.recipe_files import Recipe
+    from instructor_jax.train.run.distributed import Processes
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 def train(
@@ -37,7 +32,8 @@ def train(
     """Train an embedding model on a mixture; killed and started again it goes on where it was.
 
     RECIPE is tiny, default, instructor_base, instructor_large, instructor_xl or
-    modern_base; settings change single values of it. OUTPUT gets checkpoints,
+    modern_base, or a function of a file of your own, path/to/file.py:function,
+    which is run; settings change single values of it. OUTPUT gets checkpoints,
     metrics.jsonl, TensorBoard files, report.html and at the end the folder
     model, which this program and sentence-transformers open.
 
@@ -52,38 +48,62 @@ def train(
       instructor-jax train modern_base data=data/medi output=runs/modern \\
           batch.groups=32 optimizer.learning_rate=1e-4 mesh.fsdp=8
 
-      instructor-jax train modern_base data=data/medi output=runs/x --dry-run
+      instructor-jax train ./my_recipes.py:tiny_siglip data=data/mine output=runs/siglip
+
+      instructor-jax train modern_base --dry-run
       instructor-jax train tiny --show
 
       instructor-jax train modern_base data=data/medi output=runs/two \\
           --coordinator host0:1234 --processes 2 --process 0
 
     Args:
-        recipe_name: The settings to start from.
+        recipe_name: The settings to start from: a recipe, or FILE.py:FUNCTION that returns a RunConfig, or a Recipe
+            with a loss, examples or a metrics function of your own.
         settings: key=value; values are TOML, quotes around texts may be left out.
         config: TOML file of settings, laid over the recipe before those of the command line.
-        dry_run: Check everything, print what would be trained, and stop.
+        dry_run: Check what can be checked, say what would be trained and what was not checked, and write nothing; needs
+            neither data nor output.
         show: Print all settings of the recipe, and stop.
         coordinator: HOST:PORT of process 0, for several processes that no scheduler started.
         processes: How many they are.
         process: Which of them this is, from 0.
     """
     from instructor_jax.train.overrides import override
+    from instructor_jax.train.own_loss import loss_name
+    from instructor_jax.train.recipe_files import load_recipe
     from instructor_jax.train.run.distributed import Processes
     from instructor_jax.train.run_config import flat
 
-    run = override(recipe(recipe_name), settings, config)
+    recipe = load_recipe(recipe_name)
+    recipe = recipe._replace(config=override(recipe.config, settings, config))
     if show:
-        print(printable("\n".join(f"{key} = {_shown(value)}" for key, value in flat(run).items())))
+        print(printable("\n".join(f"{key} = {_shown(value)}" for key, value in flat(recipe.config).items())))
+        if recipe.loss is not None:
+            print(printable(f"# loss: {loss_name(recipe.loss)}, of {recipe_name}"))
         return 0
     log_to_stderr()
     own = Processes(coordinator, processes, process)
-    return _train(run, own, dry_run, recipe_name)
+    if dry_run:
+        _dry_run(recipe, own)
+        return 0
+    return _train(recipe, own, recipe_name)
 
 
-def _train(run, own, dry_run: bool, name: str) -> int:
+def _dry_run(recipe: "Recipe", own: "Processes") -> None:
+    from instructor_jax.train.dry_run import dry_run
+    from instructor_jax.train.run.distributed import is_main, join
+
+    join(own)
+    told = dry_run(recipe.config, recipe.loss, recipe.examples)
+    if is_main():
+        print(printable(told), flush=True)
+
+
+def _train(recipe: "Recipe", own: "Processes", name: str) -> int:
     import jax
 
+    from instructor_jax.train.main_evaluation import avoided_texts, evaluation
+    from instructor_jax.train.run.description import description, shown
     from instructor_jax.train.run.distributed import is_main, join
     from instructor_jax.train.run.loop import MODEL
     from instructor_jax.train.run.loop import train as loop
@@ -93,19 +113,19 @@ def _train(run, own, dry_run: bool, name: str) -> int:
     from instructor_jax.train.run.report import write_report
     from instructor_jax.train.run.run_folder import check_output
 
+    run = recipe.config
     join(own)
     stop = StopRequest()
     try:
         with stop:
-            if run.output and not dry_run:
+            if run.output:
                 check_output(Path(run.output), Path(run.data))
-            prepared = prepare(run, avoid=avoided_texts(run), with_teacher=not dry_run)
+            prepared = prepare(run, avoid=avoided_texts(run), loss=recipe.loss, examples=recipe.examples)
             evaluate = evaluation(prepared)
             if is_main():
-                print(printable(describe(prepared)), flush=True)
-            if dry_run:
-                return 0
-            outcome = loop(prepared, stop, evaluate)
+                lines = description(run, prepared.config, prepared.mesh, prepared.batches.plan, prepared.loss)
+                print(printable(shown(lines)), flush=True)
+            outcome = loop(prepared, stop, evaluate, recipe.on_metrics)
     except StoppedEarly as stopped:
         print("stopped before a step was made; the same command goes on", file=sys.stderr, flush=True)
         # nothing is to be saved, and the interpreter would end under threads that compile or read
@@ -150,72 +170,6 @@ def stop_message(error: Exception) -> str:
         f"{own}\nAnother process of the run may be gone; its own last words tell why. Start all of them again with the "
         "same command: they go on from the last checkpoint."
     )
-
-
-def avoided_texts(run: "RunConfig") -> "Iterator[tuple[str, str]] | None":
-    """(evaluation set, text) pairs of everything that `mixture.avoid` names; None where it names nothing.
-
-    Raises:
-        FileNotFoundError: a place does not exist.
-        ValueError: a folder has none of the evaluation sets, or a file is not as expected.
-    """
-    if not run.mixture.avoid:
-        return None
-    from instructor_jax.evaluation.local.texts import local_texts
-    from instructor_jax.train.data.contamination import read_evaluation_texts
-    from instructor_jax.train.data.decontamination import avoided_files
-
-    files = avoided_files(run.mixture.avoid)
-    folders = [path for path in map(Path, run.mixture.avoid) if path.is_dir()]
-    return itertools.chain(read_evaluation_texts(files), *map(local_texts, folders))
-
-
-def evaluation(prepared: "Prepared") -> "Evaluate | None":
-    """What the run measures on evaluation tasks while it trains, if it does.
-
-    Raises:
-        ValueError: a task is not known, or its data are not there.
-        ImportError: the extra `eval` is absent.
-    """
-    settings = prepared.run.evaluation
-    if not settings.every:
-        return None
-    from instructor_jax.evaluation.in_training import TrainingEvaluation
-
-    logging.getLogger("instructor_jax.evaluation").setLevel(logging.WARNING)  # or every string stands between the steps
-    logging.getLogger("mteb").setLevel(logging.ERROR)
-    instructions = prepared.run.mixture.instructions
-    return TrainingEvaluation(prepared.folder, Path(settings.data), settings.tasks, settings.limit, instructions)
-
-
-def describe(prepared: "Prepared") -> str:
-    """What is about to be trained, in a few lines."""
-    import jax
-
-    from instructor_jax.config import parameter_count
-
-    config, plan = prepared.config, prepared.batches.plan
-    group = config.group
-    rows = sum(task.rows for task in plan.tasks)
-    whole = config.groups * group.tokens
-    alone = sum(task.alone for task in plan.tasks)
-    mesh = ", ".join(f"{name} {size}" for name, size in prepared.mesh.shape.items())
-    start = prepared.run.start or "random weights"
-    lines = {
-        "model": f"{parameter_count(config.model):,} weights, vectors of {config.model.embedding_dim}, from {start}",
-        "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}, {jax.process_count()} processes ({mesh})",
-        "mixture": f"{rows:,} rows of {len(plan.tasks)} tasks, {alone} of them with steps of their own",
-        "step": f"{config.groups} groups of {group.rows} x {group.length} tokens = {whole:,}, "
-        f"{plan.expected_fill:.1%} of them real; at most {config.groups * group.examples:,} examples, "
-        f"{group.negatives} negatives each",
-        "run": f"{config.steps:,} steps = {config.steps * whole * plan.expected_fill / 1e6:,.1f} M tokens, "
-        f"{config.dtype}, {dataclasses.asdict(config.optimizer)['name']} at {config.optimizer.learning_rate:g}",
-    }
-    distill = prepared.run.distill
-    if distill.teacher:
-        share = f"whole loss for {distill.steps_alone(config.steps):,} steps, share {distill.weight:g} at the end"
-        lines["teacher"] = f"{distill.teacher}, {share if distill.on else 'first embeddings only'}"
-    return "\n".join(f"{name:8} {text}" for name, text in lines.items())
 
 
 def _shown(value: object) -> str:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from instructor_jax.losses.contrastive import RowLosses
+from instructor_jax.losses.records import RowLosses
 from instructor_jax.train.data.batches import PairBatch
 from instructor_jax.train.distillation import DistilledLosses
 from instructor_jax.train.objective import row_weights

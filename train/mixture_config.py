@@ -16,9 +16,9 @@ from jaxtyping import Float64
 
 from instructor_jax.train.data.mixture import task_weights
 from instructor_jax.train.data.task_names import chosen_tasks
-from instructor_jax.train.medi.store import MediStore
+from instructor_jax.train.data.token_cache import Mixture
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _NAMED = 8  # tasks that a line of the log names
 
@@ -80,7 +80,7 @@ class MixtureConfig:
                 )
 
 
-def tasks_of(store: MediStore, mixture: MixtureConfig) -> tuple[str, ...]:
+def tasks_of(store: Mixture, mixture: MixtureConfig) -> tuple[str, ...]:
     """The tasks that a run takes, in the store's order; says in the log what its licence left out.
 
     Raises:
@@ -121,17 +121,17 @@ def shares_of(rows: Mapping[str, int], mixture: MixtureConfig) -> Float64[np.nda
     return shares / shares.sum()
 
 
-def is_redistributable(store: MediStore, task: str) -> bool:
+def is_redistributable(store: Mixture, task: str) -> bool:
     """Whether the task's licence is stated and allows any use of a model trained on it."""
     return store.entry(task)["about"].get("redistributable") is True
 
 
-def licence_of(store: MediStore, task: str) -> str:
+def licence_of(store: Mixture, task: str) -> str:
     """What the task's origin states, in its words."""
     return str(store.entry(task)["about"].get("licence") or "not given")
 
 
-def by_licence(store: MediStore, tasks: Sequence[str]) -> dict[str, list[str]]:
+def by_licence(store: Mixture, tasks: Sequence[str]) -> dict[str, list[str]]:
     """Tasks by licence, in their order."""
     found: dict[str, list[str]] = defaultdict(list)
     for task in tasks:
@@ -139,7 +139,7 @@ def by_licence(store: MediStore, tasks: Sequence[str]) -> dict[str, list[str]]:
     return dict(found)
 
 
-def _size(store: MediStore, tasks: Sequence[str]) -> str:
+def _size(store: Mixture, tasks: Sequence[str]) -> str:
     return f"{len(tasks)} tasks ({sum(len(store.rows(task)) for task in tasks):,} rows)"
 
 

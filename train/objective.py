@@ -13,11 +13,14 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
-from instructor_jax.losses.contrastive import Loss, Pairs, RowLosses, Scoring, in_batch_loss, matryoshka, original_loss
+from instructor_jax.losses.contrastive import in_batch_loss, matryoshka, original_loss
 from instructor_jax.losses.cosent import ranking_loss
+from instructor_jax.losses.records import Loss, RowLosses, Scoring
 from instructor_jax.train.data.batches import PairBatch
+from instructor_jax.train.own_loss import LossInputs, OwnLoss, own_row_losses
+from instructor_jax.train.task_table import look_up
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,27 +69,27 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         if self.name not in ("original", "in_batch"):
-            raise ValueError(f"LossConfig.name={self.name!r} must be 'original' or 'in_batch'.")
-        temperatures = {"temperature": self.temperature, "score_scale": self.score_scale}
-        temperatures |= {f"temperature of {one.task!r}": one.temperature for one in self.per_task if one.temperature}
-        for what, value in temperatures.items():
-            if not 0.0 < value < math.inf:
-                raise ValueError(f"LossConfig: {what} is {value}, but must be positive.")
+            raise ValueError(f"loss.name={self.name!r} must be 'original' or 'in_batch'.")
+        temperatures = {"loss.temperature": self.temperature, "loss.score_scale": self.score_scale}
+        temperatures |= {f"loss.per_task: temperature of {one.task!r}": one.temperature for one in self.per_task}
+        for key, value in temperatures.items():
+            if value is not None and not 0.0 < value < math.inf:
+                raise ValueError(f"{key}={value} must be positive.")
         if self.rows_at_a_time < 1:
-            raise ValueError(f"LossConfig.rows_at_a_time={self.rows_at_a_time} must be at least 1.")
+            raise ValueError(f"loss.rows_at_a_time={self.rows_at_a_time} must be at least 1.")
         if list(self.dims) != sorted(set(self.dims), reverse=True) or (self.dims and self.dims[-1] < 1):
-            raise ValueError(f"LossConfig.dims={self.dims} must be positive and descending, as in (768, 256, 64).")
+            raise ValueError(f"loss.dims={self.dims} must be positive and descending, as in (768, 256, 64).")
         if len(self.dim_weights) not in (0, len(self.dims)):
             raise ValueError(
-                f"LossConfig.dim_weights={self.dim_weights} must be one for each of dims={self.dims}, or () for 1 each."
+                f"loss.dim_weights={self.dim_weights} must be one for each of dims={self.dims}, or () for 1 each."
             )
         names = [one.task for one in self.per_task]
         if len(set(names)) < len(names):
-            raise ValueError(f"LossConfig.per_task names a task twice: {sorted(names)}.")
+            raise ValueError(f"loss.per_task names a task twice: {sorted(names)}.")
         for one in self.per_task:
             if self.name == "original" and not one.in_batch:
                 raise ValueError(
-                    f"task {one.task!r}: in_batch=False needs LossConfig.name='in_batch'; the original has none."
+                    f"task {one.task!r}: in_batch=False needs loss.name='in_batch'; the original has none."
                 )
 
 
@@ -96,8 +99,9 @@ def row_losses(
     batch: PairBatch,
     vectors: Float[Array, "groups texts dim"],
     precision: jax.lax.Precision = jax.lax.Precision.HIGHEST,
+    own: OwnLoss | None = None,
 ) -> RowLosses:
-    """The loss of every row.
+    """Returns the loss of every row.
 
     Args:
         config: which loss.
@@ -105,8 +109,15 @@ def row_losses(
         batch: what is known of the rows.
         vectors: of `batch.texts`, of unit length.
         precision: of products of vectors.
+        own: the caller's loss, which takes the place of the configured one.
+
+    Raises:
+        ValueError: `own` gives something else than the contract of `own_loss` says.
     """
-    pairs = _pairs(config, tasks, batch, vectors)
+    pairs = pairs_of(batch, vectors, config, tasks)
+    if own is not None:
+        ranks = partial(in_batch_loss, scoring=Scoring(config.rows_at_a_time, precision), both_directions=False)
+        return own_row_losses(own, pairs, ranks)
     loss = _contrastive(config, Scoring(config.rows_at_a_time, precision))
     if batch.score is None:
         return loss(pairs)
@@ -137,12 +148,24 @@ def _contrastive(config: LossConfig, scoring: Scoring) -> Loss:
     return partial(matryoshka, loss, dims=config.dims, weights=weights)
 
 
-def _pairs(
-    config: LossConfig, tasks: Sequence[str], batch: PairBatch, vectors: Float[Array, "groups texts dim"]
-) -> Pairs:
+def pairs_of(
+    batch: PairBatch,
+    vectors: Float[Array, "groups texts dim"],
+    config: LossConfig = LossConfig(),
+    tasks: Sequence[str] = ("all",),
+) -> LossInputs:
+    """Returns queries, positives and negatives with all that is known of their rows: what every loss is given.
+
+    Args:
+        batch: the rows.
+        vectors: of `batch.texts`, as the model gives them, of unit length.
+        config: says the rows' temperatures, and whether other rows' texts are their candidates.
+        tasks: names of all tasks, in the order of their numbers; they matter where `config.per_task` names any.
+    """
     query, positive, negatives = batch.split(vectors)
+    teacher = (None, None, None) if batch.teacher is None else batch.split(batch.teacher)
     temperature, in_batch = task_tables(config, tasks)
-    return Pairs(
+    return LossInputs(
         query,
         positive,
         negatives,
@@ -155,6 +178,11 @@ def _pairs(
         positive_id=batch.positive_id,
         negative_id=batch.negative_id,
         label=batch.label,
+        score=batch.score,
+        weight=batch.weight,
+        teacher_query=teacher[0],
+        teacher_positive=teacher[1],
+        teacher_negatives=teacher[2],
     )
 
 
@@ -170,14 +198,9 @@ def task_tables(
     unknown = sorted(set(own) - set(tasks))
     if unknown:
         raise ValueError(
-            f"LossConfig.per_task names {unknown[0]!r}, which is no task of the mixture; its tasks are "
+            f"loss.per_task names {unknown[0]!r}, which is no task of the mixture; its tasks are "
             f"{', '.join(list(tasks)[:10])}{', ...' if len(tasks) > 10 else ''}."
         )
     settings = [own.get(task, TaskLoss(task)) for task in tasks]
     temperature = [config.temperature if one.temperature is None else one.temperature for one in settings]
     return np.array(temperature, np.float32), np.array([one.in_batch for one in settings])
-
-
-def look_up(table: np.ndarray, task: Int[Array, "groups n"]) -> Array:
-    """What a table of all tasks says of every row's task; of filler rows, which may carry any number, something."""
-    return jnp.asarray(table).at[task].get(mode="clip")

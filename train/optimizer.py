@@ -54,7 +54,7 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if self.name not in ("adamw", "adafactor") or self.schedule not in ("linear", "cosine", "constant"):
             raise ValueError(
-                f"OptimizerConfig: name={self.name!r} must be adamw or adafactor, and schedule={self.schedule!r} "
+                f"optimizer: name={self.name!r} must be adamw or adafactor, and schedule={self.schedule!r} "
                 "linear, cosine or constant."
             )
         rules = (
@@ -69,18 +69,18 @@ class OptimizerConfig:
         )
         for name, holds, rule in rules:
             if not holds:
-                raise ValueError(f"OptimizerConfig.{name}={getattr(self, name)} must be {rule}.")
+                raise ValueError(f"optimizer.{name}={getattr(self, name)} must be {rule}.")
         if self.weight_decay and self.name == "adafactor":
             raise ValueError(
-                f"OptimizerConfig.weight_decay={self.weight_decay} is AdamW's only; set it to 0 or name='adamw'."
+                f"optimizer.weight_decay={self.weight_decay} is AdamW's only; set it to 0 or name='adamw'."
             )
         if self.relative and self.name == "adafactor":
-            raise ValueError("OptimizerConfig.relative=True is for adamw; adafactor's updates are relative: drop it.")
+            raise ValueError("optimizer.relative=True is for adamw; adafactor's updates are relative: drop it.")
         if self.schedule_steps < 0:
-            raise ValueError(f"OptimizerConfig.schedule_steps={self.schedule_steps} must be 0 or positive.")
+            raise ValueError(f"optimizer.schedule_steps={self.schedule_steps} must be 0 or positive.")
         if self.schedule != "constant" and 0 < self.schedule_steps <= self.warmup_steps:
             raise ValueError(
-                f"OptimizerConfig.schedule_steps={self.schedule_steps} must exceed warmup_steps={self.warmup_steps}; "
+                f"optimizer.schedule_steps={self.schedule_steps} must exceed warmup_steps={self.warmup_steps}; "
                 "raise it, or set schedule='constant'."
             )
 

@@ -37,7 +37,23 @@ def override(config: Config, settings: Sequence[str], file: Path | None = None) 
         if not equals or not key.strip():
             raise ValueError(f"{_shown(setting)} is no setting; write key=value, as in steps=1000.")
         _put(tree, key.strip().split("."), _parsed(text.strip(), key.strip()), setting)
-    return overlay(config, tree)
+    try:
+        return overlay(config, tree)
+    except _UnknownSetting as error:
+        raise ValueError(_unknown(error.key, error.known, _keys(config))) from error
+
+
+class _UnknownSetting(ValueError):
+    """A key that the configuration does not have.
+
+    Attributes:
+        key: dotted.
+        known: those that there are in its place.
+    """
+
+    def __init__(self, key: str, known: Sequence[str]) -> None:
+        super().__init__(_unknown(key, known))
+        self.key, self.known = key, known
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -58,7 +74,7 @@ def overlay(config: Config, tree: Mapping[str, Any], path: str = "") -> Config:
     for name, value in tree.items():
         key = f"{path}{name}"
         if name not in hints:
-            raise ValueError(_unknown(key, [f"{path}{known}" for known in hints]))
+            raise _UnknownSetting(key, [f"{path}{known}" for known in hints])
         inner = getattr(config, name)
         if isinstance(value, Mapping) and dataclasses.is_dataclass(inner):
             changes[name] = overlay(inner, value, f"{key}.")
@@ -154,9 +170,24 @@ def _words(hint: Any) -> str:
     return " or ".join(parts)
 
 
-def _unknown(key: str, known: Sequence[str]) -> str:
-    names = {one.rpartition(".")[2]: one for one in known}
-    close = [names[name] for name in difflib.get_close_matches(key.rpartition(".")[2], names, n=1)]
+def _keys(config: Any, prefix: str = "") -> list[str]:
+    """All dotted keys of a configuration."""
+    found = []
+    for one in dataclasses.fields(config):
+        inner = getattr(config, one.name)
+        nested = _keys(inner, f"{prefix}{one.name}.") if dataclasses.is_dataclass(inner) else []
+        found += nested or [prefix + one.name]
+    return found
+
+
+def _unknown(key: str, known: Sequence[str], everywhere: Sequence[str] = ()) -> str:
+    """What to say of a key that there is not: the same name elsewhere, or one nearly so in its place, or elsewhere."""
+    last, place = key.rpartition(".")[2], key.rpartition(".")[0]
+    same = [one for one in everywhere if one.rpartition(".")[2] == last]
+    same.sort(key=lambda one: (not one.startswith(f"{place}."), len(one)))  # below the place that was named, first
+    names = {one.rpartition(".")[2]: one for one in (*everywhere, *known)}  # those of its place win
+    near = [names[name] for name in difflib.get_close_matches(last, [one.rpartition(".")[2] for one in known], n=1)]
+    close = same[:1] or near or [names[name] for name in difflib.get_close_matches(last, names, n=1, cutoff=0.8)]
     return f"unknown setting {_shown(key)}; " + (
         f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}."
     )

@@ -6,6 +6,7 @@ work is done (mesh, workers, intervals) is named apart, because a run may be con
 
 import dataclasses
 from dataclasses import field
+from pathlib import Path
 from typing import Any, Literal
 
 from instructor_jax.config import EncoderConfig, ModelConfig
@@ -45,8 +46,7 @@ class BatchConfig:
     negatives: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.groups, self.rows) < 1 or min(self.length, self.examples, self.negatives) < 0:
-            raise ValueError(f"batch: {self}: groups and rows must be at least 1, the others 0 or more.")
+        _at_least(self, "batch.", groups=1, rows=1, length=0, examples=0, negatives=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +62,7 @@ class CheckpointConfig:
     keep: int = 2
 
     def __post_init__(self) -> None:
-        if min(self.every, self.keep) < 1:
-            raise ValueError(f"checkpoints: every={self.every} and keep={self.keep} must be at least 1.")
+        _at_least(self, "checkpoints.", every=1, keep=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +78,7 @@ class LogConfig:
     tensorboard: bool = True
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"log.every={self.every} must be at least 1.")
+        _at_least(self, "log.", every=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +94,7 @@ class HeldOutConfig:
     every: int = 500
 
     def __post_init__(self) -> None:
-        if self.rows < 0 or self.every < 1:
-            raise ValueError(f"held_out: rows={self.rows} must be 0 or more, every={self.every} at least 1.")
+        _at_least(self, "held_out.", rows=0, every=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,8 +114,7 @@ class EvaluationConfig:
     limit: int = 1000
 
     def __post_init__(self) -> None:
-        if self.every < 0 or self.limit < 1:
-            raise ValueError(f"evaluation: every={self.every} must be 0 or more, limit={self.limit} at least 1.")
+        _at_least(self, "evaluation.", every=0, limit=1)
         if self.every and not (self.data and self.tasks):
             raise ValueError(
                 f"evaluation.every={self.every} needs evaluation.data=FOLDER, the folder of the evaluation sets, and "
@@ -184,11 +180,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check_limits(flat(self))
-        if self.steps < 1 or self.workers < 0 or self.ahead < 1 or self.max_length < 0:
-            raise ValueError(
-                f"steps={self.steps} and ahead={self.ahead} must be at least 1, workers={self.workers} and "
-                f"max_length={self.max_length} 0 or more."
-            )
+        _at_least(self, "", steps=1, workers=0, ahead=1, max_length=0)
         own_schedule = self.optimizer.schedule != "constant" and not self.optimizer.schedule_steps
         if own_schedule and self.optimizer.warmup_steps >= self.steps:
             raise ValueError(
@@ -210,6 +202,19 @@ class RunConfig:
             raise ValueError(f"export_length={self.export_length} must be at least 2, or 0 for as many as in training.")
         if self.export not in ("float32", "bfloat16", "float16"):
             raise ValueError(f"export={self.export!r} must be float32, bfloat16 or float16.")
+
+    def made_of_data(self, what: str) -> Path:
+        """Returns the folder for what is made of the examples once: beside the mixture, or in `output`."""
+        if not self.data:
+            return Path(self.output).absolute() / what
+        return Path(f"{Path(self.data).absolute()}.{what}")
+
+
+def _at_least(config: Any, section: str, **least: int) -> None:
+    """Refuses a setting below its least value, by its own name."""
+    for name, value in least.items():
+        if getattr(config, name) < value:
+            raise ValueError(f"{section}{name}={getattr(config, name)} must be at least {value}.")
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:

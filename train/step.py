@@ -14,7 +14,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from instructor_jax.losses.contrastive import RowLosses
+from instructor_jax.losses.records import RowLosses
 from instructor_jax.nn.layout import STACKED, UNROLLED
 from instructor_jax.nn.model import Params, abstract_params, param_shardings
 from instructor_jax.sharding import named_sharding
@@ -25,6 +25,7 @@ from instructor_jax.train.gradient_cache import dropout_keys, embed_in_chunks
 from instructor_jax.train.metrics import Metrics, TaskSums, count_texts, task_sums
 from instructor_jax.train.objective import row_losses, row_weights
 from instructor_jax.train.optimizer import learning_rate, make_optimizer
+from instructor_jax.train.own_loss import OwnLoss
 
 
 @jax.tree_util.register_dataclass
@@ -43,22 +44,31 @@ class TrainState:
     step: Any
 
 
-def train_step(config: TrainConfig, state: TrainState, batch: PairBatch) -> tuple[TrainState, Metrics]:
-    """Updates the parameters on one global batch."""
+def train_step(
+    config: TrainConfig, state: TrainState, batch: PairBatch, loss: OwnLoss | None = None
+) -> tuple[TrainState, Metrics]:
+    """Updates the parameters on one global batch.
+
+    Args:
+        config: of the run.
+        state: before the step.
+        batch: rows.
+        loss: takes the place of the configured one; see `own_loss`.
+    """
 
     def mean_loss(params: Params) -> tuple[Float[Array, ""], RowLosses]:
         dropout_at = state.step if config.dropout else None
-        losses = batch_losses(config, params, batch, dropout_at, step=state.step)
+        losses = batch_losses(config, params, batch, dropout_at, state.step, loss)
         weight = row_weights(batch)
         return (weight * losses.loss).sum() / jnp.maximum(weight.sum(), 1e-9), losses
 
-    (loss, losses), gradients = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
+    (mean, losses), gradients = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
     updates, optimizer = make_optimizer(config.optimizer).update(gradients, state.optimizer, state.params)
     params: Any = optax.apply_updates(state.params, updates)
 
     tokens, texts = count_texts(batch)
     metrics = Metrics(
-        loss=loss,
+        loss=mean,
         accuracy=losses.correct.sum() / losses.contrasted.sum(),
         gradient_norm=optax.tree.norm(gradients),
         learning_rate=learning_rate(config.optimizer, state.step),
@@ -69,12 +79,19 @@ def train_step(config: TrainConfig, state: TrainState, batch: PairBatch) -> tupl
     return TrainState(params, optimizer, state.step + 1), metrics
 
 
-def held_out_sums(config: TrainConfig, params: Params, batch: PairBatch) -> TaskSums:
+def held_out_sums(config: TrainConfig, params: Params, batch: PairBatch, loss: OwnLoss | None = None) -> TaskSums:
     """Loss and accuracy per task on rows that are not trained on, without dropout."""
-    return task_sums(batch, batch_losses(config, params, batch, dropout_at=None), len(config.tasks))
+    return task_sums(batch, batch_losses(config, params, batch, dropout_at=None, loss=loss), len(config.tasks))
 
 
-def batch_losses(config: TrainConfig, params: Params, batch: PairBatch, dropout_at: Any, step: Any = None) -> RowLosses:
+def batch_losses(
+    config: TrainConfig,
+    params: Params,
+    batch: PairBatch,
+    dropout_at: Any,
+    step: Any = None,
+    loss: OwnLoss | None = None,
+) -> RowLosses:
     """The loss of every row of a batch.
 
     Args:
@@ -83,6 +100,7 @@ def batch_losses(config: TrainConfig, params: Params, batch: PairBatch, dropout_
         batch: rows; where they carry a teacher's vectors, the losses have their share of distillation.
         dropout_at: the step whose dropout is on; None for none.
         step: the step whose share of distillation counts; None for the share that the run ends with.
+        loss: takes the place of the configured one.
     """
     groups, rows, _ = batch.texts.tokens.shape
     keys = None if dropout_at is None else dropout_keys(config.seed, dropout_at, groups, rows)
@@ -97,7 +115,7 @@ def batch_losses(config: TrainConfig, params: Params, batch: PairBatch, dropout_
         attention=config.attention,
         layout=UNROLLED if config.unroll else STACKED,
     )
-    losses = row_losses(config.loss, config.tasks, batch, vectors, config.loss_precision)
+    losses = row_losses(config.loss, config.tasks, batch, vectors, config.loss_precision, loss)
     if batch.teacher is None:
         return losses
     share = config.distill.weight if step is None else share_at(config.distill, config.steps, step)

@@ -21,17 +21,6 @@ from tqdm import tqdm
 
 from instructor_jax.commands.console import say
 from instructor_jax.commands.encode_files import ids_path, output_claims, parts_folder, read_summary, summary_path
-from instructor_jax.commands.loading import (
-    BATCH_SIZE,
-    DIMENSIONS,
-    Embedder,
-    ModelOptions,
-    Overflow,
-    Precision,
-    load_model,
-    model_name,
-    require_count,
-)
 from instructor_jax.commands.parts import PartStore, combined_digest, option_differences
 from instructor_jax.commands.read_ahead import read_ahead
 from instructor_jax.commands.text_files import (
@@ -46,9 +35,20 @@ from instructor_jax.commands.vector_files import vector_format
 from instructor_jax.io.atomic import require_plain_file
 from instructor_jax.io.owned_files import Claim, check_claims, same_or_inside
 from instructor_jax.io.printable import json_text, one_line
-from instructor_jax.io.records import Table
+from instructor_jax.io.tables.records import Table
+from instructor_jax.model_options import (
+    BATCH_SIZE,
+    DIMENSIONS,
+    Embedder,
+    ModelOptions,
+    Overflow,
+    Precision,
+    load_model,
+    model_name,
+    require_count,
+)
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _PROBE = "resume"  # one short word: cheap to encode, and no limit on lengths refuses it
 # How far apart, relative to its length, rounding puts the vector of one text on two kinds of device.

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from instructor_jax.commands.similarity import one_line
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.printable import printable
+from instructor_jax.text.excerpts import one_line
 
 # In each format the key under which Matplotlib stores what made the file.
 _FORMATS = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}

@@ -8,7 +8,6 @@ rows. That works alike for files and for pipes. Another set of options is refuse
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import logging
 import os
@@ -36,6 +35,7 @@ from instructor_jax.commands.encode_files import (
 from instructor_jax.commands.text_files import TextBlock
 from instructor_jax.commands.vector_files import VectorFormat, join_bytes, open_npy, write_ids, write_npy
 from instructor_jax.io.atomic import whole_file
+from instructor_jax.io.file_lock import lock
 from instructor_jax.io.json_files import Fields, read_json
 from instructor_jax.io.owned_files import check_claims
 from instructor_jax.io.printable import json_text
@@ -87,11 +87,11 @@ class PartStore:
     def __enter__(self) -> "PartStore":
         remove_parts_folder(leaving_folder(self.output))  # of a run that was killed while it tidied up
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = self.folder / "lock"
-        self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        held = self.folder / "lock"
+        self._lock = os.open(held, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not (lock.exists() and os.path.samestat(lock.stat(), os.fstat(self._lock))):
+            lock(self._lock)
+            if not (held.exists() and os.path.samestat(held.stat(), os.fstat(self._lock))):
                 raise BlockingIOError  # finished and removed by another process a moment ago
             self._records = {number: self._read_record(number) for number in part_numbers(self.folder)}
             self._begin_or_go_on()

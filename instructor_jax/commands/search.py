@@ -15,7 +15,16 @@ from tqdm import tqdm
 
 from instructor_jax.commands.console import say, say_json, terminal_width
 from instructor_jax.commands.encode_files import read_summary
-from instructor_jax.commands.loading import (
+from instructor_jax.commands.nearest import Hit, NearestRows
+from instructor_jax.commands.read_ahead import read_ahead
+from instructor_jax.commands.search_page import is_search_page, search_page
+from instructor_jax.commands.similarity import require_finite
+from instructor_jax.commands.text_files import InputOptions, TextBlock, read_texts, text_blocks, text_columns
+from instructor_jax.commands.vector_files import open_npy
+from instructor_jax.io.atomic import require_new_or_replaceable, whole_file
+from instructor_jax.io.bounds import HITS, TEXTS_CHARACTERS
+from instructor_jax.io.tables.records import Table
+from instructor_jax.model_options import (
     BATCH_SIZE,
     DIMENSIONS,
     Embedder,
@@ -24,17 +33,9 @@ from instructor_jax.commands.loading import (
     model_name,
     require_count,
 )
-from instructor_jax.commands.nearest import Hit, NearestRows
-from instructor_jax.commands.read_ahead import read_ahead
-from instructor_jax.commands.search_page import is_search_page, search_page
-from instructor_jax.commands.similarity import one_line, require_finite
-from instructor_jax.commands.text_files import InputOptions, TextBlock, read_texts, text_blocks, text_columns
-from instructor_jax.commands.vector_files import open_npy
-from instructor_jax.io.atomic import require_new_or_replaceable, whole_file
-from instructor_jax.io.bounds import HITS, TEXTS_CHARACTERS
-from instructor_jax.io.records import Table
+from instructor_jax.text.excerpts import one_line
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _BLOCK = 8192  # rows of the corpus in memory at a time
 

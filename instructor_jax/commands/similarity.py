@@ -8,14 +8,14 @@ from cyclopts import Parameter
 from jaxtyping import Float
 
 from instructor_jax.commands.console import say, say_json, terminal_width
-from instructor_jax.commands.loading import Embedder, ModelOptions, load_model, model_name
 from instructor_jax.commands.text_files import TableOptions
 from instructor_jax.inference.quantization import unit_length
 from instructor_jax.io.atomic import require_new_or_replaceable
 from instructor_jax.io.bounds import ROWS, TEXTS_CHARACTERS
 from instructor_jax.io.json_files import shown_value
-from instructor_jax.io.printable import printable
-from instructor_jax.io.records import Table, listed
+from instructor_jax.io.tables.records import Table, listed
+from instructor_jax.model_options import Embedder, ModelOptions, load_model, model_name
+from instructor_jax.text.excerpts import one_line
 
 _BLOCK = 8192  # pairs that are encoded together
 # Column names by which public sets of sentence pairs usually go.
@@ -94,12 +94,6 @@ def matrix_text(scores: Float[np.ndarray, "rows rows"], texts: list[str], width:
         row = f"{k + 1:>3} " + "".join(f"{score:8.4f}" for score in scores[k])
         lines.append(f"{row}  {one_line(texts[k], max(width - len(row) - 2, 20))}")
     return "\n".join(lines)
-
-
-def one_line(text: str, width: int) -> str:
-    """A text on one line of at most `width` characters, cut with an ellipsis; what a terminal would obey is escaped."""
-    flat = " ".join(printable(text[: 4 * width]).split())
-    return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
 def _read_pairs(table: Table, columns: tuple[str, str] | None) -> list[tuple[str, str]]:

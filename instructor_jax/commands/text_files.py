@@ -15,8 +15,8 @@ from cyclopts import Group, Parameter
 
 from instructor_jax.io.bounds import PART_CHARACTERS, ROWS
 from instructor_jax.io.printable import one_line
-from instructor_jax.io.records import Table, listed
-from instructor_jax.io.tables import FormatName, format_of, open_table
+from instructor_jax.io.tables.records import Table, listed
+from instructor_jax.io.tables.tables import FormatName, format_of, open_table
 
 # Names by which the columns of public text data sets usually go; the first that is present is taken.
 _TEXT_NAMES = ("text", "sentence", "content", "passage", "document")

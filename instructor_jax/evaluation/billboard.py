@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Float
 
 from instructor_jax.evaluation.data_files import files_digest, find_file
-from instructor_jax.evaluation.embedders import Embedder
+from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.evaluation.scores import Job, TaskScore, missing
 from instructor_jax.evaluation.task_instructions import InstructionTable
-from instructor_jax.io.tables import open_table
+from instructor_jax.io.tables.tables import open_table
 
 BENCHMARK, KIND, METRIC = "billboard", "Billboard", "pearson"
 

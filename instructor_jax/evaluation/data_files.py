@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.io.gzip_files import read_whole
 from instructor_jax.io.json_files import parse_json
-from instructor_jax.io.tables import open_table
+from instructor_jax.io.tables.gzip_files import read_whole
+from instructor_jax.io.tables.tables import open_table
 
 _ENDS = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
 

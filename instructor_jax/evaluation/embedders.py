@@ -10,49 +10,23 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
+from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.io.default_model import DEFAULT_MODEL
 from instructor_jax.io.other_libraries import sentence_transformer
 
 if TYPE_CHECKING:
     from instructor_jax.embedder import Instructor
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 SENTENCE_TRANSFORMERS = "st:"
 TFIDF = "tfidf"
 _HASHED_AT_ONCE = 1 << 22  # bytes
-
-
-@runtime_checkable  # beartype asks in tests
-class Embedder(Protocol):
-    """A model under evaluation.
-
-    Attributes:
-        name: "org/model"; "local/<folder>" for a folder, "sentence-transformers/<folder>" through that library.
-        revision: changes whenever the vectors may: the hash of the folder's files.
-        dimension: of the vectors.
-        max_length: most tokens of instruction and text together.
-        parameters: how many numbers the model has.
-    """
-
-    name: str
-    revision: str
-    dimension: int
-    max_length: int
-    parameters: int
-
-    def encode(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:
-        """One float32 row per text, in their order; the instruction "" is none."""
-        ...
-
-    def count_tokens(self, texts: Sequence[str], instruction: str) -> list[int]:
-        """Tokens of instruction and text together, end-of-sequence included, before any truncation."""
-        ...
 
 
 def load(model: str, *, data: Path | None = None, instructions: bool = True, batch_size: int | None = None) -> Embedder:
@@ -85,6 +59,12 @@ def load(model: str, *, data: Path | None = None, instructions: bool = True, bat
 
 class JaxEmbedder:
     """`Instructor`, truncating silently as the published evaluation did."""
+
+    name: str
+    revision: str
+    dimension: int
+    max_length: int
+    parameters: int
 
     def __init__(self, model: "Instructor", name: str, revision: str, batch_size: int | None = None) -> None:
         from instructor_jax.config import parameter_count
@@ -130,6 +110,12 @@ class SentenceTransformersEmbedder:
     It strips nothing, and it pools over the prompt of a local INSTRUCTOR folder unless told not to; both are set right
     here. Folders that are no T5 sentence encoders keep the pooling they declare.
     """
+
+    name: str
+    revision: str
+    dimension: int
+    max_length: int
+    parameters: int
 
     def __init__(self, model: str, batch_size: int | None = None) -> None:
         try:

@@ -8,7 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _FLAG = "HF_HUB_OFFLINE"
 _TRUE = ("1", "ON", "YES", "TRUE")

@@ -19,7 +19,7 @@ from instructor_jax.evaluation.task_instructions import default_table
 from instructor_jax.io.folders import ModelFolder
 from instructor_jax.nn.model import Params
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class TrainingEvaluation:

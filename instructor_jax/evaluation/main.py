@@ -8,7 +8,8 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
-from instructor_jax.evaluation.embedders import Embedder, load
+from instructor_jax.evaluation.embedder import Embedder
+from instructor_jax.evaluation.embedders import load
 from instructor_jax.evaluation.hub_access import offline_unless_reachable
 from instructor_jax.evaluation.protocol import Protocol, corrected, published
 from instructor_jax.evaluation.report.files import refuse_other_reports
@@ -20,7 +21,7 @@ from instructor_jax.evaluation.task_instructions import InstructionTable, Size, 
 from instructor_jax.io.log_lines import log_to_stderr
 from instructor_jax.io.printable import one_line, printable
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 @Parameter(name="*", group=Group("Protocol", sort_key=1))

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 from pathlib import Path
 
-from instructor_jax.evaluation.embedders import Embedder
+from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.evaluation.mteb.jobs import MtebOptions
 from instructor_jax.evaluation.protocol import Protocol, corrected
 from instructor_jax.evaluation.runner import Run, describe, run_jobs
@@ -12,7 +12,7 @@ from instructor_jax.evaluation.scores import Job, TaskScore
 from instructor_jax.evaluation.selection import Benchmark, select_jobs
 from instructor_jax.evaluation.task_instructions import InstructionTable
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)

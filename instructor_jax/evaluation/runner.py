@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from instructor_jax.evaluation.embedders import Embedder
+from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.evaluation.protocol import Protocol
 from instructor_jax.evaluation.scores import Job, ScoreFolder, TaskScore, fingerprint, missing
 from instructor_jax.evaluation.task_instructions import InstructionTable
@@ -23,7 +23,7 @@ from instructor_jax.io.json_files import Fields, read_json
 from instructor_jax.io.printable import one_line
 from instructor_jax.requirements import installed_version
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 RECORD = "run.json"
 _PACKAGES = ("instructor-jax", "mteb", "jax", "torch", "sentence-transformers", "scikit-learn", "scipy", "numpy")

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.evaluation.embedders import Embedder
+from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.json_files import Fields, read_json, shown_value
 from instructor_jax.io.printable import one_line
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _FORMAT = 1
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from instructor_jax.evaluation.local.texts import local_texts
 from instructor_jax.text.tfidf import Tfidf
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _DIM = 4096
 _UNLIMITED = 1_000_000  # tokens
@@ -22,6 +22,12 @@ class TfidfEmbedder:
     That is a favour to the baseline: it knows the vocabulary of what it is tested on. No label is read. Instructions
     are not read either.
     """
+
+    name: str
+    revision: str
+    dimension: int
+    max_length: int
+    parameters: int
 
     def __init__(self, data: Path) -> None:
         texts = sorted({text for _, text in local_texts(data)})

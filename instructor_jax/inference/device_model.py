@@ -18,14 +18,14 @@ from instructor_jax.config import ModelConfig
 from instructor_jax.inference.device_errors import TRACED
 from instructor_jax.inference.devices import chosen_devices
 from instructor_jax.inference.processes import check_process
-from instructor_jax.io.weights import check_params
+from instructor_jax.io.weights.names import check_params
 from instructor_jax.nn.layout import STACKED, cpu_layout, stacked_params, unstacked_params
 from instructor_jax.nn.model import Params, embed, encode_tokens, param_shardings
 from instructor_jax.sharding import Device, MeshShape, data_shards, make_mesh, named_sharding
 from instructor_jax.text.batches import TokenBatch
 from instructor_jax.text.packing import PackingConfig, bucket_ladder
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # Tokens per device call and shard. On CPUs larger calls fall out of the caches; on accelerators smaller ones leave the
 # matrix units waiting.

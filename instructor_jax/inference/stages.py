@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float32, Int32, Int64
 from instructor_jax.inference.device_errors import RAISED, explained
 from instructor_jax.inference.finite import check_finite
 from instructor_jax.text.batches import TokenBatch, TokenizedTexts
-from instructor_jax.text.packing import Bucket, PackingConfig, build_batch, plan_calls
+from instructor_jax.text.packing import Bucket, PackingConfig, build_batches, plan_calls
 from instructor_jax.text.tokenization import OnOverflow, Pair, Tokenizer
 
 _IN_FLIGHT = 2  # device calls queued behind the one that runs
@@ -111,9 +111,10 @@ def prepare(
         texts = tokenizer(pairs, on_overflow, first)
         counts = texts.full_lengths
         truncated = counts > tokenizer.max_length
+    plan = list(plan_calls(texts.lengths, packing, max_texts))
     calls = [
-        Call(bucket, build_batch(texts, bucket, groups), [[text for row in rows for text in row] for rows in groups])
-        for bucket, groups in plan_calls(texts.lengths, packing, max_texts)
+        Call(bucket, batch, [[text for row in rows for text in row] for rows in groups])
+        for (bucket, groups), batch in zip(plan, build_batches(texts, plan), strict=True)
     ]
     return Prepared(texts, owner, len(pairs), truncated, counts, calls, first)
 

@@ -7,7 +7,6 @@ no lock, and the next writer of the same file removes it.
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import re
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from instructor_jax.io.file_lock import lock
 from instructor_jax.io.owned_files import Claim, check_claims
 
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and the temporary name is longer than the file's
@@ -104,7 +104,7 @@ def _new_file(path: Path) -> tuple[Path, int]:
         beside = path.with_name(f"{_prefix(path.name)}{secrets.token_hex(8)}.partial")
         descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         with contextlib.suppress(OSError):  # a file system without locks: nothing is removed there either
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(descriptor)
         if _is_open_file(beside, descriptor):
             return beside, descriptor
         os.close(descriptor)  # removed by another writer before the lock was there
@@ -119,7 +119,7 @@ def _remove_left_behind(path: Path) -> None:
             with contextlib.suppress(OSError):
                 descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
                 try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    lock(descriptor)
                     if _is_open_file(left, descriptor):
                         left.unlink()
                 finally:

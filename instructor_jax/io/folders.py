@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 
 from instructor_jax.config import ModelConfig, encoder_config_from_t5
-from instructor_jax.io.adapters import merged, refuse_lone_adapter
-from instructor_jax.io.checkpoint_prefixes import plain_names
 from instructor_jax.io.json_files import read_json
-from instructor_jax.io.model_settings import MODEL_SETTINGS, read_model_settings
-from instructor_jax.io.module_settings import (
+from instructor_jax.io.own_folder import OWN_CONFIG, read_own_config, read_own_params, read_ranges
+from instructor_jax.io.settings.model import MODEL_SETTINGS, read_model_settings
+from instructor_jax.io.settings.modules import (
     MODULES_FILE,
     Module,
     check_dropout,
@@ -28,12 +27,13 @@ from instructor_jax.io.module_settings import (
     projection_size,
     read_modules,
 )
-from instructor_jax.io.own_folder import OWN_CONFIG, read_own_config, read_own_params, read_ranges
-from instructor_jax.io.tensor_files import find_weights, read_tensors
-from instructor_jax.io.transformer_settings import SETTINGS_FILES, max_length
-from instructor_jax.io.weights import PROJECTION, params_from_torch, same_bits
+from instructor_jax.io.settings.transformer import SETTINGS_FILES, max_length
+from instructor_jax.io.weights.adapters import merged, refuse_lone_adapter
+from instructor_jax.io.weights.names import PROJECTION, params_from_torch, same_bits
+from instructor_jax.io.weights.prefixes import plain_names
+from instructor_jax.io.weights.tensor_files import find_weights, read_tensors
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 TOKENIZER_FILES = (
     "tokenizer.json",

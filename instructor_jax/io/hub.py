@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.io.adapters import ADAPTER_FILES
 from instructor_jax.io.default_model import DEFAULT_FOLDER, DEFAULT_MODEL
 from instructor_jax.io.folders import CHAT_TEMPLATES, PROCESSOR_FILES, TOKENIZER_FILES
 from instructor_jax.io.json_files import shown_value
-from instructor_jax.io.model_settings import MODEL_SETTINGS
-from instructor_jax.io.module_settings import MODULES_FILE, Module, read_modules
 from instructor_jax.io.own_folder import OWN_CONFIG, OWN_PARAMS, RANGES
-from instructor_jax.io.tensor_files import find_weights
+from instructor_jax.io.settings.model import MODEL_SETTINGS
+from instructor_jax.io.settings.modules import MODULES_FILE, Module, read_modules
+from instructor_jax.io.weights.adapters import ADAPTER_FILES
+from instructor_jax.io.weights.tensor_files import find_weights
 
 # Files of a model's folder, and of the folders of its modules.
 _SETTINGS = (

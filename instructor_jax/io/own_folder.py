@@ -12,7 +12,7 @@ import numpy as np
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.io.bounds import SIZE
 from instructor_jax.io.json_files import Fields, read_json, shown_value
-from instructor_jax.io.weights import check_params
+from instructor_jax.io.weights.names import check_params
 
 OWN_CONFIG = "instructor_jax.json"
 OWN_PARAMS = "params"

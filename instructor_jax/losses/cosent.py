@@ -9,9 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from instructor_jax.losses.blockwise import against_all
-from instructor_jax.losses.contrastive import Pairs, RowLosses
-
-_NEVER = -1e9  # adds nothing to a sum of exponentials, and keeps the gradient of an empty one finite
+from instructor_jax.losses.records import Pairs, RowLosses
+from instructor_jax.numerics import MASKED
 
 
 def ranking_loss(
@@ -35,12 +34,12 @@ def ranking_loss(
     def lower_scored(row: tuple[Array, ...], others: tuple[Array, ...]) -> tuple[Array, Array]:
         (cosine, score, task), (other_cosines, other_scores, other_tasks, real) = row, others
         counts = real & (other_tasks == task) & (other_scores < score)
-        return _log_sum_exp(jnp.where(counts, other_cosines - cosine, _NEVER)), counts.any()
+        return _log_sum_exp(jnp.where(counts, other_cosines - cosine, MASKED)), counts.any()
 
     def same_task(row: tuple[Array, ...], others: tuple[Array, ...]) -> Array:
         (task,), (other_tasks, sums, real) = row, others
         one = jnp.zeros((1,), sums.dtype)  # the 1 of log(1 + ...)
-        return _log_sum_exp(jnp.concatenate([one, jnp.where(real & (other_tasks == task), sums, _NEVER)]))
+        return _log_sum_exp(jnp.concatenate([one, jnp.where(real & (other_tasks == task), sums, MASKED)]))
 
     columns = (cosine, score, pairs.task, scored)
     sums, any_lower = against_all(lower_scored, (cosine, score, pairs.task), columns, rows_at_a_time)

@@ -14,9 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from instructor_jax.numerics import MASKED
 from instructor_jax.sharding import partition_spec
-
-_NEVER = -1e9  # a score that adds nothing to a softmax; finite, since the gradient of a sum over -inf alone is NaN
 
 
 def cosines(
@@ -83,7 +82,7 @@ def _divergence(
 
     def log_shares(vectors: Array) -> Float[Array, "texts texts"]:
         scores = jnp.einsum("td,ud->tu", vectors, vectors, precision=precision) / temperature
-        return jax.nn.log_softmax(jnp.where(others, scores, _NEVER), axis=-1)
+        return jax.nn.log_softmax(jnp.where(others, scores, MASKED), axis=-1)
 
     theirs, ours = log_shares(teacher), log_shares(student)
     divergence = jnp.sum(jnp.exp(theirs) * (theirs - ours), axis=-1)

@@ -17,10 +17,9 @@ from instructor_jax.config import EncoderConfig
 from instructor_jax.nn.dropout import DropoutSite
 from instructor_jax.nn.fused_attention.api import diagonal_offsets, fused_attend
 from instructor_jax.nn.fused_attention.plan import KernelPlan
-from instructor_jax.nn.layers import Dtype, parameter, product
+from instructor_jax.nn.layers import parameter
+from instructor_jax.numerics import MASKED, Dtype, product
 from instructor_jax.sharding import axis_shards, constrain
-
-MASKED = -1e9  # finite: a padding token attends to nothing, and a softmax over -inf alone would be NaN
 
 
 def relative_position_buckets(length: int, buckets: int, max_distance: int) -> Int[Array, "query key"]:

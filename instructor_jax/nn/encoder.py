@@ -24,9 +24,12 @@ from instructor_jax.nn.attention import (
     text_mask,
 )
 from instructor_jax.nn.dropout import DropoutSite
-from instructor_jax.nn.fused_attention.plan import Attention, KernelPlan, choose_attention
-from instructor_jax.nn.layers import Dtype, FeedForward, RMSNorm, SlicedFeedForward, TokenEmbedding
+from instructor_jax.nn.embedding_table import TokenEmbedding
+from instructor_jax.nn.fused_attention.choice import choose_attention
+from instructor_jax.nn.fused_attention.plan import Attention, KernelPlan
+from instructor_jax.nn.layers import FeedForward, RMSNorm, SlicedFeedForward
 from instructor_jax.nn.layout import STACKED, Layout
+from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import constrain
 
 Remat = Literal["none", "full", "dots"]

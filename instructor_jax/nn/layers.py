@@ -1,26 +1,22 @@
-"""The parts of a T5 layer that are not attention: matrix products, RMS norm, feed-forward, embedding.
+"""The parts of a T5 layer that are not attention: parameters, RMS norm, feed-forward.
 
 Letters of all equations here and in `attention.py`, `encoder.py`: g groups, r rows, l length (q and k where queries
 and keys differ), d embed, h heads, e head_dim, f ffn.
 
-Numerics: float32 means full precision everywhere (`HIGHEST`: JAX's default is TF32 on GPUs and bfloat16 passes on
-TPUs). With bfloat16 compute, products take bfloat16 operands and accumulate in float32; norms are float32.
+Products follow `numerics.py`; norms are float32.
 """
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
 from instructor_jax.config import Activation, EncoderConfig
 from instructor_jax.nn.dropout import DropoutSite
-from instructor_jax.nn.embedding_table import look_up
+from instructor_jax.numerics import Dtype, product
 from instructor_jax.sharding import constrain
-
-Dtype = Any
 
 _ACTIVATIONS = {
     "relu": jax.nn.relu,
@@ -30,20 +26,7 @@ _ACTIVATIONS = {
 }
 
 
-def product(equation: str, x: Array, y: Array, dtype: Dtype, result: Dtype | None = None) -> Array:
-    """Einsum of operands cast to the compute dtype, accumulated in float32; the result has `result` or that dtype.
-
-    Asking for a float32 result is what makes bfloat16 products fast on CPUs (about twice as fast as bfloat16 ->
-    bfloat16 with the same operands); accelerators accumulate in float32 anyway.
-    """
-    precision = jax.lax.Precision.HIGHEST if dtype == jnp.float32 else None
-    out = jnp.einsum(
-        equation, x.astype(dtype), y.astype(dtype), precision=precision, preferred_element_type=jnp.float32
-    )
-    return out.astype(dtype if result is None else result)
-
-
-def parameter(key: Key[Array, ""], shape: tuple[int, ...], stddev: float, axes: tuple[str, ...]) -> nnx.Param:
+def parameter(key: Key[Array, ""], shape: tuple[int, ...], stddev: float, axes: tuple[str, ...]) -> nnx.Param[Array]:
     """A normally distributed parameter whose axes carry logical names."""
     return nnx.Param(stddev * jax.random.normal(key, shape, jnp.float32), out_sharding=axes)
 
@@ -104,13 +87,3 @@ class SlicedFeedForward(nnx.Module):
         for part in self.parts[1:]:
             out = out + part(x, dtype)
         return out
-
-
-class TokenEmbedding(nnx.Module):
-    """Token id -> vector; T5 does not scale it and adds no positions."""
-
-    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs):
-        self.embedding = parameter(rngs.params(), (config.vocab, config.embed), 1.0, ("vocab", "embed"))
-
-    def __call__(self, tokens: Int[Array, "groups rows len"], dtype: Dtype) -> Float[Array, "groups rows len embed"]:
-        return look_up(self.embedding[...], tokens, dtype)

@@ -16,9 +16,10 @@ from jaxtyping import Array, Float, Key
 from instructor_jax.config import ModelConfig
 from instructor_jax.nn.encoder import Encoder, Remat
 from instructor_jax.nn.fused_attention.plan import Attention
-from instructor_jax.nn.layers import Dtype, parameter, product
+from instructor_jax.nn.layers import parameter
 from instructor_jax.nn.layout import STACKED, Layout
-from instructor_jax.nn.pooling import gather_slots, normalize, pool_texts
+from instructor_jax.nn.pooling import gather_slots, pool_texts
+from instructor_jax.numerics import Dtype, normalize, product
 from instructor_jax.sharding import named_sharding
 from instructor_jax.text.batches import TokenBatch
 

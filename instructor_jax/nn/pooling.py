@@ -7,7 +7,7 @@ InstructorEmbedding 1.0.1). Which tokens count is decided when a text is tokenis
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from instructor_jax.nn.layers import product
+from instructor_jax.numerics import product
 
 
 def pool_texts(
@@ -38,10 +38,3 @@ def gather_slots(
     """The vector of each text of a group, from where packing put it; zeros where `slots` is -1."""
     taken = jnp.take_along_axis(vectors, jnp.maximum(slots, 0)[..., None], axis=1)
     return jnp.where((slots >= 0)[..., None], taken, 0.0)
-
-
-def normalize(vectors: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
-    """Unit length in float32; a zero vector stays zero (torch.nn.functional.normalize, eps 1e-12)."""
-    # the maximum is inside the root, where a zero vector (an empty slot) still has a finite gradient
-    length = jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(vectors), axis=-1, keepdims=True), 1e-24))
-    return vectors / length

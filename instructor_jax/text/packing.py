@@ -6,19 +6,24 @@ counts. So the shapes that a model is ever compiled for are the few that `bucket
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Int64
 
 from instructor_jax.text.batches import TokenBatch, TokenizedTexts
+from instructor_jax.text.best_fit import best_fit
+from instructor_jax.text.row_arrays import PlacedTexts, RowArrays, row_arrays
 
 # One row only: a single short query should not pay for a long row. On a CPU the time of a query grows with the length
 # of its row (base size: 61 ms for 16 tokens, 73 for 24, 109 for 32), and most queries have 10 to 40.
 _LATENCY_LENGTHS = (16, 24, 32, 40, 48, 64)
 _BULK_LENGTHS = (128, 256, 384, 512)
 _MIN_TOKENS_PER_SEGMENT = 8
+
+Groups = Sequence[Sequence[list[int]]]  # of a call: groups, their rows, and the texts of each row
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -91,36 +96,21 @@ def pack_rows(lengths: Int[np.ndarray, "texts"], config: PackingConfig) -> dict[
         worst = lengths.max() if lengths.max() > config.max_length else lengths.min()
         raise ValueError(f"a text of {worst} tokens cannot be packed; allowed are 1 to {config.max_length}.")
     _, bulk = row_lengths(config.max_length)
-    rows: list[list[int]] = []
-    used: list[int] = []
-    limit: list[int] = []  # how many texts each row may hold
-    open_rows: dict[int, list[int]] = {}  # free tokens -> rows
-    free_sizes = 0  # bit n is set when some open row has n free tokens
-    for text in np.argsort(-lengths, kind="stable").tolist():
-        length = int(lengths[text])
-        fitting = free_sizes >> length
-        if fitting:
-            free = length + (fitting & -fitting).bit_length() - 1
-            row = open_rows[free].pop()
-            if not open_rows[free]:
-                free_sizes &= ~(1 << free)
-        else:
-            # three texts or more to a row keep its end from being wasted; short rows keep attention cheap
-            capacity = next((size for size in bulk if size >= 3 * length), bulk[-1])
-            row, free = len(rows), capacity
-            rows.append([])
-            used.append(0)
-            limit.append(Bucket(capacity, 1).segments_per_row)
-        rows[row].append(text)
-        used[row] += length
-        free -= length
-        if free and len(rows[row]) < limit[row]:
-            open_rows.setdefault(free, []).append(row)
-            free_sizes |= 1 << free
-    by_length: dict[int, list[list[int]]] = {}
-    for row, tokens in zip(rows, used, strict=True):
-        size = next(b for b in bulk if b >= tokens and Bucket(b, 1).segments_per_row >= len(row))
-        by_length.setdefault(size, []).append(row)
+    most = np.array([Bucket(length, 1).segments_per_row for length in bulk])
+
+    def capacity(length: int) -> int:
+        # three texts or more to a row keep its end from being wasted; short rows keep attention cheap
+        return next((size for size in bulk if size >= 3 * length), bulk[-1])
+
+    places = best_fit(lengths, capacity, lambda length: Bucket(length, 1).segments_per_row)
+    order = np.lexsort((places.segment, places.row))
+    counts = np.bincount(places.row, minlength=places.rows)
+    ends = np.cumsum(counts)
+    used = np.bincount(places.row, lengths, places.rows)
+    shortest = np.maximum(np.searchsorted(bulk, used), np.searchsorted(most, counts))  # bucket that holds the row
+    texts, by_length = order.tolist(), {}
+    for size, start, end in zip(shortest.tolist(), (ends - counts).tolist(), ends.tolist(), strict=True):
+        by_length.setdefault(bulk[size], []).append(texts[start:end])
     return by_length
 
 
@@ -196,7 +186,7 @@ def _split_by_texts(rows: list[list[int]], max_texts: int | None) -> Iterator[li
         yield part
 
 
-def build_batch(texts: TokenizedTexts, bucket: Bucket, groups: Sequence[Sequence[Sequence[int]]]) -> TokenBatch:
+def build_batch(texts: TokenizedTexts, bucket: Bucket, groups: Groups) -> TokenBatch:
     """Fills the arrays of one call; the text in slot k of a group is the k-th when its rows are read in order.
 
     Args:
@@ -204,21 +194,61 @@ def build_batch(texts: TokenizedTexts, bucket: Bucket, groups: Sequence[Sequence
         bucket: static shape; rows beyond those given are padding.
         groups: for each group its rows, each a list of text indices.
     """
-    shape = (len(groups), bucket.rows, bucket.length)
-    tokens = np.zeros(shape, np.int32)
-    segments = np.full(shape, -1, np.int32)
-    pooled = np.zeros(shape, np.bool_)
-    slots = np.full((len(groups), bucket.rows * bucket.segments_per_row), -1, np.int32)
-    for group, rows in enumerate(groups):
-        count = 0
-        for row, members in enumerate(rows):
-            start = 0
-            for segment, text in enumerate(members):
-                ids = texts.tokens[texts.offsets[text] : texts.offsets[text + 1]]
-                end = start + len(ids)
-                tokens[group, row, start:end] = ids
-                segments[group, row, start:end] = segment
-                pooled[group, row, start + texts.unpooled[text] : end] = True
-                slots[group, count] = row * bucket.segments_per_row + segment
-                start, count = end, count + 1
-    return TokenBatch(tokens, segments, pooled, slots, bucket.segments_per_row)
+    return build_batches(texts, [(bucket, groups)])[0]
+
+
+def build_batches(texts: TokenizedTexts, calls: Sequence[tuple[Bucket, Groups]]) -> list[TokenBatch]:
+    """Fills the arrays of all calls of a plan; calls in sequence whose rows have one length are filled at once."""
+    batches: list[TokenBatch] = []
+    for length, alike in itertools.groupby(calls, lambda call: call[0].length):
+        batches += _batches_of_one_length(texts, length, list(alike))
+    return batches
+
+
+def _batches_of_one_length(
+    texts: TokenizedTexts, length: int, calls: Sequence[tuple[Bucket, Groups]]
+) -> Iterator[TokenBatch]:
+    per_row = Bucket(length, 1).segments_per_row
+    text, sizes, number, place = [], [], [], []  # of each text; of each row; of each row; of each row in its group
+    rows = 0
+    for bucket, groups in calls:
+        for own in groups:
+            for members in own:
+                text += members
+            sizes += map(len, own)
+            number += range(rows, rows + len(own))
+            place += range(len(own))
+            rows += bucket.rows
+    first_slot = np.array(place, np.int64) * per_row
+    filled, slots = _filled(texts, (rows, length), np.array(text, np.int64), sizes, number, first_slot)
+    row = taken = 0
+    for bucket, groups in calls:
+        slots_of = np.full((len(groups), bucket.rows * per_row), -1, np.int32)
+        for group, own in enumerate(groups):
+            count = sum(map(len, own))
+            slots_of[group, :count] = slots[taken : taken + count]
+            taken += count
+        end, shape = row + len(groups) * bucket.rows, (len(groups), bucket.rows, length)
+        whole = (filled.tokens, filled.segments, filled.pooled)
+        tokens, segments, pooled = (array[row:end].reshape(shape) for array in whole)
+        yield TokenBatch(tokens, segments, pooled, slots_of, per_row)
+        row = end
+
+
+def _filled(
+    texts: TokenizedTexts,
+    shape: tuple[int, int],
+    text: Int64[np.ndarray, "texts"],
+    sizes: list[int],
+    number: list[int],
+    first_slot: Int64[np.ndarray, "rows"],
+) -> tuple[RowArrays, Int64[np.ndarray, "texts"]]:
+    """The arrays of all rows, and the slot of each text."""
+    kept = texts.lengths[text]
+    count = np.array(sizes, np.int64)
+    first = np.cumsum(count) - count  # of each row's texts
+    before = np.append(0, np.cumsum(kept))
+    segment = np.arange(len(text)) - np.repeat(first, count)
+    begin = np.repeat(np.array(number, np.int64) * shape[1] - before[first], count) + before[:-1]
+    placed = PlacedTexts(texts.tokens, texts.offsets[text], kept, texts.unpooled[text], begin, segment)
+    return row_arrays(*shape, placed), np.repeat(first_slot, count) + segment

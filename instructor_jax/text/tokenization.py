@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from instructor_jax.io.printable import one_line
-from instructor_jax.io.tokenizer_folders import TokenIds, UnreadableTextError, load_token_ids, vocabulary_size
+from instructor_jax.io.tokenizers.folders import TokenIds, UnreadableTextError, load_token_ids, vocabulary_size
 from instructor_jax.text.batches import TokenizedTexts
 
 __all__ = [

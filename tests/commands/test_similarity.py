@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from instructor_jax.commands.similarity import matrix_text, one_line
+from instructor_jax.commands.similarity import matrix_text
+from instructor_jax.text.excerpts import one_line
 
 
 def test_two_texts_are_one_line(run, capsys, fake):

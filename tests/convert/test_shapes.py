@@ -8,7 +8,7 @@ import pytest
 
 from instructor_jax.config import PUBLISHED, EncoderConfig, ModelConfig, parameter_count
 from instructor_jax.convert.shapes import encoder_config_of, infer_encoder_config
-from instructor_jax.io.weights import torch_shapes
+from instructor_jax.io.weights.names import torch_shapes
 
 ENCODERS = sorted({model.encoder for model in PUBLISHED.values()}, key=repr)
 SMALL = EncoderConfig(vocab=20, embed=12, layers=2, heads=2, head_dim=4, ffn=10, relative_buckets=8)

@@ -17,7 +17,13 @@ fuzz_settings = settings(
     max_examples=EXAMPLES,
     deadline=None,
     derandomize="INSTRUCTOR_JAX_FUZZ" not in os.environ,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.filter_too_much,
+        HealthCheck.large_base_example,
+        HealthCheck.function_scoped_fixture,
+    ],
     print_blob=True,
 )
 SEEDS: dict[str, list[Any]] = json.loads((Path(__file__).parent / "seeds.json").read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ inserts or repeats a few of them. Both are lists of small tuples, so that a find
 and is tried again in every run.
 """
 
+import copy
 import json
 from typing import Any
 
@@ -47,7 +48,7 @@ def damaged_json(document: Any, mutations: list[JsonMutation]) -> str:
     for kind, place, odd in mutations:
         places = [((), None), *_places(document)]
         holder, key = places[place % len(places)]
-        value = ODD[odd % len(ODD)]
+        value = copy.deepcopy(ODD[odd % len(ODD)])
         if key is None:
             document = value if kind == "replace" else document
         elif kind == "replace":

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instructor_jax.folders import read_folder, read_params
-from instructor_jax.tokenization import load_token_ids, vocabulary_size
+from instructor_jax.io.folders import read_folder, read_params
+from instructor_jax.text.tokenization import load_token_ids, vocabulary_size
 
 from ..small_models import model_folder
 from .conftest import SEEDS, fuzz_settings, survives

@@ -14,12 +14,12 @@ from flax.traverse_util import unflatten_dict
 from hypothesis import given
 
 from instructor_jax.convert.sources import read_source
-from instructor_jax.tensor_files import read_safetensors, read_tensors, write_safetensors
-from instructor_jax.torch_files import read_torch_file
+from instructor_jax.io.weights.tensor_files import read_safetensors, read_tensors, write_safetensors
+from instructor_jax.io.weights.torch_files import read_torch_file
 
 from ..convert.test_from_t5x import T5, as_t5x, random_model, write
+from ..io.weights.test_torch_files import state_dict
 from ..small_models import SMALL, model_folder, random_arrays
-from ..test_torch_files import state_dict
 from .conftest import SEEDS, fuzz_settings, survives
 from .mutations import byte_mutations, damaged_bytes, damaged_json, json_mutations
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from instructor_jax import Instructor
-from instructor_jax.commands.loading import ModelOptions, model_name
 from instructor_jax.io.default_model import DEFAULT_FOLDER, DEFAULT_MODEL
 from instructor_jax.io.hub import resolve_model
-from instructor_jax.io.tensor_files import read_tensors
+from instructor_jax.io.weights.tensor_files import read_tensors
+from instructor_jax.model_options import ModelOptions, model_name
 
 TOPICS = {
     "cooking": ["How long do I have to boil the eggs?", "Fry the onions until they are soft.", "A recipe for soup"],

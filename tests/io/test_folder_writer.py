@@ -12,7 +12,7 @@ from instructor_jax.io import folder_writer
 from instructor_jax.io.folder_writer import write_own, write_sentence_transformers
 from instructor_jax.io.folders import ModelFolder
 from instructor_jax.io.own_folder import RANGES
-from instructor_jax.io.tensor_files import read_tensors
+from instructor_jax.io.weights.tensor_files import read_tensors
 
 from ..small_models import SMALL, UMT5, random_arrays, random_params, tokenizer_folder
 

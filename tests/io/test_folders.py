@@ -16,7 +16,7 @@ from instructor_jax.config import ModelConfig, encoder_config_to_t5
 from instructor_jax.io.folder_writer import write_own
 from instructor_jax.io.folders import ModelFolder, read_folder, read_params
 from instructor_jax.io.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES
-from instructor_jax.io.tensor_files import read_tensors, write_safetensors
+from instructor_jax.io.weights.tensor_files import read_tensors, write_safetensors
 
 from ..small_models import SMALL, UMT5, assert_identical, model_folder, random_arrays, random_params, tokenizer_folder
 

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from instructor_jax.losses.contrastive import Pairs, Scoring, in_batch_loss, matryoshka, original_loss
-from instructor_jax.nn.pooling import normalize
+from instructor_jax.losses.contrastive import in_batch_loss, matryoshka, original_loss
+from instructor_jax.losses.records import Pairs, Scoring
+from instructor_jax.numerics import normalize
 from instructor_jax.sharding import MeshShape, make_mesh, named_sharding
 
 original = jax.jit(original_loss)

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from instructor_jax.losses.contrastive import Pairs
 from instructor_jax.losses.cosent import ranking_loss
-from instructor_jax.nn.pooling import normalize
+from instructor_jax.losses.records import Pairs
+from instructor_jax.numerics import normalize
 
 
 def scored_pairs(query: jax.Array, positive: jax.Array, task: np.ndarray, valid: np.ndarray) -> Pairs:

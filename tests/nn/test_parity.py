@@ -9,7 +9,7 @@ import pytest
 
 from instructor_jax.config import ModelConfig, encoder_config_from_t5, encoder_config_to_t5
 from instructor_jax.io.folders import read_folder, read_torch_arrays
-from instructor_jax.io.weights import params_from_torch, params_to_torch
+from instructor_jax.io.weights.names import params_from_torch, params_to_torch
 from instructor_jax.nn.model import encode_tokens
 from instructor_jax.text.batches import TokenBatch
 

@@ -6,7 +6,7 @@ from instructor_jax.train.data.group_packing import GroupShape
 from instructor_jax.train.medi.source_list import SOURCES
 from instructor_jax.train.optimizer import learning_rate
 from instructor_jax.train.recipes import RECIPES, SAME_TEXTS, recipe
-from instructor_jax.train.run.preparation import train_config
+from instructor_jax.train.run.train_config import train_config
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from instructor_jax.config import encoder_config_to_t5
-from instructor_jax.io.weights import params_from_torch, params_to_torch
+from instructor_jax.io.weights.names import params_from_torch, params_to_torch
 from instructor_jax.nn.model import init_params
 from instructor_jax.sharding import MeshShape, make_mesh, named_sharding
 from instructor_jax.train.config import TrainConfig

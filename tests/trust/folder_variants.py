@@ -4,17 +4,17 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
 
-from instructor_jax.config import EncoderConfig, ModelConfig
-from instructor_jax.io.tensor_files import read_tensors, write_safetensors
+from instructor_jax.config import Activation, EncoderConfig, ModelConfig
+from instructor_jax.io.weights.tensor_files import read_tensors, write_safetensors
 
 from ..small_models import SMALL, UMT5, model_folder
 
-Change = Callable[[Path], None]
+Change = Callable[[Path], Any]
 
 GATED = ModelConfig(
     EncoderConfig(vocab=600, embed=16, layers=2, heads=2, head_dim=4, ffn=24, activation="gelu_new", gated=True),
@@ -30,7 +30,9 @@ MT5 = ModelConfig(
 PLAIN = ModelConfig(SMALL.encoder, projection=None, normalize=False)
 WITH_ACTIVATION = {
     name: ModelConfig(
-        EncoderConfig(vocab=600, embed=16, layers=1, heads=2, head_dim=8, ffn=24, activation=name, gated=gated),
+        EncoderConfig(
+            vocab=600, embed=16, layers=1, heads=2, head_dim=8, ffn=24, activation=cast(Activation, name), gated=gated
+        ),
         normalize=True,
     )
     for name, gated in (("gelu", False), ("gelu_new", False), ("silu", True))

@@ -13,10 +13,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from instructor_jax.convert.sources import read_source
-from instructor_jax.io.adapter_patterns import compiled
-from instructor_jax.io.adapters import merged
 from instructor_jax.io.folders import read_folder, read_params, read_torch_arrays
-from instructor_jax.io.weights import PROJECTION
+from instructor_jax.io.weights.adapter_patterns import compiled
+from instructor_jax.io.weights.adapters import merged
+from instructor_jax.io.weights.names import PROJECTION
 
 from ..small_models import SMALL, UMT5, assert_identical, model_folder
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from instructor_jax.io.bounds import PICKLE_BYTES, PICKLE_OPCODES
-from instructor_jax.io.torch_files import read_torch_file
-from instructor_jax.io.torch_pickle import interpret_state_dict
+from instructor_jax.io.weights.torch_files import read_torch_file
+from instructor_jax.io.weights.torch_pickle import interpret_state_dict
 
-from ..io.test_torch_pickle import NO_HOOKS, name, number, numbers, state_dict, storage, tensor, text
+from ..io.weights.test_torch_pickle import NO_HOOKS, name, number, numbers, state_dict, storage, tensor, text
 
 pytestmark = pytest.mark.usefixtures("unchecked")  # checks of types take longer than the work itself
 
@@ -120,7 +120,7 @@ GROWING = {
 @pytest.mark.parametrize("program", GROWING.values(), ids=GROWING)
 def test_a_step_leaves_little_behind(monkeypatch: pytest.MonkeyPatch, program: bytes) -> None:
     """At most 300 bytes a step and four a byte of the program: 230 MB where the real bounds are reached at once."""
-    monkeypatch.setattr("instructor_jax.io.torch_pickle.PICKLE_OPCODES", FEW)
+    monkeypatch.setattr("instructor_jax.io.weights.torch_pickle.PICKLE_OPCODES", FEW)
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match=r"its pickle has more than 10,000 steps|damaged|holds a|calls"):

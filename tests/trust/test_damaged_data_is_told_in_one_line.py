@@ -10,10 +10,10 @@ import zipfile
 import pytest
 
 from instructor_jax.cli import main
-from instructor_jax.io import gzip_files
+from instructor_jax.io.tables import gzip_files
 from instructor_jax.train.data.contamination import read_evaluation_texts
+from instructor_jax.train.medi.files import archive_files, raw_files
 from instructor_jax.train.medi.published import read_published
-from instructor_jax.train.medi.readers import archive_files, raw_files
 from instructor_jax.train.medi.rows import read_pairs
 
 GOOD = '{"query": "what is it", "positive": "it is that"}\n'

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ import pytest
 from instructor_jax.cli import main
 from instructor_jax.evaluation.report.files import refuse_other_reports
 from instructor_jax.evaluation.runner import read_runs
+from instructor_jax.io.array_files import read_array
+from instructor_jax.io.file_lock import one_process, only_process
 from instructor_jax.text.tokenization import Tokenizer
-from instructor_jax.train.data.array_files import read_array
-from instructor_jax.train.data.file_lock import one_process, only_process
 from instructor_jax.train.data.teacher_vectors import VectorFiles
 from instructor_jax.train.data.token_cache import TokenCache
 from instructor_jax.train.data.token_cache_writer import open_token_cache
@@ -26,8 +27,8 @@ from instructor_jax.train.run.run_folder import check_output, held
 from .small_mixture import write_mixture
 
 
-def word_ids(texts) -> list[list[int]]:
-    return [[2 + len(word) for word in text.split()] + [1] for text in texts]
+def word_ids(strings: Sequence[str]) -> list[list[int]]:
+    return [[2 + len(word) for word in text.split()] + [1] for text in strings]
 
 
 @pytest.fixture(scope="module")

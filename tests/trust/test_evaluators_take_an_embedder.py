@@ -4,6 +4,7 @@ Each runs twice, on the model that sentence-transformers makes of a folder and o
 must be the same. Vectors agree to about 1e-6, so ranks and decisions do, and sums of cosines to 1e-5.
 """
 
+import importlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +56,7 @@ def prompted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
 
 def evaluation(name: str) -> Any:
     """One evaluator over the toy texts."""
-    from sentence_transformers.sentence_transformer import evaluation as library
+    library: Any = importlib.import_module("sentence_transformers.sentence_transformer.evaluation")
 
     pairs = [(TEXTS[row], TEXTS[(5 * row + 2) % 24]) for row in range(12)]
     first, second = [one for one, _ in pairs], [other for _, other in pairs]

@@ -17,9 +17,9 @@ import pytest
 
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.io.bounds import LAYERS, SIZE
-from instructor_jax.io.encoder_settings import GENERATION, HARMLESS
 from instructor_jax.io.folders import ModelFolder, read_folder
 from instructor_jax.io.own_folder import OWN_CONFIG, RANGES
+from instructor_jax.io.settings.encoder import GENERATION, HARMLESS
 
 from ..small_models import SMALL, model_folder
 

@@ -33,7 +33,7 @@ def packed(tree: Any) -> bytes:
     return bytes(msgpack.packb(tree) or b"")
 
 
-def array(shape: Any, dtype: Any = "float32", data: bytes = bytes(4), kind: int = 1) -> msgpack.ExtType:
+def array(shape: Any, dtype: Any = "float32", data: bytes | None = bytes(4), kind: int = 1) -> msgpack.ExtType:
     return msgpack.ExtType(kind, packed([shape, dtype, data]))
 
 

@@ -10,8 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from instructor_jax.convert.sources import read_source
-from instructor_jax.io.checkpoint_prefixes import PREFIXES, plain_names
 from instructor_jax.io.folders import read_folder, read_params
+from instructor_jax.io.weights.prefixes import PREFIXES, plain_names
 
 from ..small_models import SMALL, assert_identical, model_folder, random_arrays, random_params
 

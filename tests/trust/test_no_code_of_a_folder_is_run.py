@@ -218,9 +218,9 @@ def test_pickled_weights_run_nothing(evil: Callable[..., Path], marker: Path, do
 ALLOWED = {
     "instructor_jax/io/other_libraries.py": "the door",
     "convert/verify.py": "trust_remote_code=False, safetensors only, a class of transformers chosen by us",
-    "instructor_jax/io/adapters.py": "advice in a message",
-    "instructor_jax/io/torch_files.py": "advice in a message",
-    "instructor_jax/io/torch_pickle.py": "advice in a message",
+    "instructor_jax/io/weights/adapters.py": "advice in a message",
+    "instructor_jax/io/weights/torch_files.py": "advice in a message",
+    "instructor_jax/io/weights/torch_pickle.py": "advice in a message",
     "train/run/model_card.py": "an example in a text",
 }  # fmt: skip
 # Calls that run what a file says, or may: unpickling, unsafe YAML, evaluation, and other libraries' loaders.

@@ -12,8 +12,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from instructor_jax.io.bounds import INDEX_BYTES, SHARDS
-from instructor_jax.io.tensor_files import read_safetensors, read_tensors
-from instructor_jax.io.weights import check_params, params_from_torch
+from instructor_jax.io.weights.names import check_params, params_from_torch
+from instructor_jax.io.weights.tensor_files import read_safetensors, read_tensors
 
 from ..small_models import SMALL, random_arrays, random_params
 

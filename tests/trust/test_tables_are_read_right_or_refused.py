@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from instructor_jax.commands.text_files import InputOptions, TextRow, read_texts, text_blocks
-from instructor_jax.io import delimited_tables, text_lines
-from instructor_jax.io.tables import open_table
+from instructor_jax.io.tables import delimited as delimited_tables
+from instructor_jax.io.tables import text_lines
+from instructor_jax.io.tables.tables import open_table
 
 from ..commands.conftest import fails, fake, run  # noqa: F401 - fixtures
 
@@ -125,7 +126,7 @@ OTHER_KINDS = [
     ("a.jsonl", b'{"text": "a", "id": 1e400}\n', "larger than a float"),
     ("a.jsonl", b'{"text": %s}\n' % (b"9" * 4000), "must hold text, got '9"),
     ("a.jsonl", b'{"text": %s}\n' % (b"9" * 9000), "line 1 is not valid JSON"),
-    ("a.jsonl", b'{"text": "a", "score": NaN}\n', "NaN"),
+    ("a.jsonl", b'{"text": NaN}\n', "must hold text, got 'nan' of type float"),
     ("a.jsonl", b"[" * 100_000 + b"\n", "nests deeper than"),
     ("a.jsonl", b'{"a":' * 100_000 + b"\n", "nests deeper than|not valid JSON"),
     ("a.jsonl", b'"text"\n', "must be a JSON object, got 'text'"),
@@ -134,6 +135,10 @@ OTHER_KINDS = [
     ("a.parquet", b"PAR1" + b"\x15\xff" * 40 + b"\x50\x00\x00\x00PAR1", "not a parquet file"),
     ("a.parquet", b"PAR1xxxxPARE", "is encrypted"),
 ]
+
+
+def test_numbers_that_json_does_not_have_are_taken_in_columns_that_nobody_reads(tmp_path):
+    assert texts(tmp_path, "a.jsonl", b'{"text": "a", "score": NaN}\n') == ["a"]
 
 
 @pytest.mark.parametrize(("name", "data", "says"), OTHER_KINDS)
@@ -343,7 +348,7 @@ class TestParquet:
         assert [row.text for row in rows(self.write("a.parquet", {"text": data}))] == ["a", "b", "a"]
 
     def test_a_text_too_long_and_a_long_text_repeated(self, monkeypatch):
-        from instructor_jax.io import parquet_tables
+        from instructor_jax.io.tables import parquet as parquet_tables
 
         monkeypatch.setattr(parquet_tables, "LINE_BYTES", 1_000)
         with pytest.raises(ValueError, match="has a text of 2,000 bytes, more than 1,000"):

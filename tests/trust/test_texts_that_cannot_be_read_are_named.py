@@ -11,7 +11,7 @@ import pytest
 
 from instructor_jax import Instructor
 from instructor_jax.io.folders import ModelFolder
-from instructor_jax.io.tokenizer_folders import TokenIds, load_token_ids
+from instructor_jax.io.tokenizers.folders import TokenIds, load_token_ids
 from instructor_jax.text.instructions import Instruction
 from instructor_jax.text.prompts import resolve_pairs
 from instructor_jax.text.tokenization import Pair, Tokenizer
@@ -211,7 +211,7 @@ class Panic(BaseException):
 
 
 def test_a_panic_is_one_error_with_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from instructor_jax.io import tokenizer_folders
+    from instructor_jax.io.tokenizers import folders as tokenizer_folders
 
     whole = load_token_ids(tokenizer_folder(tmp_path))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt64
 
-from instructor_jax.io.gzip_files import byte_lines, open_bytes
 from instructor_jax.io.json_files import parse_json, shown_value
+from instructor_jax.io.tables.gzip_files import byte_lines, open_bytes
 
 SHORTEST = 20  # characters of a text that is compared; shorter ones coincide by chance
 

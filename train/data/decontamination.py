@@ -17,7 +17,7 @@ from instructor_jax.train.data.bare_texts import rows_with_any, text_hashes
 from instructor_jax.train.data.contamination import EvaluationTexts
 from instructor_jax.train.data.token_cache import ExampleSource, TokenCache
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Rows = Mapping[str, Int64[np.ndarray, "_"]]
 

@@ -10,6 +10,9 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Int, Int32, Int64, Integer
 
+from instructor_jax.text.best_fit import Places, best_fit
+from instructor_jax.text.row_arrays import PlacedTexts, row_arrays
+
 
 @dataclasses.dataclass(frozen=True)
 class GroupShape:
@@ -59,16 +62,6 @@ class GroupShape:
         return self.rows * self.length
 
 
-@dataclasses.dataclass(frozen=True)
-class Places:
-    """Where texts lie: row, first token in the row, and number within the row. `rows` is how many rows they take."""
-
-    row: Int32[np.ndarray, "texts"]
-    start: Int32[np.ndarray, "texts"]
-    segment: Int32[np.ndarray, "texts"]
-    rows: int
-
-
 def fill_rows(lengths: Int[np.ndarray, "texts"], length: int, segments: int) -> Places:
     """Longest first, each text into the fullest row that has room (best fit decreasing); texts of one length at once.
 
@@ -82,43 +75,7 @@ def fill_rows(lengths: Int[np.ndarray, "texts"], length: int, segments: int) -> 
     """
     if len(lengths) and not (lengths.min() >= 1 and lengths.max() <= length):
         raise ValueError(f"texts of {lengths.min()} to {lengths.max()} tokens must have 1 to {length}, the row length.")
-    used: list[int] = []  # texts of each row
-    room: dict[int, list[int]] = {}  # free tokens -> rows that may still take a text
-    free_sizes = 0  # bit n is set when some row in `room` has n free tokens
-    runs: list[tuple[int, int, int, int]] = []  # row, texts, first token, first segment
-    sizes, counts = np.unique(lengths, return_counts=True)
-    for size, count in zip(sizes[::-1].tolist(), counts[::-1].tolist(), strict=True):
-        left = count
-        while left:
-            fitting = free_sizes >> size
-            if fitting:
-                free = size + (fitting & -fitting).bit_length() - 1
-                row = room[free].pop()
-                if not room[free]:
-                    free_sizes &= ~(1 << free)
-            else:
-                row, free = len(used), length
-                used.append(0)
-            taken = min(left, free // size, segments - used[row])
-            runs.append((row, taken, length - free, used[row]))
-            used[row] += taken
-            free -= taken * size
-            left -= taken
-            if free and used[row] < segments:
-                room.setdefault(free, []).append(row)
-                free_sizes |= 1 << free
-    return _spread(runs, lengths, len(used))
-
-
-def _spread(runs: list[tuple[int, int, int, int]], lengths: Int[np.ndarray, "texts"], rows: int) -> Places:
-    """The place of each text, from runs of texts taken longest first."""
-    order = np.argsort(-lengths, kind="stable")
-    row, taken, start, segment = np.array(runs, np.int64).reshape(-1, 4).T
-    run = np.repeat(np.arange(len(runs)), taken)
-    within = np.arange(len(order)) - np.repeat(np.cumsum(taken) - taken, taken)
-    places = np.empty((3, len(order)), np.int32)
-    places[:, order] = row[run], start[run] + within * lengths[order], segment[run] + within
-    return Places(*places, rows=rows)
+    return best_fit(lengths, lambda _: length, lambda _: segments)
 
 
 def fit(lengths: Int[np.ndarray, "texts"], shape: GroupShape) -> tuple[Places, int]:
@@ -177,18 +134,12 @@ def pack_group(
     full = ends[text] - first
     places, limit = fit(full, shape)
     kept = np.minimum(full, limit)
-    within = np.arange(kept.sum()) - np.repeat(np.cumsum(kept) - kept, kept)
     begin = places.row.astype(np.int64) * shape.length + places.start
-    target = np.repeat(begin, kept) + within
-    flat = np.zeros(shape.tokens, np.int32)
-    flat[target] = tokens[np.repeat(first, kept) + within]
-    flat[begin + kept - 1] = tokens[ends[text] - 1]
-    segments = np.full(shape.tokens, -1, np.int32)
-    segments[target] = np.repeat(places.segment, kept)
-    pooled = np.zeros(shape.tokens, np.bool_)
-    pooled[target] = within >= np.repeat(np.minimum(unpooled[text], kept - 1), kept)
+    order = np.argsort(begin)
+    read = np.minimum(unpooled[text], kept - 1)
+    placed = PlacedTexts(tokens, first[order], kept[order], read[order], begin[order], places.segment[order])
+    filled = row_arrays(shape.rows, shape.length, placed)
+    filled.tokens.reshape(-1)[begin + kept - 1] = tokens[ends[text] - 1]
     slots = np.full(len(texts), -1, np.int32)
     slots[given] = places.row * shape.segments_per_row + places.segment
-    size = (shape.rows, shape.length)
-    cut = int(full.sum() - kept.sum())
-    return PackedGroup(flat.reshape(size), segments.reshape(size), pooled.reshape(size), slots, cut)
+    return PackedGroup(filled.tokens, filled.segments, filled.pooled, slots, cut=int(full.sum() - kept.sum()))

@@ -21,7 +21,7 @@ from instructor_jax.train.data.row_texts import RowTexts
 from instructor_jax.train.data.schedule import TaskTurns
 from instructor_jax.train.data.task_stream import TaskStream, row_stream
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 def task_weights(

@@ -70,6 +70,17 @@ class ExampleSource(Protocol):
         ...
 
 
+@runtime_checkable
+class Mixture(ExampleSource, Protocol):
+    """A mixture that also tells where its tasks come from: `MediStore`, or rows in memory."""
+
+    folder: Path
+
+    def entry(self, task: str) -> dict[str, Any]:
+        """What the metadata say of a task: its `instructions` with their counts, and `about`, e.g. its licence."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class CacheKey:
     """What a cache depends on."""
@@ -223,3 +234,11 @@ def _ascending(ends: np.ndarray, last: int) -> bool:
     if not len(ends):
         return last == 0
     return bool(ends[0] >= 0 and ends[-1] == last and (np.diff(ends) >= 0).all())
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """A mixture as it is read, with or without instructions, and its tokens."""
+
+    source: ExampleSource
+    cache: TokenCache

@@ -21,14 +21,14 @@ from tqdm import tqdm
 
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.bounds import INDEX_BYTES
+from instructor_jax.io.file_lock import one_process
 from instructor_jax.io.json_files import Fields, read_json
+from instructor_jax.io.own_files import TEMPORARY, extended, refuse_strangers
 from instructor_jax.text.tokenization import Pair, Tokenizer
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.data.file_lock import one_process
 from instructor_jax.train.data.token_cache import FILES, FORMAT, META, CacheKey, ExampleSource, TokenCache
-from instructor_jax.train.run.own_files import TEMPORARY, extended, refuse_strangers
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _ROWS_AT_ONCE = 2048
 _NOTE = "written.json"

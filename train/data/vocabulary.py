@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from instructor_jax.io.own_files import TEMPORARY, refuse_strangers, remove_own
 from instructor_jax.text.t5_tokenizer import end_like_t5, write_tokenizer
 from instructor_jax.train.data.token_cache import ExampleSource
-from instructor_jax.train.run.own_files import TEMPORARY, refuse_strangers, remove_own
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _TEXTS = 400_000  # sampled; SentencePiece's loss hardly falls beyond
 _OURS = re.compile(rf"spiece\.model|tokenizer(_config)?\.json|special_tokens_map\.json|added_tokens\.json|{TEMPORARY}")

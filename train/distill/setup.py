@@ -13,34 +13,26 @@ import jax
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from instructor_jax.io.array_files import read_array
 from instructor_jax.io.atomic import whole_file
+from instructor_jax.io.file_lock import one_process
 from instructor_jax.io.folder_writer import write_sentence_transformers
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.folders import ModelFolder, read_folder
 from instructor_jax.nn.model import init_params
-from instructor_jax.train.data.array_files import read_array
 from instructor_jax.train.data.bare_texts import text_hashes, texts_of
-from instructor_jax.train.data.file_lock import one_process
 from instructor_jax.train.data.teacher_vectors import TeacherVectors, VectorFiles
-from instructor_jax.train.data.token_cache import ExampleSource, TokenCache
+from instructor_jax.train.data.token_cache import Reading
 from instructor_jax.train.distill.pca import principal_axes
 from instructor_jax.train.distill.static_init import piece_vectors, piece_weights, read_pieces, static_params
 from instructor_jax.train.distill.teacher import Teacher, teacher_folder
 from instructor_jax.train.distill.vectors_writer import open_vectors
 from instructor_jax.train.run_config import RunConfig
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 START = "start"
 AXES = "teacher_axes.npy"
 _SAMPLE = 50_000  # vectors that decide the axes
-
-
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """A mixture as it is read, with or without instructions, and its tokens."""
-
-    source: ExampleSource
-    cache: TokenCache
 
 
 def teach(
@@ -67,11 +59,10 @@ def teach(
     vectors: list[TeacherVectors | None] = [None] * len(readings)
     axes = None
     if distill.on:
-        data = Path(run.data).absolute()
         negatives = run.batch.negatives > 0
         needed = [texts_of(one.cache, part, negatives) for one, part in zip(readings, rows, strict=True)]
         sources = [(one.source, one.cache, wanted) for one, wanted in zip(readings, needed, strict=True)]
-        files = open_vectors(distill, data.with_name(f"{data.name}.teacher"), sources, teacher)
+        files = open_vectors(distill, run.made_of_data("teacher"), sources, teacher)
         hashes = [np.asarray(text_hashes(one.source, one.cache)[:, 0]) for one in readings]
         axes = _axes(run, folder, files, np.unique(hashes[-1][needed[-1]]))
         vectors = [TeacherVectors(files, files.numbers(one), axes) for one in hashes]
@@ -118,4 +109,4 @@ def _started(
                 vectors = vectors @ axes
             params = jax.device_get(init_params(folder.config, run.seed))
             write_sentence_transformers(path, folder, static_params(params, vectors, piece_weights(pieces), run.seed))
-    return dataclasses.replace(folder, path=path)
+    return dataclasses.replace(read_folder(path), config=folder.config)

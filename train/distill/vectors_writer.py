@@ -19,15 +19,15 @@ from jaxtyping import Bool, Float, UInt64
 from tqdm import tqdm
 
 from instructor_jax.io.atomic import whole_file
+from instructor_jax.io.file_lock import one_process
+from instructor_jax.io.own_files import extended
 from instructor_jax.train.data.bare_texts import bare_texts, text_hashes
-from instructor_jax.train.data.file_lock import one_process
 from instructor_jax.train.data.teacher_vectors import FORMAT, HASHES, META, VECTORS, VectorFiles
 from instructor_jax.train.data.token_cache import ExampleSource, TokenCache
 from instructor_jax.train.distill.teacher import Teacher, teacher_digest, teacher_folder
 from instructor_jax.train.distillation import DistillConfig
-from instructor_jax.train.run.own_files import extended
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _BLOCK = 8192  # texts; a minute or two on a CPU
 

@@ -16,22 +16,22 @@ from typing import Any
 
 from tqdm import tqdm
 
-from instructor_jax import __version__
+from instructor_jax.io.file_lock import only_process
 from instructor_jax.io.printable import one_line
 from instructor_jax.text.instructions import Instruction
 from instructor_jax.train.data.examples import Example
-from instructor_jax.train.data.file_lock import only_process
+from instructor_jax.train.medi.files.raw_files import refuse_evaluation
 from instructor_jax.train.medi.mining.hard_negatives import mine_negatives
 from instructor_jax.train.medi.mining.mine import MiningCounts, answer_pairs, mine_instances
 from instructor_jax.train.medi.mining.mining_rules import Mining
-from instructor_jax.train.medi.mining.scorers import Scorer
-from instructor_jax.train.medi.readers.raw_files import refuse_evaluation
+from instructor_jax.train.medi.mining.scorer import Scorer
 from instructor_jax.train.medi.readers.source import Instance, Source, read_source
 from instructor_jax.train.medi.staging import LOCK, Staging, TaskEntry
 from instructor_jax.train.medi.store import refuse_existing, write_store
 from instructor_jax.train.medi.stored_rows import from_bytes
+from instructor_jax.version import __version__
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _FEWEST = 32  # mined pairs of a free-text source; fewer are no task, and their rows become pairs of input and output
 

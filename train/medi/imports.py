@@ -16,14 +16,14 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from instructor_jax.io.atomic import whole_file
+from instructor_jax.io.file_lock import only_process
 from instructor_jax.io.owned_files import same_or_inside
 from instructor_jax.train.data.examples import Example
-from instructor_jax.train.data.file_lock import only_process
 from instructor_jax.train.medi.builder import BuildSettings, TaskReport, build_task, finished_rows, report_of
-from instructor_jax.train.medi.mining.scorers import Scorer
+from instructor_jax.train.medi.mining.scorer import Scorer
 from instructor_jax.train.medi.published import read_published
 from instructor_jax.train.medi.readers.source import Source
-from instructor_jax.train.medi.rows import file_source
+from instructor_jax.train.medi.rows import Columns, file_source
 from instructor_jax.train.medi.sentence_transformers_files import read_sentence_transformers
 from instructor_jax.train.medi.staging import LOCK, Staging
 from instructor_jax.train.medi.store import refuse_existing, write_store
@@ -42,6 +42,7 @@ class Reading:
         score_range: lowest and highest score in the files.
         licence: of the files, for the metadata.
         instruction_suffix: what published instructions are to end in; None keeps their own ";".
+        columns: names of the columns of own files.
     """
 
     format: Format = "auto"
@@ -50,6 +51,7 @@ class Reading:
     score_range: tuple[float, float] = (0.0, 1.0)
     licence: str = "not given"
     instruction_suffix: str | None = None
+    columns: Columns = Columns()
 
     def of(self, path: Path) -> Format:
         """The format of one file."""
@@ -142,7 +144,9 @@ def source_of(path: Path, reading: Reading) -> Source:
         plain = file_source(path, name, *sides, licence=reading.licence)
         return dataclasses.replace(plain, read=read)
     labelled = format == "labelled"
-    return file_source(path, name, *sides, score_range=reading.score_range, labelled=labelled, licence=reading.licence)
+    return file_source(
+        path, name, *sides, reading.columns, reading.score_range, labelled=labelled, licence=reading.licence
+    )
 
 
 def as_record(example: Example) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from instructor_jax.train.data.examples import Example, Side
+from instructor_jax.train.medi.files.raw_files import field, json_lines, malformed
 from instructor_jax.train.medi.readers.plain_text import squeeze
-from instructor_jax.train.medi.readers.raw_files import field, json_lines, malformed
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class Evidence(NamedTuple):

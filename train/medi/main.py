@@ -1,6 +1,5 @@
 """`instructor-jax medi`: build or import a mixture, look at it, and mine hard negatives for one's own pairs."""
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from instructor_jax.train.medi.builder import TaskReport
     from instructor_jax.train.medi.readers.source import Source
 
-app = App(
+app: App = App(
     name="medi",
     help="Build, import, inspect and measure the training mixture.",
     help_format="plaintext",
@@ -101,6 +100,7 @@ def import_(
           --query-instruction "Represent the support question for retrieving the answer: " \\
           --document-instruction "Represent the support answer for retrieval: " --negatives 3
 
+      instructor-jax medi import quora.csv --query-column question1 --positive-column question2 --to data/quora
       instructor-jax medi import intents.csv --format labelled --to data/intents --negatives 1
 
     Args:
@@ -113,13 +113,12 @@ def import_(
         negatives: Hard negatives of a row, at most. Pairs that come with fewer get mined ones added; 0 mines none.
         mining: See MiningOptions.
     """
-    from instructor_jax.train.medi.imports import Reading, import_files
+    from instructor_jax.train.medi.imports import import_files
     from instructor_jax.train.medi.mining.scorers import scorer_from_name
 
     start = time.perf_counter()
-    reading = Reading(**dataclasses.asdict(rows), licence=licence, instruction_suffix=instruction_suffix)
-    scorer = scorer_from_name(mining.scorer)
-    reports = import_files(files, to, scorer, mining.settings(negatives), reading, replace)
+    reading = rows.reading(licence=licence, instruction_suffix=instruction_suffix)
+    reports = import_files(files, to, scorer_from_name(mining.scorer), mining.settings(negatives), reading, replace)
     _print_reports(reports)
     print(printable(f"{to}: {sum(r.rows for r in reports):,} rows in {time.perf_counter() - start:.0f} s"))
 
@@ -227,10 +226,10 @@ def mine(
         rows: See RowOptions.
         mining: See MiningOptions.
     """
-    from instructor_jax.train.medi.imports import Reading, mine_file
+    from instructor_jax.train.medi.imports import mine_file
     from instructor_jax.train.medi.mining.scorers import scorer_from_name
 
-    reading = Reading(**dataclasses.asdict(rows))
+    reading = rows.reading()
     counts = mine_file(file, to, scorer_from_name(mining.scorer), mining.settings(negatives), reading, replace)
     print(f"{to}: {_facts(counts)}")
 

@@ -8,14 +8,14 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from instructor_jax.io.json_files import parse_json, shown_value
 from instructor_jax.io.printable import one_line
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.readers.raw_files import csv_rows, json_lines, malformed, refuse_evaluation
+from instructor_jax.train.medi.files.raw_files import csv_rows, json_lines, malformed, refuse_evaluation
 from instructor_jax.train.medi.readers.source import Instance, Source
 
 FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
@@ -54,8 +54,15 @@ class Columns:
     text: str = "text"
 
 
+class Records(NamedTuple):
+    """Rows that were read already, with their numbers, and the name that messages give the place they come from."""
+
+    place: Path
+    rows: Iterable[tuple[int, dict[str, Any]]]
+
+
 def read_pairs(
-    path: Path,
+    path: Path | Records,
     task: str,
     query_instruction: str = "",
     document_instruction: str | None = None,
@@ -65,7 +72,7 @@ def read_pairs(
     """Pairs, triples or scored pairs of a file.
 
     Args:
-        path: `.jsonl`, `.csv` or `.tsv` (each also `.gz`), or `.parquet`.
+        path: `.jsonl`, `.csv` or `.tsv` (each also `.gz`), or `.parquet`; or rows that were read already.
         task: name of the task the rows belong to.
         query_instruction: instruction of queries whose row has none.
         document_instruction: the same for positives and negatives; None = that of the queries (a symmetric task).
@@ -79,7 +86,8 @@ def read_pairs(
     low, high = score_range
     if not low < high:
         raise ValueError(f"score_range={score_range} must be (lowest, highest) with lowest < highest.")
-    for row, record in read_records(path):
+    path, records = path if isinstance(path, Records) else (path, read_records(path))
+    for row, record in records:
         query_default = _text(record, columns.query_instruction, path, row, optional=True) or query_instruction
         document_default = _text(record, columns.document_instruction, path, row, optional=True) or documents
         score = _number(record, columns.score, path, row)
@@ -180,7 +188,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _side(record: dict[str, Any], name: str, instruction: str, path: Path, row: int) -> Side:
     if name not in record:
-        hint = f"found {sorted(record)}; name your columns with Columns(...)"
+        hint = f"found {sorted(record)}; name your columns with --query-column and the like, or Columns(...)"
         raise malformed(path, row, f"needs the field {name!r}; {hint}")
     return _instructed(record[name], name, instruction, path, row)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from instructor_jax.io.json_files import shown_value
 from instructor_jax.train.data.examples import Example, Side
+from instructor_jax.train.medi.files.raw_files import json_lines, malformed, texts_field
 from instructor_jax.train.medi.readers.plain_text import chained
-from instructor_jax.train.medi.readers.raw_files import json_lines, malformed, texts_field
 from instructor_jax.train.medi.readers.source import Row
 
 

@@ -14,7 +14,8 @@ from jax.sharding import Mesh
 
 from instructor_jax.config import EncoderConfig
 from instructor_jax.sharding import axis_shards
-from instructor_jax.train.plan.hlo import HloProgram, Shape
+from instructor_jax.train.plan.hlo import HloProgram
+from instructor_jax.train.plan.instruction import Shape
 
 
 @dataclasses.dataclass(frozen=True)

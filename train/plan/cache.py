@@ -16,7 +16,7 @@ from instructor_jax.compilation import cache_folder
 from instructor_jax.io.json_files import read_json
 from instructor_jax.train.plan.record import Plan, from_json, to_json
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class PlanCache:

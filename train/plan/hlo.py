@@ -5,109 +5,17 @@ rows of scores. So every computation gets a number of runs here: that of its cal
 """
 
 import dataclasses
-import math
 import re
 from collections.abc import Iterator
 
+from instructor_jax.train.plan.instruction import NAME, Instruction, Shape
 from instructor_jax.train.plan.loops import trips
 
-_BITS = {"pred": 8, "token": 0, "opaque": 0}
 _HEAD = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\) -> .*\{$")
 _INSTRUCTION = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = ")
 _SHAPE = re.compile(r"([a-z]\w*)\[([\d,]*)\](?:\{([^{}]*)\})?")
-_CALLED = re.compile(
-    r"(?:calls|body|condition|to_apply|branch_computations|called_computations|true_computation|false_computation)"
-    r"=(\{[^}]*\}|%[\w.\-]+)"
-)
-_NAME = re.compile(r"%([\w.\-]+)")
 # what hands control to another computation; everything else that names one describes a kernel by it
 _CALLS = ("while", "conditional", "call", "async-start")
-
-
-@dataclasses.dataclass(frozen=True)
-class Shape:
-    """An array of a program.
-
-    Attributes:
-        dtype: XLA's name, as bf16.
-        dims: sizes of its axes.
-        layout: XLA's text on how it lies in memory, as `1,0:T(8,128)`.
-    """
-
-    dtype: str
-    dims: tuple[int, ...]
-    layout: str = ""
-
-    @property
-    def item_bits(self) -> int:
-        """Bits of a number."""
-        digits = re.search(r"\d+", self.dtype)
-        return _BITS.get(self.dtype, int(digits.group()) if digits else 0)
-
-    @property
-    def elements(self) -> int:
-        """How many numbers."""
-        return math.prod(self.dims)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of the numbers alone."""
-        return self.elements * self.item_bits // 8
-
-    @property
-    def padded_bytes(self) -> int:
-        """Bytes in memory: TPUs store whole tiles, so that a last axis of 64 takes the room of 128."""
-        order, _, rest = self.layout.partition(":")
-        tile = re.match(r"T\(([\d,]+)\)", rest)
-        if tile is None or not order:
-            return self.bytes
-        sizes = [self.dims[int(axis)] for axis in order.split(",")]  # from the fastest axis to the slowest
-        for axis, side in enumerate(reversed([int(side) for side in tile.group(1).split(",")])):
-            if axis < len(sizes):
-                sizes[axis] = -(-sizes[axis] // side) * side
-        return math.prod(sizes) * self.item_bits // 8
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether it lies in the device's main memory, not in a memory on the chip."""
-        return re.search(r"S\([1-9]\d*\)", self.layout) is None
-
-    def __str__(self) -> str:
-        return f"{self.dtype}[{','.join(map(str, self.dims))}]"
-
-
-@dataclasses.dataclass(frozen=True)
-class Instruction:
-    """One line of a computation.
-
-    Attributes:
-        name: unique in the program.
-        opcode: XLA's, as `fusion`.
-        shapes: of the result; several for a tuple.
-        operands: names of instructions of the same computation.
-        inside: what stands in the parentheses: operands, or the value of a constant.
-        rest: the attributes behind the operands, as text.
-        root: whether it is the computation's result.
-    """
-
-    name: str
-    opcode: str
-    shapes: tuple[Shape, ...]
-    operands: tuple[str, ...]
-    inside: str
-    rest: str
-    root: bool
-
-    @property
-    def called(self) -> list[str]:
-        """Names of the computations it calls."""
-        return [name for part in _CALLED.findall(self.rest) for name in _NAME.findall(part)]
-
-    @property
-    def op_name(self) -> str:
-        """Where in the Python program it comes from, as JAX notes it."""
-        found = re.search(r'op_name="([^"]*)"', self.rest)
-        return found.group(1) if found else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +76,7 @@ def _instruction(text: str, name: str, root: bool) -> Instruction:
         for dtype, dims, layout in _SHAPE.findall(text[:end])
     )
     inside = text[opening + 1 : closing]
-    operands = tuple(_NAME.findall(inside))
+    operands = tuple(NAME.findall(inside))
     return Instruction(name, text[end:opening].strip(), shapes, operands, inside, text[closing + 1 :], root)
 
 

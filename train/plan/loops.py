@@ -2,15 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from instructor_jax.train.plan.hlo import Instruction
+from instructor_jax.train.plan.instruction import Instruction
 
-_Computations = Mapping[str, Mapping[str, "Instruction"]]
+_Computations = Mapping[str, Mapping[str, Instruction]]
 
 
-def trips(loop: "Instruction", computations: _Computations) -> int:
+def trips(loop: Instruction, computations: _Computations) -> int:
     """Trips of a loop: as XLA notes them, else from the number that its counter is compared with. 1 where none is told.
 
     A loop that XLA made of a scan, or of a product whose operands go round, counts from 0.
@@ -33,7 +31,7 @@ def trips(loop: "Instruction", computations: _Computations) -> int:
     return -(-max(1, *bounds, 1) // _stride(loop, computations))
 
 
-def _stride(loop: "Instruction", computations: _Computations) -> int:
+def _stride(loop: Instruction, computations: _Computations) -> int:
     """What a trip adds to the loop's counter; 1 where that is not to be seen."""
     names = [re.search(rf"{part}=%([\w.\-]+)", loop.rest) for part in ("condition", "body")]
     condition, body = (computations.get(name.group(1), {}) if name else {} for name in names)
@@ -50,7 +48,7 @@ def _stride(loop: "Instruction", computations: _Computations) -> int:
     return int(steps[0]) if steps and steps[0].isdecimal() and int(steps[0]) > 0 else 1
 
 
-def _element(instruction: "Instruction") -> int | None:
+def _element(instruction: Instruction) -> int | None:
     """Which part of a tuple an instruction takes; None if it takes none."""
     found = re.search(r"index=(\d+)", instruction.rest) if instruction.opcode == "get-tuple-element" else None
     return int(found.group(1)) if found else None

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from instructor_jax.io.log_lines import log_to_stderr
-from instructor_jax.train.recipes import recipe
 
 if TYPE_CHECKING:
+    from instructor_jax.train.own_loss import OwnLoss
     from instructor_jax.train.plan.record import Plan
     from instructor_jax.train.run_config import RunConfig
 
@@ -59,7 +59,7 @@ def plan(
       instructor-jax plan tiny --topology cpu:8 batch.groups=8
 
     Args:
-        recipe_name: The recipe of the run, as of `instructor-jax train`.
+        recipe_name: The recipe of the run, as of `instructor-jax train`; FILE.py:FUNCTION too.
         settings: key=value, as of `instructor-jax train`.
         topology: What devices, as v5e:16x16.
         config: TOML file of settings, laid over the recipe before those of the command line.
@@ -69,19 +69,21 @@ def plan(
         output: Folder that gets table and plot of --sweep.
     """
     from instructor_jax.train.overrides import override
+    from instructor_jax.train.recipe_files import load_recipe
 
-    run = override(recipe(recipe_name), settings, config)
+    recipe = load_recipe(recipe_name)
+    run = override(recipe.config, settings, config)
     log_to_stderr()
     logging.getLogger("instructor_jax").setLevel(logging.WARNING)
     _ready(topology)
     if sweep and encode:
         raise ValueError("--sweep is for training steps; drop --encode, or plan several batches one by one.")
     if sweep:
-        found = _sweep(run, topology, output)
+        found = _sweep(run, topology, output, recipe.loss)
     else:
         from instructor_jax.train.plan.report import report
 
-        found = [_encode(run, topology) if encode else _step(run, topology)]
+        found = [_encode(run, topology) if encode else _step(run, topology, recipe.loss)]
         print(report(found[0]))
     if json is not None:
         from instructor_jax.train.plan.record import to_json
@@ -109,13 +111,13 @@ def _ready(topology: str) -> None:
         return
 
 
-def _step(run: "RunConfig", topology: str) -> "Plan":
+def _step(run: "RunConfig", topology: str, loss: "OwnLoss | None") -> "Plan":
     from instructor_jax.train.plan.mixture import config_and_fill
     from instructor_jax.train.plan.plan import plan_step
     from instructor_jax.train.plan.settings import planned_config
 
     config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
-    return plan_step(config, topology, fill)
+    return plan_step(config, topology, fill, loss=loss)
 
 
 def _encode(run: "RunConfig", topology: str) -> "Plan":
@@ -130,7 +132,7 @@ def _encode(run: "RunConfig", topology: str) -> "Plan":
     return plan_encode(model, jnp.dtype(run.dtype), topology, run.mesh, bucket, run.batch.groups)
 
 
-def _sweep(run: "RunConfig", topology: str, output: Path) -> "list[Plan]":
+def _sweep(run: "RunConfig", topology: str, output: Path, loss: "OwnLoss | None") -> "list[Plan]":
     from tqdm import tqdm
 
     from instructor_jax.train.plan.mixture import config_and_fill
@@ -144,7 +146,7 @@ def _sweep(run: "RunConfig", topology: str, output: Path) -> "list[Plan]":
     with tqdm(total=MOST, desc="compilations", disable=not sys.stderr.isatty()) as progress:
 
         def planner(one) -> "Plan":
-            made = plan_step(one, topology, fill)
+            made = plan_step(one, topology, fill, loss=loss)
             progress.update()
             return made
 

@@ -13,12 +13,13 @@ import jax
 from jax.sharding import Mesh
 
 from instructor_jax.config import ModelConfig
-from instructor_jax.nn.layers import Dtype
+from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import MeshShape, make_mesh
 from instructor_jax.text.packing import Bucket
 from instructor_jax.train.chips import chip_of, devices_per_chip
 from instructor_jax.train.config import TrainConfig
 from instructor_jax.train.flops import training_flops_per_token
+from instructor_jax.train.own_loss import OwnLoss
 from instructor_jax.train.plan.buffers import largest_arrays, largest_buffers, sizes_on
 from instructor_jax.train.plan.cache import PlanCache
 from instructor_jax.train.plan.checks import sharding_faults
@@ -34,7 +35,9 @@ from instructor_jax.train.plan.topology import devices_of
 _SHOWN = 12  # kinds of collectives that a plan keeps
 
 
-def plan_step(config: TrainConfig, topology: str, fill: float = 1.0, teacher_dim: int = 0) -> Plan:
+def plan_step(
+    config: TrainConfig, topology: str, fill: float = 1.0, teacher_dim: int = 0, loss: OwnLoss | None = None
+) -> Plan:
     """The training step of a run on a topology.
 
     Args:
@@ -42,6 +45,7 @@ def plan_step(config: TrainConfig, topology: str, fill: float = 1.0, teacher_dim
         topology: name of the devices, as `plan_topology.devices_of` takes it.
         fill: share of the tokens that are no padding, 0 to 1.
         teacher_dim: size of a teacher's vectors; 0 without a teacher.
+        loss: takes the place of the configured one.
 
     Raises:
         ValueError: no such topology, or batch or parameters cannot be divided among its devices.
@@ -50,7 +54,7 @@ def plan_step(config: TrainConfig, topology: str, fill: float = 1.0, teacher_dim
     devices = devices_of(topology)
     mesh = make_mesh(config.mesh, devices)
     config = config.suited_to(mesh)
-    program = lowered_step(config, mesh, teacher_dim)
+    program = lowered_step(config, mesh, teacher_dim, loss)
     tokens = config.groups * config.group.tokens
     plan = Plan(
         "training step", topology, devices[0].device_kind, len(devices), dict(mesh.shape), step_settings(config), None,

@@ -15,14 +15,15 @@ from jax.sharding import Mesh
 
 from instructor_jax.compilation import compiler_options
 from instructor_jax.config import ModelConfig
-from instructor_jax.nn.layers import Dtype
 from instructor_jax.nn.model import abstract_params, embed, param_shardings
+from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import named_sharding
 from instructor_jax.text.batches import TokenBatch
 from instructor_jax.text.packing import Bucket
 from instructor_jax.train.compiled_step import compiled_step
 from instructor_jax.train.config import TrainConfig
 from instructor_jax.train.data.batches import PairBatch
+from instructor_jax.train.own_loss import OwnLoss
 from instructor_jax.train.step import abstract_state, state_shardings
 
 Shaped = Any  # jax.ShapeDtypeStruct in place of an array
@@ -70,7 +71,7 @@ def abstract_batch(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0) -> Pai
     )
 
 
-def lowered_step(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0) -> Program:
+def lowered_step(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0, loss: OwnLoss | None = None) -> Program:
     """The training step of a run, ready to be compiled for the devices of the mesh.
 
     Raises:
@@ -79,7 +80,7 @@ def lowered_step(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0) -> Progr
     config.check_mesh(mesh)
     # outside of set_mesh: Optax makes a number on the way, for which described devices have no memory
     shardings = state_shardings(config, mesh)
-    step = compiled_step(config, mesh, shardings)
+    step = compiled_step(config, mesh, shardings, loss)
     state, batch = jax.tree.map(_placed, abstract_state(config), shardings), abstract_batch(config, mesh, teacher_dim)
     with jax.set_mesh(mesh):
         return Program(step.lower(state, batch), _local_bytes((state, batch)))

@@ -10,8 +10,7 @@ from instructor_jax.config import PUBLISHED, ModelConfig
 from instructor_jax.io.folders import read_folder
 from instructor_jax.io.hub import resolve_model
 from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.data.group_packing import GroupShape
-from instructor_jax.train.run.preparation import train_config, trained_model
+from instructor_jax.train.run.train_config import group_shape, train_config, trained_model
 from instructor_jax.train.run_config import RunConfig
 
 
@@ -51,8 +50,5 @@ def planned_config(run: RunConfig) -> TrainConfig:
     Raises:
         ValueError: as for a run.
     """
-    model, batch = planned_model(run), run.batch
-    length = batch.length or model.max_length
-    full = batch.rows * (length // model.max_length) // (2 + batch.negatives)
-    examples = run.mixture.rows_per_group or batch.examples or max(1, full)
-    return train_config(run, model, GroupShape(batch.rows, length, examples, batch.negatives), ("all",))
+    model = planned_model(run)
+    return train_config(run, model, group_shape(run, model), ("all",))

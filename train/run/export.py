@@ -10,10 +10,8 @@ import numpy as np
 
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.folder_writer import write_sentence_transformers
-from instructor_jax.train.medi.store import MediStore
 from instructor_jax.train.run.metrics_writer import FILE, read_lines
-from instructor_jax.train.run.model_card import model_card, read_length
-from instructor_jax.train.run.preparation import Prepared
+from instructor_jax.train.run.prepared import Prepared
 
 MODEL = "model"
 CARD = "README.md"
@@ -26,6 +24,8 @@ def export(prepared: Prepared, params: dict[str, Any]) -> Path:
         prepared: the run.
         params: its trained weights, as NumPy arrays.
     """
+    from instructor_jax.train.run.model_card import model_card, read_length  # once, at the end of a run
+
     run = prepared.run
     target = Path(run.output) / MODEL
     if not target.exists():
@@ -35,9 +35,7 @@ def export(prepared: Prepared, params: dict[str, Any]) -> Path:
         write_sentence_transformers(target, folder, jax.tree.map(lambda x: np.asarray(x, kept), params))
     if not (target / CARD).is_file():
         metrics = Path(run.output) / FILE
-        card = model_card(
-            prepared, MediStore(run.data), read_lines(metrics) if metrics.is_file() else [], size_of(target)
-        )
+        card = model_card(prepared, prepared.mixture, read_lines(metrics) if metrics.is_file() else [], size_of(target))
         with whole_file(target / CARD) as draft:
             draft.write_text(card, encoding="utf-8")
     return target

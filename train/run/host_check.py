@@ -17,12 +17,13 @@ _PACKAGES = ("instructor-jax", "jax", "jaxlib")
 _SHOWN = 5
 
 
-def require_agreement(run: RunConfig, fingerprint: str) -> None:
+def require_agreement(run: RunConfig, fingerprint: str, loss: str | None = None) -> None:
     """Compares settings, data and versions of all processes; returns at once where there is one.
 
     Args:
         run: this process's settings.
         fingerprint: of this process's mixture.
+        loss: name of this process's own loss, if it has one.
 
     Raises:
         ValueError: they differ; the same on every process.
@@ -30,7 +31,9 @@ def require_agreement(run: RunConfig, fingerprint: str) -> None:
     if jax.process_count() == 1:
         return
     facts = {key: value for key, value in flat(run).items() if key not in _OWN}
-    facts |= {"the mixture's fingerprint": fingerprint} | {name: installed_version(name) for name in _PACKAGES}
+    facts |= {"the mixture's fingerprint": fingerprint, "the loss": loss} | {
+        name: installed_version(name) for name in _PACKAGES
+    }
     differing = disagreements(_gathered(facts))
     if differing:
         raise ValueError(

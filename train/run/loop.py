@@ -23,21 +23,22 @@ from instructor_jax.sharding import named_sharding
 from instructor_jax.train.compiled_step import compiled_step
 from instructor_jax.train.data.pipeline import host_batches, to_devices
 from instructor_jax.train.metrics import TaskSums
+from instructor_jax.train.own_loss import loss_name
 from instructor_jax.train.run.checkpoints import Checkpoints
 from instructor_jax.train.run.distributed import is_main, quiet
 from instructor_jax.train.run.export import MODEL as MODEL  # where a run's results lie: one place to ask
 from instructor_jax.train.run.export import export
 from instructor_jax.train.run.host_check import require_agreement
-from instructor_jax.train.run.metrics_writer import Journal
+from instructor_jax.train.run.metrics_writer import Journal, OnMetrics
 from instructor_jax.train.run.parameters import gathered, placed_params
 from instructor_jax.train.run.preemption import StopRequest
-from instructor_jax.train.run.preparation import Prepared
+from instructor_jax.train.run.prepared import Prepared
 from instructor_jax.train.run.run_folder import CHECKPOINTS as CHECKPOINTS
 from instructor_jax.train.run.run_folder import held
 from instructor_jax.train.run_config import differences, flat
 from instructor_jax.train.step import TrainState, abstract_state, held_out_sums, new_state, state_shardings
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Evaluate = Callable[[Params], dict[str, float]]
 
@@ -50,14 +51,21 @@ class Outcome:
         step: updates made by now.
         finished: whether these are all; else the run was asked to stop, and goes on when called again.
         accuracy: held-out accuracy of the last state; None where it was not measured.
+        model: folder of the trained model; it is there once the run is finished.
     """
 
     step: int
     finished: bool
     accuracy: float | None
+    model: Path
 
 
-def train(prepared: Prepared, stop: StopRequest | None = None, evaluate: Evaluate | None = None) -> Outcome:
+def train(
+    prepared: Prepared,
+    stop: StopRequest | None = None,
+    evaluate: Evaluate | None = None,
+    on_metrics: OnMetrics | None = None,
+) -> Outcome:
     """Trains until all steps are made or a stop is requested, from the latest checkpoint if there is one.
 
     Args:
@@ -65,20 +73,21 @@ def train(prepared: Prepared, stop: StopRequest | None = None, evaluate: Evaluat
         stop: asked after every step; a requested stop saves and returns.
         evaluate: called on every process with all parameters, as NumPy arrays, every `evaluation.every` steps; its
             numbers go to the journal.
+        on_metrics: called on process 0 with the step and a dict of numbers for every line of metrics.jsonl.
 
     Raises:
         NonFiniteLoss: a loss is not finite.
         ValueError: the folder holds a run with other settings or data, or damaged checkpoints; or another run is in it;
             or another process of this one has other settings.
     """
-    require_agreement(prepared.run, prepared.fingerprint)
+    require_agreement(prepared.run, prepared.fingerprint, prepared.loss and loss_name(prepared.loss))
     enable_cache()
     folder = Path(prepared.run.output)
     with held(folder) if is_main() else contextlib.nullcontext():
         checkpoints = Checkpoints(folder / CHECKPOINTS, prepared.run.checkpoints)
         try:
             with jax.set_mesh(prepared.mesh):
-                return _Run(prepared, checkpoints, stop or StopRequest(), evaluate).go()
+                return _Run(prepared, checkpoints, stop or StopRequest(), evaluate, on_metrics).go()
         finally:
             checkpoints.close()
 
@@ -87,20 +96,28 @@ class _Run:
     """The parts of one call of `train`, which share the run's folder and compiled functions."""
 
     def __init__(
-        self, prepared: Prepared, checkpoints: Checkpoints, stop: StopRequest, evaluate: Evaluate | None
+        self,
+        prepared: Prepared,
+        checkpoints: Checkpoints,
+        stop: StopRequest,
+        evaluate: Evaluate | None,
+        on_metrics: OnMetrics | None,
     ) -> None:
         self.prepared, self.checkpoints, self.stop, self.evaluate = prepared, checkpoints, stop, evaluate
+        self.on_metrics = on_metrics
         self.config, self.folder = prepared.config, Path(prepared.run.output)
         everywhere = named_sharding(prepared.mesh)
         self.shardings = state_shardings(self.config, prepared.mesh)
         jit = partial(jax.jit, compiler_options=compiler_options(prepared.mesh.devices.flat[0].platform))
-        self.step = compiled_step(self.config, prepared.mesh, self.shardings)
-        self.sums = jit(partial(held_out_sums, self.config), out_shardings=everywhere)
-        self.about = {"run": flat(prepared.run), "fingerprint": prepared.fingerprint}
+        self.step = compiled_step(self.config, prepared.mesh, self.shardings, prepared.loss)
+        self.sums = jit(partial(held_out_sums, self.config, loss=prepared.loss), out_shardings=everywhere)
+        self.about: dict[str, Any] = {"run": flat(prepared.run), "fingerprint": prepared.fingerprint}
+        if prepared.loss is not None:
+            self.about["loss"] = loss_name(prepared.loss)
 
     def go(self) -> Outcome:
         state, start = self._begin()
-        journal = Journal(self.folder, self.config, self.prepared.run.log, start)
+        journal = Journal(self.folder, self.config, self.prepared.run.log, start, self.on_metrics)
         try:
             return self._steps(state, start, journal)
         finally:
@@ -147,10 +164,10 @@ class _Run:
                     self.checkpoints.save(state, self.about, accuracy)
                 if stopped and number < steps:
                     self.checkpoints.wait()
-                    return Outcome(number, False, accuracy)
+                    return Outcome(number, False, accuracy, self.folder / MODEL)
         self.checkpoints.wait()
         self._export(state)
-        return Outcome(steps, True, accuracy)
+        return Outcome(steps, True, accuracy, self.folder / MODEL)
 
     def _evaluate(self, state: TrainState, step: int, journal: Journal) -> None:
         """The caller's own evaluation, where one is due after this step."""
@@ -187,11 +204,16 @@ def check_same_run(old: dict[str, Any], new: dict[str, Any], folder: Path) -> No
     """Whether a run may go on with these settings.
 
     Raises:
-        ValueError: its mixture or a setting that decides the losses is another.
+        ValueError: its mixture, its loss or a setting that decides the losses is another.
     """
     if not isinstance(old.get("run"), dict) or not isinstance(old.get("fingerprint"), str):
         raise ValueError(
             f"{folder}: its latest checkpoint does not say what it is of; delete that checkpoint's folder."
+        )
+    if old.get("loss") != new.get("loss"):
+        before, now = (one.get("loss") or "the configured loss" for one in (old, new))
+        raise ValueError(
+            f"{folder} was trained with {before}, this run has {now}; give another output, or the old loss."
         )
     if old["fingerprint"] != new["fingerprint"]:
         raise ValueError(

@@ -8,7 +8,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ import numpy as np
 from tqdm import tqdm
 
 from instructor_jax.io.atomic import whole_file
-from instructor_jax.io.gzip_files import read_whole
 from instructor_jax.io.json_files import Fields, parse_json
 from instructor_jax.io.printable import printable
+from instructor_jax.io.tables.gzip_files import read_whole
 from instructor_jax.train.config import TrainConfig
 from instructor_jax.train.data.batch_builder import HostBatch
 from instructor_jax.train.flops import utilization
@@ -29,6 +29,9 @@ from instructor_jax.train.run_config import LogConfig
 
 FILE = "metrics.jsonl"
 
+OnMetrics = Callable[[int, dict[str, Any]], object]
+"""Called with the step and a line of metrics.jsonl, less its step; its result is not used."""
+
 
 class NonFiniteLoss(FloatingPointError):
     """The loss of a step is not a number any more."""
@@ -37,15 +40,18 @@ class NonFiniteLoss(FloatingPointError):
 class Journal:
     """Collects the metrics of steps and reports them."""
 
-    def __init__(self, folder: Path, config: TrainConfig, log: LogConfig, start: int) -> None:
+    def __init__(
+        self, folder: Path, config: TrainConfig, log: LogConfig, start: int, on_metrics: OnMetrics | None = None
+    ) -> None:
         """
         Args:
             folder: of the run.
             config: of the run.
             log: how often to report.
             start: steps made before; later lines are removed.
+            on_metrics: called for every line on the process that writes it.
         """
-        self._path, self._config, self._log = folder / FILE, config, log
+        self._path, self._config, self._log, self._on_metrics = folder / FILE, config, log, on_metrics
         self._bar = tqdm(total=config.steps, initial=start, desc="training", unit="step", disable=quiet())
         self._board = _tensorboard(folder) if log.tensorboard and is_main() else None
         if is_main():
@@ -190,6 +196,8 @@ class Journal:
         if is_main():
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, allow_nan=False) + "\n")
+            if self._on_metrics is not None:
+                self._on_metrics(line["step"], {key: value for key, value in line.items() if key != "step"})
 
     def _scalars(self, step: int, values: dict[str, float]) -> None:
         if self._board is not None:

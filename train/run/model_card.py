@@ -10,22 +10,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from instructor_jax import __version__
 from instructor_jax.config import parameter_count
 from instructor_jax.io.printable import printable
 from instructor_jax.markdown import escaped, table
 from instructor_jax.train.data.task_names import chosen_tasks
-from instructor_jax.train.medi.store import MediStore
+from instructor_jax.train.data.token_cache import Mixture
 from instructor_jax.train.mixture_config import by_licence, licence_of
+from instructor_jax.train.own_loss import loss_name
 from instructor_jax.train.run.metrics_writer import NUMBERS
-from instructor_jax.train.run.preparation import Prepared
+from instructor_jax.train.run.prepared import Prepared
 from instructor_jax.train.run_config import flat
+from instructor_jax.version import __version__
 
 # places on the machine of the training, which mean nothing elsewhere
 _PLACES = ("data", "output", "tokenizer", "evaluation.data", "mixture.avoid")
 
 
-def model_card(prepared: Prepared, store: MediStore, lines: Sequence[dict[str, Any]], size: int) -> str:
+def model_card(prepared: Prepared, store: Mixture, lines: Sequence[dict[str, Any]], size: int) -> str:
     """The card in Markdown.
 
     Args:
@@ -76,7 +77,7 @@ def _trained_on(prepared: Prepared) -> str:
     return "" if length == read_length(prepared) else f" (trained on up to {length})"
 
 
-def _use(prepared: Prepared, store: MediStore, name: str) -> str:
+def _use(prepared: Prepared, store: Mixture, name: str) -> str:
     task = prepared.batches.plan.tasks[0].name
     query = store.entry(task)["instructions"][0][0] if prepared.run.mixture.instructions else ""
     under = (
@@ -106,7 +107,7 @@ Vectors have unit length, so their products are cosines. The mean that makes the
 instruction."""
 
 
-def _data(prepared: Prepared, store: MediStore) -> str:
+def _data(prepared: Prepared, store: Mixture) -> str:
     tasks = {task.name: task.rows for task in prepared.batches.plan.tasks}
     by = {licence: sum(tasks[one] for one in names) for licence, names in by_licence(store, list(tasks)).items()}
     counted = Counter(licence_of(store, task) for task in tasks)
@@ -122,12 +123,12 @@ def _data(prepared: Prepared, store: MediStore) -> str:
     )
 
 
-def _instructions(store: MediStore, task: str) -> list[str]:
+def _instructions(store: Mixture, task: str) -> list[str]:
     query, document, _ = store.entry(task)["instructions"][0]
     return list(dict.fromkeys(text.strip() for text in (query, document) if text.strip()))
 
 
-def _left_out(prepared: Prepared, store: MediStore) -> str:
+def _left_out(prepared: Prepared, store: Mixture) -> str:
     """What was not taken because of its licence."""
     mixture = prepared.run.mixture
     if not mixture.redistributable:
@@ -166,6 +167,10 @@ def _training(prepared: Prepared, lines: Sequence[dict[str, Any]]) -> str:
         f"start: {escaped(_name(run.start)) if run.start else 'random weights'}",
         f"{config.steps:,} steps of {config.groups} x {config.group.rows} x {config.group.length} tokens",
     ]
+    if prepared.loss is not None:
+        facts.append(
+            f"loss: `{loss_name(prepared.loss)}`, the caller's own; what the settings say of `loss` was not used"
+        )
     if steps:
         tokens = sum(line["tokens_per_second"] * line["seconds"] for line in steps)
         facts.append(f"{tokens / 1e6:,.1f} M tokens in {sum(line['seconds'] for line in steps) / 3600:.1f} hours")

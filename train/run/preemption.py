@@ -17,7 +17,7 @@ from typing import Any
 
 import jax
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 PREEMPTED, INTERRUPTED = 75, 130

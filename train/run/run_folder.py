@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from instructor_jax.html import is_our_page
-from instructor_jax.train.data.file_lock import only_process
+from instructor_jax.io.file_lock import only_process
 from instructor_jax.train.distill.setup import AXES, START
 from instructor_jax.train.run.export import MODEL
 from instructor_jax.train.run.metrics_writer import FILE, read_lines

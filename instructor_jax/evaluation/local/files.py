@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from instructor_jax.io.gzip_files import read_whole
 from instructor_jax.io.json_files import parse_json
-from instructor_jax.io.tables import FormatName, open_table
+from instructor_jax.io.tables.gzip_files import read_whole
+from instructor_jax.io.tables.tables import FormatName, open_table
 
 Value = TypeVar("Value")
 

@@ -14,7 +14,7 @@ from instructor_jax.evaluation.local.records import (
 )
 from instructor_jax.evaluation.local.sources import SOURCES
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 def local_texts(data: Path) -> Iterator[tuple[str, str]]:

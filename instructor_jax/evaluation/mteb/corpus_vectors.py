@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from instructor_jax.evaluation.embedders import Embedder
+from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.io.atomic import whole_file
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 BLOCK = 16384  # texts; with 768 dimensions 48 MiB of float32
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from instructor_jax.evaluation.embedders import Embedder
+from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.evaluation.mteb.corpus_vectors import BLOCK, CorpusVectors
 from instructor_jax.evaluation.mteb.search import nearest
 from instructor_jax.evaluation.protocol import Protocol
@@ -25,7 +25,7 @@ try:
 except ImportError as error:
     raise ImportError("Evaluation on MTEB's tasks needs mteb: pip install 'instructor-jax[eval]'") from error
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _SHOWN = 160  # characters of a text in the log; instructions are shown whole
 

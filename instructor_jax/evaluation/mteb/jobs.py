@@ -9,12 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.evaluation.embedders import Embedder
+from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.evaluation.protocol import Protocol
 from instructor_jax.evaluation.scores import Job, TaskScore, missing
 from instructor_jax.evaluation.task_instructions import InstructionTable
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 MTEB, LOCAL = "mteb", "local"
 BENCHMARK = "MTEB(eng, v1)"  # MTEB's name for the paper's 56 tasks

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from instructor_jax.evaluation.data_files import files_digest
-from instructor_jax.evaluation.embedders import Embedder
+from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.evaluation.prompt_retrieval.data import PromptRows, absence, find_task_files, read_task_rows
 from instructor_jax.evaluation.prompt_retrieval.demonstrations import centred, choose, cosines, nearest_first
 from instructor_jax.evaluation.prompt_retrieval.language_model import LanguageModel, Learner, model_identity
@@ -24,7 +24,7 @@ from instructor_jax.evaluation.prompt_retrieval.tasks import TASKS, PromptTask, 
 from instructor_jax.evaluation.scores import Job, TaskScore, missing
 from instructor_jax.evaluation.task_instructions import InstructionTable
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 BENCHMARK, KIND = "prompt_retrieval", "Prompt Retrieval"
 ROUGE = "rouge_l"

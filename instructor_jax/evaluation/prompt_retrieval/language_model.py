@@ -15,7 +15,7 @@ from jaxtyping import Float
 from instructor_jax.evaluation.embedders import folder_hash
 from instructor_jax.io.other_libraries import auto_tokenizer, causal_language_model
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # MetaICL's figures in the original scripts: of a whole prompt, and of the query's input with its longest option.
 LONGEST_PROMPT, LONGEST_QUERY = 1024, 256

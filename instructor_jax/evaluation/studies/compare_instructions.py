@@ -15,13 +15,13 @@ import numpy as np
 from cyclopts import Parameter
 from tqdm import tqdm
 
-from instructor_jax.commands.loading import Embedder, ModelOptions, load_model
 from instructor_jax.evaluation.studies.labelled_files import LabelledFile, read_labelled_file
 from instructor_jax.html import COLOURS, bar, bullets, is_our_page, joined, label, page, plot, section, table
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.json_files import read_json
 from instructor_jax.io.printable import printable
-from instructor_jax.io.tables import FormatName, open_table
+from instructor_jax.io.tables.tables import FormatName, open_table
+from instructor_jax.model_options import Embedder, ModelOptions, load_model
 from instructor_jax.text.instructions import lint_instruction
 
 _NONE = "(none)"

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from instructor_jax.inference.quantization import unit_length
-from instructor_jax.io.tables import FormatName, Table, open_table
+from instructor_jax.io.tables.tables import FormatName, Table, open_table
 
 KINDS = "text,label; query,positive; text1,text2,score"
 Encode = Callable[[list[str]], np.ndarray]

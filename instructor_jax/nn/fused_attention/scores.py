@@ -15,9 +15,9 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 
-from instructor_jax.nn.attention import MASKED
 from instructor_jax.nn.dropout import hashed, kept
 from instructor_jax.nn.fused_attention.plan import BLOCK, KernelPlan
+from instructor_jax.numerics import MASKED
 
 _NO_QUERY = -2  # segment of a query that sees no key
 

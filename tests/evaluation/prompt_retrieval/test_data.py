@@ -184,7 +184,7 @@ def test_files_are_json_lines_or_a_list_or_a_task_s_instances(tmp_path: Path) ->
         assert path is not None
         assert read_rows(path, ["a"]) == [row]
     for stem, content, message in (
-        ("broken", "[{", "not JSON"),
+        ("broken", "[{", "not valid JSON"),
         ("empty", "[]", "must hold a list of objects"),
         ("word", '"x"', "must hold a list of objects"),
         ("other", '[{"a": 1}, {"b": 2}]', "row 2: has no a"),

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from instructor_jax.commands.loading import ModelOptions
 from instructor_jax.evaluation.studies import compare_instructions as module
 from instructor_jax.evaluation.studies.compare_instructions import compare_instructions, rank
 from instructor_jax.evaluation.studies.labelled_files import Labels, Pairs
+from instructor_jax.model_options import ModelOptions
 
 pytest.importorskip("scipy")
 pytest.importorskip("sklearn")

@@ -17,7 +17,8 @@ from jaxtyping import Array
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.nn.attention import attend, diagonal_buckets, relative_position_buckets, text_mask
 from instructor_jax.nn.fused_attention.api import diagonal_offsets, fused_attend
-from instructor_jax.nn.fused_attention.plan import Attention, choose_attention, vmem_bytes
+from instructor_jax.nn.fused_attention.choice import choose_attention
+from instructor_jax.nn.fused_attention.plan import Attention, vmem_bytes
 from instructor_jax.nn.layers import DropoutSite
 from instructor_jax.nn.model import embed, param_shardings
 from instructor_jax.sharding import MeshShape, make_mesh, named_sharding

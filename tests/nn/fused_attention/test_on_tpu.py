@@ -11,7 +11,8 @@ from jaxtyping import Array
 
 from instructor_jax.config import PUBLISHED, EncoderConfig
 from instructor_jax.nn.attention import SelfAttention, diagonal_buckets, relative_position_buckets, text_mask
-from instructor_jax.nn.fused_attention.plan import Attention, choose_attention
+from instructor_jax.nn.fused_attention.choice import choose_attention
+from instructor_jax.nn.fused_attention.plan import Attention
 from instructor_jax.sharding import MeshShape, data_shards, make_mesh, named_sharding
 
 LENGTH = 512

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from instructor_jax import Instructor
-from instructor_jax.io.tensor_files import read_tensors
+from instructor_jax.io.weights.tensor_files import read_tensors
 from instructor_jax.sharding import MeshShape, make_mesh
 from instructor_jax.train.distill.setup import START
 from instructor_jax.train.distillation import DistillConfig

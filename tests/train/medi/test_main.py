@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from instructor_jax.cli import main
 from instructor_jax.train.medi.main import app
 from instructor_jax.train.medi.store import MediStore
 
@@ -75,3 +76,24 @@ def test_build_takes_chosen_tasks_of_real_sources(shared, tmp_path, capsys):
 def test_help_shows_real_examples(command, capsys):
     medi(command, "--help")
     assert f"  instructor-jax medi {command} " in capsys.readouterr().out
+
+
+def test_columns_of_other_names_are_named(tmp_path, capsys) -> None:
+    (tmp_path / "quora.csv").write_text(
+        "question1,question2,wrong,same\nhow old,what age,how tall,3\nwhy,for what,,4\n"
+    )
+    options = ["--query-column", "question1", "--positive-column", "question2", "--negative-column", "wrong"]
+    scores = ["--score-column", "same", "--score-range", "0", "4"]
+    main(["medi", "import", str(tmp_path / "quora.csv"), *options, *scores, "--to", str(tmp_path / "quora")])
+    store = MediStore(tmp_path / "quora")
+    (first, second) = store.read(range(2))
+    assert [first.query.text, first.positive.text, first.negatives[0].text] == ["how old", "what age", "how tall"]
+    assert (first.score, second.negatives) == (0.75, ())
+    with pytest.raises(SystemExit):
+        main(["medi", "import", str(tmp_path / "quora.csv"), "--to", str(tmp_path / "x"), *options[:2]])
+    assert "needs the field 'positive'; found ['question1', 'question2', 'same', 'wrong']; name your columns with" in (
+        capsys.readouterr().err
+    )
+    with pytest.raises(SystemExit):
+        main(["medi", "import", "medi-data.json", "--format", "published", *options, "--to", str(tmp_path / "x")])
+    assert "--query-column names a column, but files of --format published have none" in capsys.readouterr().err

@@ -17,9 +17,9 @@ from instructor_jax.train.medi.source_list import SOURCES
 MEASURE = """
 import json, sys
 from pathlib import Path
-from instructor_jax.train.examples import Example
+from instructor_jax.train.data.examples import Example
 from instructor_jax.train.medi.registry import all_sources
-from instructor_jax.train.medi.sources import read_source
+from instructor_jax.train.medi.readers.source import read_source
 
 def measure(source, root):
     found = dict(rows=0, empty=0, ids=set(), tasks=set(), instructions=set(), labels=set())

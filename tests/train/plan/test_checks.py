@@ -14,7 +14,7 @@ from instructor_jax.train.objective import LossConfig
 from instructor_jax.train.plan.checks import sharding_faults
 from instructor_jax.train.plan.collectives import Collective
 from instructor_jax.train.plan.costs import Costs
-from instructor_jax.train.plan.hlo import Shape
+from instructor_jax.train.plan.instruction import Shape
 
 # 8 groups of 16 examples: 128 queries, 128 positives, 128 negatives
 CONFIG = TrainConfig(

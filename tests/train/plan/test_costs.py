@@ -11,7 +11,8 @@ from instructor_jax.sharding import MeshShape, make_mesh, named_sharding
 from instructor_jax.train.chips import CHIPS, chip_of
 from instructor_jax.train.plan.collectives import Collective, collectives
 from instructor_jax.train.plan.costs import Costs, costs
-from instructor_jax.train.plan.hlo import Shape, parse_hlo
+from instructor_jax.train.plan.hlo import parse_hlo
+from instructor_jax.train.plan.instruction import Shape
 from instructor_jax.train.plan.roofline import roofline
 
 M, K, N, LAYERS = 64, 32, 48, 5

@@ -1,6 +1,7 @@
 import pytest
 
-from instructor_jax.train.plan.hlo import Shape, parse_hlo
+from instructor_jax.train.plan.hlo import parse_hlo
+from instructor_jax.train.plan.instruction import Shape
 
 LOOP = """HloModule small
 

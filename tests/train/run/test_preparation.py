@@ -97,7 +97,7 @@ def test_a_plan_of_fixed_batches(run) -> None:
         ({"batch": BatchConfig(groups=6, rows=8)}, "groups=6 must be a multiple of 8"),
         ({"batch": BatchConfig(groups=8, rows=8, length=16)}, "length=16 must be at least model.max_length=32"),
         ({"batch": BatchConfig(groups=8, rows=2)}, "rows=2 must be at least 3"),
-        ({"chunks": 3}, "chunks=3 must divide group.rows=8"),
+        ({"chunks": 3}, r"chunks=3 must divide batch\.rows=8"),
         ({"mesh": MeshShape(3)}, "does not fit 8 devices"),
     ],
 )

@@ -19,7 +19,7 @@ from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.mining.mine import MiningCounts, with_examples
 from instructor_jax.train.medi.mining.mining_rules import Mining, below_margin, normalised, numbered, vectors_of
 from instructor_jax.train.medi.mining.neighbours import nearest
-from instructor_jax.train.medi.mining.scorers import Scorer
+from instructor_jax.train.medi.mining.scorer import Scorer
 
 
 def mine_negatives(examples: Iterable[Example], scorer: Scorer, mining: Mining) -> tuple[list[Example], MiningCounts]:

@@ -14,7 +14,7 @@ from jaxtyping import Float32
 
 from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.mining.mining_rules import Mining, normalised, search_free_text, search_labelled
-from instructor_jax.train.medi.mining.scorers import Scorer
+from instructor_jax.train.medi.mining.scorer import Scorer
 from instructor_jax.train.medi.readers.plain_text import group_id
 from instructor_jax.train.medi.readers.source import Instance
 

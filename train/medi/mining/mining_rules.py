@@ -16,7 +16,7 @@ from jaxtyping import Float, Float32, Int, Int32, Int64
 
 from instructor_jax.train.data.examples import Side
 from instructor_jax.train.medi.mining.neighbours import nearest, unit_rows
-from instructor_jax.train.medi.mining.scorers import Scorer
+from instructor_jax.train.medi.mining.scorer import Scorer
 from instructor_jax.train.medi.readers.plain_text import squeeze
 from instructor_jax.train.medi.readers.source import Instance
 

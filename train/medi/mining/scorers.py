@@ -8,7 +8,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -16,20 +16,7 @@ from jaxtyping import Float
 from instructor_jax.io.other_libraries import sentence_transformer
 from instructor_jax.text.tfidf import Tfidf
 from instructor_jax.train.data.examples import Side
-
-
-@runtime_checkable
-class Scorer(Protocol):
-    """Any text -> vector function; `name` goes into the data version, so it must tell scorers apart."""
-
-    @property
-    def name(self) -> str:
-        """What vectors these are, e.g. `tfidf-256`."""
-        ...
-
-    def __call__(self, texts: Sequence[Side]) -> Float[np.ndarray, "rows dim"]:
-        """Vectors of the texts, comparable within this call; any length, zero for a text without content."""
-        ...
+from instructor_jax.train.medi.mining.scorer import Scorer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +109,7 @@ def scorer_from_name(name: str) -> Scorer:
     if kind == "sentence-transformers" and argument:
         return SentenceTransformerScorer(argument)
     if kind == "instructor" and argument:
-        from instructor_jax import Instructor
+        from instructor_jax.embedder import Instructor
 
         return InstructorScorer(Instructor.from_pretrained(argument), argument)
     raise ValueError(

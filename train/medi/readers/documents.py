@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from instructor_jax.train.medi.readers.archive_files import tar_texts
+from instructor_jax.train.medi.files.archive_files import tar_texts
+from instructor_jax.train.medi.files.raw_files import find, malformed
 from instructor_jax.train.medi.readers.plain_text import squeeze
-from instructor_jax.train.medi.readers.raw_files import find, malformed
 from instructor_jax.train.medi.readers.sections import Section, markdown_sections, plain_rst, rst_sections
 from instructor_jax.train.medi.readers.source import Row
 

@@ -15,10 +15,10 @@ from typing import Literal, NamedTuple, TypeAlias
 from instructor_jax.io.printable import one_line
 from instructor_jax.text.instructions import Instruction
 from instructor_jax.train.data.examples import Example, Side
+from instructor_jax.train.medi.files.raw_files import refuse_evaluation
 from instructor_jax.train.medi.readers.plain_text import group_id, squeeze
-from instructor_jax.train.medi.readers.raw_files import refuse_evaluation
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 MAX_NEGATIVES = 4  # hard negatives kept per row; the first ones, since readers list the nearest first
 

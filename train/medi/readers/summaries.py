@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from instructor_jax.train.medi.files.raw_files import field, find, json_document, json_lines, texts_field
 from instructor_jax.train.medi.readers.plain_text import squeeze
-from instructor_jax.train.medi.readers.raw_files import field, find, json_document, json_lines, texts_field
 from instructor_jax.train.medi.readers.source import Row
 
 

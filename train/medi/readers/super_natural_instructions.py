@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.train.medi.readers.raw_files import field, json_document, malformed, refuse_evaluation, texts_field
+from instructor_jax.train.medi.files.raw_files import field, json_document, malformed, refuse_evaluation, texts_field
 from instructor_jax.train.medi.readers.source import Instance, Source
 from instructor_jax.train.medi.readers.super_natural_templates import Corrections, read_corrections, task_instruction
 

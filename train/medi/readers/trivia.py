@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from instructor_jax.train.medi.readers.archive_files import tar_files
+from instructor_jax.train.medi.files.archive_files import tar_files
+from instructor_jax.train.medi.files.raw_files import csv_rows, find, malformed
 from instructor_jax.train.medi.readers.plain_text import squeeze
-from instructor_jax.train.medi.readers.raw_files import csv_rows, find, malformed
 from instructor_jax.train.medi.readers.source import Instance, Row
 
 # Answers that say nothing about their question, so that no embedding could find them.

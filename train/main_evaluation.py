@@ -1,0 +1,48 @@
+"""Where training reaches the evaluation application: by name, and only when a run asks for it."""
+
+import itertools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from instructor_jax.train.run.loop import Evaluate
+    from instructor_jax.train.run.prepared import Prepared
+    from instructor_jax.train.run_config import RunConfig
+
+
+def avoided_texts(run: "RunConfig") -> "Iterator[tuple[str, str]] | None":
+    """Returns (evaluation set, text) pairs of everything that `mixture.avoid` names; None where it names nothing.
+
+    Raises:
+        FileNotFoundError: a place does not exist.
+        ValueError: a folder has none of the evaluation sets, or a file is not as expected.
+    """
+    if not run.mixture.avoid:
+        return None
+    from instructor_jax.evaluation.local.texts import local_texts
+    from instructor_jax.train.data.contamination import read_evaluation_texts
+    from instructor_jax.train.data.decontamination import avoided_files
+
+    files = avoided_files(run.mixture.avoid)
+    folders = [path for path in map(Path, run.mixture.avoid) if path.is_dir()]
+    return itertools.chain(read_evaluation_texts(files), *map(local_texts, folders))
+
+
+def evaluation(prepared: "Prepared") -> "Evaluate | None":
+    """What the run measures on evaluation tasks while it trains, if it does.
+
+    Raises:
+        ValueError: a task is not known, or its data are not there.
+        ImportError: the extra `eval` is absent.
+    """
+    settings = prepared.run.evaluation
+    if not settings.every:
+        return None
+    from instructor_jax.evaluation.in_training import TrainingEvaluation
+
+    logging.getLogger("instructor_jax.evaluation").setLevel(logging.WARNING)  # or every string stands between the steps
+    logging.getLogger("mteb").setLevel(logging.ERROR)
+    instructions = prepared.run.mixture.instructions
+    return TrainingEvaluation(prepared.folder, Path(settings.data), settings.tasks, settings.limit, instructions)

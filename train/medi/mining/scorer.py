@@ -1,0 +1,23 @@
+"""What mining asks of a scorer: vectors whose cosines tell which texts are alike."""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from instructor_jax.train.data.examples import Side
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Any text -> vector function; `name` goes into the data version, so it must tell scorers apart."""
+
+    @property
+    def name(self) -> str:
+        """What vectors these are, e.g. `tfidf-256`."""
+        ...
+
+    def __call__(self, texts: Sequence[Side]) -> Float[np.ndarray, "rows dim"]:
+        """Vectors of the texts, comparable within this call; any length, zero for a text without content."""
+        ...

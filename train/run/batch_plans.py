@@ -1,0 +1,145 @@
+"""Which rows make up which step: the shape of a group, what is computed, the plans of training and held-out rows."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Float64, Int64
+
+from instructor_jax.config import ModelConfig
+from instructor_jax.train.config import TrainConfig
+from instructor_jax.train.data.batch_builder import BatchBuilder
+from instructor_jax.train.data.budget import examples_needed
+from instructor_jax.train.data.group_packing import GroupShape
+from instructor_jax.train.data.mixture import MixturePlan
+from instructor_jax.train.data.pipeline import local_groups
+from instructor_jax.train.data.staged_batches import StagedBatches
+from instructor_jax.train.data.teacher_vectors import TeacherVectors
+from instructor_jax.train.data.token_cache import Reading, TokenCache
+from instructor_jax.train.mixture_config import shares_of
+from instructor_jax.train.run.data import ChosenExamples, OpenedData, Rows, bare_steps
+from instructor_jax.train.run.train_config import group_shape, train_config
+from instructor_jax.train.run_config import RunConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedBatches:
+    """What every step computes, and on which rows.
+
+    Attributes:
+        config: what is computed.
+        stages: the plan of each stage of the run.
+        held_out: the plan of held-out rows; None where there are none.
+    """
+
+    config: TrainConfig
+    stages: tuple[MixturePlan, ...]
+    held_out: MixturePlan | None
+
+    @property
+    def held_out_batches(self) -> int:
+        """Batches that show every held-out row about once."""
+        if self.held_out is None:
+            return 0
+        return -(-int(np.ceil(sum(task.cells for task in self.held_out.tasks))) // self.config.groups)
+
+    def rows_read(self, run: RunConfig, chosen: ChosenExamples) -> list[Int64[np.ndarray, "_"]]:
+        """Returns the rows that each stage takes, and all held-out ones in the last: a teacher reads no others."""
+        if not run.distill.on:
+            return [np.zeros(0, np.int64)] * len(self.stages)
+        alone = bare_steps(run)
+        steps = [alone, run.steps - alone] if len(self.stages) == 2 else [run.steps]
+        rows = [plan.rows_of_steps(count) for plan, count in zip(self.stages, steps, strict=True)]
+        rows[-1] = np.concatenate([rows[-1], *chosen.held.values()])
+        return rows
+
+
+def plan_batches(
+    run: RunConfig,
+    model: ModelConfig,
+    data: OpenedData,
+    readings: Sequence[Reading],
+    chosen: ChosenExamples,
+    mesh: Mesh,
+) -> PlannedBatches:
+    """Plans the steps of a run.
+
+    Args:
+        run: the settings.
+        model: what is trained.
+        data: the mixture and its tasks.
+        readings: the mixture with its tokens, as each stage reads it.
+        chosen: rows that are trained on and held out.
+        mesh: the devices.
+
+    Raises:
+        ValueError: batch or parameters cannot be divided among the devices, or rows do not fit the batch.
+    """
+    shape = _shape(run, model, [one.cache for one in readings], chosen.kept)
+    config = train_config(run, model, shape, data.tasks).suited_to(mesh)
+    config.check_mesh(mesh)
+    stages = tuple(_plan(run, one.cache, chosen.kept, shape) for one in readings)
+    return PlannedBatches(config, stages, _held_out_plan(readings[-1].cache, chosen.held, shape, config.groups))
+
+
+def build_batches(
+    run: RunConfig,
+    mesh: Mesh,
+    planned: PlannedBatches,
+    readings: Sequence[Reading],
+    chosen: ChosenExamples,
+    vectors: Sequence[TeacherVectors | None],
+) -> tuple[BatchBuilder | StagedBatches, BatchBuilder | None]:
+    """Returns this host's builders of the steps' batches and of held-out ones; None where no rows are held out.
+
+    Args:
+        run: the settings.
+        mesh: the devices.
+        planned: the plans.
+        readings: the mixture with its tokens, for each stage.
+        chosen: rows that are trained on and held out.
+        vectors: a teacher's, for each stage.
+    """
+    config = planned.config
+    own, numbers = local_groups(mesh, config.groups).tolist(), {task: i for i, task in enumerate(config.tasks)}
+    kept = [numbers[task] for task in chosen.kept]
+    builders = [
+        BatchBuilder(plan, one.cache, own, kept, teacher)
+        for plan, one, teacher in zip(planned.stages, readings, vectors, strict=True)
+    ]
+    batches = StagedBatches(builders[0], bare_steps(run), builders[1]) if len(builders) == 2 else builders[0]
+    if planned.held_out is None:
+        return batches, None
+    held = [numbers[task] for task in chosen.held]
+    return batches, BatchBuilder(planned.held_out, readings[-1].cache, own, held, vectors[-1])
+
+
+def _weights(run: RunConfig, tasks: Rows) -> Float64[np.ndarray, "tasks"]:
+    return shares_of({task: len(rows) for task, rows in tasks.items()}, run.mixture)
+
+
+def _plan(run: RunConfig, cache: TokenCache, tasks: Rows, shape: GroupShape) -> MixturePlan:
+    fixed = run.mixture.rows_per_group or None
+    weights = _weights(run, tasks)
+    plan = MixturePlan(cache.rows, tasks, weights, shape, run.batch.groups, run.seed, fixed, run.mixture.shuffle)
+    if not fixed:
+        plan.warn_of_padding()
+    return plan
+
+
+def _shape(run: RunConfig, model: ModelConfig, caches: Sequence[TokenCache], tasks: Rows) -> GroupShape:
+    if run.mixture.rows_per_group or run.batch.examples:
+        return group_shape(run, model)
+    weights, batch = _weights(run, tasks), run.batch
+    tokens = batch.rows * (batch.length or model.max_length)
+    needed = max(examples_needed(one.rows, tasks, weights, tokens, batch.negatives) for one in caches)
+    return group_shape(run, model, needed)
+
+
+def _held_out_plan(cache: TokenCache, held: Rows, shape: GroupShape, groups: int) -> MixturePlan | None:
+    """All held-out rows about once: tasks by their tokens, so that one pass over the batches is one over each task."""
+    if not held:
+        return None
+    weights = [float(cache.rows.costs(shape.negatives, 1, rows).sum(dtype=np.int64)) for rows in held.values()]
+    return MixturePlan(cache.rows, held, weights, shape, groups, seed=0)

@@ -1,0 +1,103 @@
+"""What a run starts from: the shape of its model, known at once, and its tokenizer, which may have to be made."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+from instructor_jax.config import ModelConfig
+from instructor_jax.io.file_lock import one_process
+from instructor_jax.io.folders import ModelFolder, read_folder
+from instructor_jax.io.hub import resolve_model
+from instructor_jax.text.tokenization import vocabulary_size
+from instructor_jax.train.data.token_cache import ExampleSource
+from instructor_jax.train.data.vocabulary import train_vocabulary
+from instructor_jax.train.run.train_config import trained_model
+from instructor_jax.train.run_config import RunConfig
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+
+def starting_folder(run: RunConfig) -> ModelFolder | None:
+    """Returns the folder of `run.start`, opened; None for random weights.
+
+    Raises:
+        ValueError: it is no model that can be trained.
+        OSError: the hub cannot be reached, or does not have it.
+    """
+    if not run.start:
+        return None
+    folder = read_folder(resolve_model(run.start))
+    if not folder.config.normalize:
+        logger.warning("%s does not normalise its vectors; the trained model will", run.start)
+    return folder
+
+
+def model_folder(run: RunConfig, started: ModelFolder | None, source: ExampleSource) -> ModelFolder:
+    """Returns shape and tokenizer of the model: those of `run.start`, or of random weights with an own vocabulary.
+
+    Args:
+        run: the settings.
+        started: `starting_folder(run)`.
+        source: texts that a vocabulary is trained on, where there is none yet.
+
+    Raises:
+        ValueError: the tokenizer has more pieces than the model.
+    """
+    folder = _random(run, source) if started is None else started
+    return dataclasses.replace(folder, config=trained_model(run, folder.config))
+
+
+def folder_at_hand(run: RunConfig) -> ModelFolder | None:
+    """Returns the same where model and tokenizer are on this machine already, and writes nothing; None where not.
+
+    Raises:
+        ValueError: the tokenizer has more pieces than the model, or the folder is no model that can be trained.
+    """
+    if run.start:
+        try:
+            folder = read_folder(resolve_model(run.start, local_files_only=True))
+        except (ValueError, OSError):
+            if Path(run.start).is_dir():
+                raise
+            return None
+    else:
+        path = _tokenizer(run)
+        if not (run.tokenizer or run.output) or not path.is_dir():
+            return None
+        folder = ModelFolder(path, fitted(run, run.model, path))
+    return dataclasses.replace(folder, config=trained_model(run, folder.config))
+
+
+def _random(run: RunConfig, source: ExampleSource) -> ModelFolder:
+    model = run.model
+    path = _tokenizer(run)
+    if not run.tokenizer:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with one_process(path.with_name("tokenizer.lock")):
+            train_vocabulary(source, path, model.encoder.vocab, run.seed, run.lowercase)
+    return ModelFolder(path, fitted(run, model, path))
+
+
+def _tokenizer(run: RunConfig) -> Path:
+    """The folder of the tokenizer: the one that is given, or the run's own, which may not be there yet."""
+    if run.tokenizer and not Path(run.tokenizer).is_dir():
+        raise ValueError(f"tokenizer={run.tokenizer!r} is no folder; give one with a tokenizer, or drop the setting.")
+    return Path(run.tokenizer or Path(run.output) / "tokenizer")
+
+
+def fitted(run: RunConfig, model: ModelConfig, tokenizer: Path) -> ModelConfig:
+    """Returns the model with as many pieces as its tokenizer needs: a vocabulary of its own may have got fewer.
+
+    Raises:
+        ValueError: the tokenizer has more pieces than the model.
+    """
+    size = vocabulary_size(tokenizer)
+    if not run.tokenizer and size is not None and size < model.encoder.vocab:
+        rounded = min(-(-size // 128) * 128, model.encoder.vocab)  # divisible among devices
+        return dataclasses.replace(model, encoder=dataclasses.replace(model.encoder, vocab=rounded))
+    if size is not None and size > model.encoder.vocab:
+        raise ValueError(
+            f"model.encoder.vocab={model.encoder.vocab} must be at least {size}, the pieces of the tokenizer in "
+            f"{tokenizer}."
+        )
+    return model

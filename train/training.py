@@ -1,0 +1,51 @@
+"""`train`: a whole run in one call, from settings to the trained model's folder; what the command `train` does.
+
+Everything that a run may be given beside its settings is an argument here: examples from memory, a loss, a function
+that hears of every line of metrics, an evaluation.
+"""
+
+from typing import Any
+
+from instructor_jax.train.main_evaluation import avoided_texts, evaluation
+from instructor_jax.train.own_loss import OwnLoss
+from instructor_jax.train.run.loop import Evaluate, Outcome
+from instructor_jax.train.run.loop import train as run_steps
+from instructor_jax.train.run.metrics_writer import OnMetrics
+from instructor_jax.train.run.preemption import StopRequest
+from instructor_jax.train.run.preparation import prepare
+from instructor_jax.train.run_config import RunConfig
+
+
+def train(
+    config: RunConfig,
+    *,
+    examples: Any = None,
+    loss: OwnLoss | None = None,
+    on_metrics: OnMetrics | None = None,
+    evaluate: Evaluate | None = None,
+    stop: StopRequest | None = None,
+) -> Outcome:
+    """Trains until all steps are made, from the latest checkpoint in `config.output` if there is one.
+
+    Args:
+        config: settings, e.g. those of a recipe with some fields replaced; `output` must be set, and `data` too unless
+            there are `examples`.
+        examples: rows from memory in the place of `config.data`: a list of `Example` or of dicts, a Hugging Face
+            dataset, anything with a length that gives such rows, or what `from_memory` makes of them.
+        loss: function from `LossInputs` to one number per row, in the place of the configured loss.
+        on_metrics: called on process 0 with the step and a dict of numbers for every line of metrics.jsonl. A run that
+            goes on from a checkpoint tells the steps after it again.
+        evaluate: called on every process with all parameters, as NumPy arrays, every `config.evaluation.every` steps;
+            by default the evaluation tasks that the settings name.
+        stop: asked after every step; a requested stop saves and returns.
+
+    Returns:
+        How far it came, and where the model lies.
+
+    Raises:
+        ValueError: something does not fit; says what, and what to change.
+        FileNotFoundError: there is no mixture in `config.data`.
+        NonFiniteLoss: a loss is not finite.
+    """
+    prepared = prepare(config, avoid=avoided_texts(config), loss=loss, examples=examples)
+    return run_steps(prepared, stop, evaluate or evaluation(prepared), on_metrics)
