@@ -91,7 +91,7 @@ def fails(capsys, *arguments: str) -> str:
         ("optimizer.learning_rate=inf", "learning_rate=inf must be positive"),
         ("optimizer.clip_norm=nan", "clip_norm=nan"),
         ("mixture.temperature=nan", "temperature=nan"),
-        ("loss.temperature=0", "temperature is 0.0"),
+        ("loss.temperature=0", "loss.temperature=0.0 must be positive"),
         ("dtype=float64", "one of float32, bfloat16"),
         ("batch.groups=1000000000000", "batch.groups=1000000000000 must be at most"),
         ("batch.negatives=1000000000", "batch.negatives=1000000000 must be at most"),
