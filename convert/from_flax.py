@@ -13,12 +13,13 @@ import numpy as np
 from jaxtyping import Shaped
 
 from instructor_jax.config import EncoderConfig
-from instructor_jax.convert.msgpack_tree import flatten, read_msgpack
-from instructor_jax.convert.shapes import encoder_config_of
 from instructor_jax.io.bounds import INDEX_BYTES, SHARDS
 from instructor_jax.io.json_files import read_json
 from instructor_jax.io.printable import one_line
 from instructor_jax.io.weights.tensor_files import few, is_file_name
+
+from .msgpack_tree import flatten, read_msgpack
+from .shapes import encoder_config_of
 
 _log = logging.getLogger(__name__)
 

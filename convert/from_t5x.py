@@ -15,10 +15,11 @@ import numpy as np
 from jaxtyping import Shaped
 
 from instructor_jax.config import EncoderConfig
-from instructor_jax.convert.shapes import encoder_config_of
-from instructor_jax.convert.t5x_arrays import StoredArray, check_plausible, find_checkpoints, stored_parameters
 from instructor_jax.io.weights.names import PROJECTION
 from instructor_jax.io.weights.tensor_files import few
+
+from .shapes import encoder_config_of
+from .t5x_arrays import StoredArray, check_plausible, find_checkpoints, stored_parameters
 
 _log = logging.getLogger(__name__)
 

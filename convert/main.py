@@ -11,13 +11,14 @@ import numpy as np
 from cyclopts import App, Parameter
 
 from instructor_jax.config import parameter_count
-from instructor_jax.convert.sources import read_source
 from instructor_jax.io.folder_writer import check_target, write_own, write_sentence_transformers
 from instructor_jax.io.folders import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.hub import resolve_model
 from instructor_jax.io.owned_files import same_or_inside
 from instructor_jax.io.printable import printable
 from instructor_jax.io.weights.tensor_files import few
+
+from .sources import read_source
 
 app: App = App(name="convert", help_format="plaintext")
 
@@ -111,7 +112,7 @@ def verify(source: str) -> int:
         Anything that `convert` reads: a folder, a file, a name on
         the Hugging Face hub, or "default".
     """
-    from instructor_jax.convert.verify import verify as compare
+    from .verify import verify as compare
 
     read = read_source(_resolved(source))
     rows = compare(read)

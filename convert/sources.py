@@ -12,9 +12,6 @@ from typing import Any
 import numpy as np
 
 from instructor_jax.config import EncoderConfig, ModelConfig
-from instructor_jax.convert import from_flax, from_t5x
-from instructor_jax.convert.msgpack_tree import is_msgpack_map, read_msgpack
-from instructor_jax.convert.shapes import encoder_config_of
 from instructor_jax.io.folders import ModelFolder, encoder_folder, projection_weights, read_folder, read_params
 from instructor_jax.io.own_folder import OWN_CONFIG
 from instructor_jax.io.weights.adapters import refuse_lone_adapter
@@ -22,6 +19,10 @@ from instructor_jax.io.weights.names import PROJECTION, encoder_arrays, params_f
 from instructor_jax.io.weights.prefixes import plain_names
 from instructor_jax.io.weights.tensor_files import find_weights, read_safetensors, read_tensors
 from instructor_jax.io.weights.torch_files import read_torch_file
+
+from . import from_flax, from_t5x
+from .msgpack_tree import is_msgpack_map, read_msgpack
+from .shapes import encoder_config_of
 
 _TORCH_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 # Names that weights have in a whole model's folder; there the folder says which of them is the model.

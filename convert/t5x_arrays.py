@@ -18,10 +18,11 @@ import ml_dtypes
 import numpy as np
 from jaxtyping import Shaped
 
-from instructor_jax.convert.msgpack_tree import flatten, is_msgpack_map, read_msgpack
 from instructor_jax.io.bounds import INDEX_BYTES, MIB
 from instructor_jax.io.json_files import read_json, shown_value
 from instructor_jax.io.printable import one_line
+
+from .msgpack_tree import flatten, is_msgpack_map, read_msgpack
 
 _INDEX = "checkpoint"
 _ORBAX = "_METADATA"

@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from instructor_jax.config import ModelConfig, encoder_config_to_t5
-from instructor_jax.convert.sources import Source
 from instructor_jax.io.weights.adapters import has_adapter
 from instructor_jax.io.weights.names import PROJECTION, params_to_torch
 from instructor_jax.io.weights.prefixes import plain_names
@@ -24,6 +23,8 @@ from instructor_jax.nn.layout import Layout, unstacked_params
 from instructor_jax.nn.model import merge
 from instructor_jax.text.batches import TokenBatch
 from instructor_jax.text.tokenization import Tokenizer, as_pairs, load_token_ids
+
+from .sources import Source
 
 # float32 on both sides, sums in another order. States between layers grow to hundreds in trained models, so the bound
 # is relative to their largest value; vectors have unit length.

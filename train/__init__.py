@@ -32,20 +32,20 @@ _LOCATIONS = {
 }
 
 if TYPE_CHECKING:
-    from instructor_jax.train import recipes
-    from instructor_jax.train.config import TrainConfig
-    from instructor_jax.train.data.batches import PairBatch
-    from instructor_jax.train.data.examples import Example, Side
-    from instructor_jax.train.medi.memory import from_memory
-    from instructor_jax.train.medi.rows import Columns
-    from instructor_jax.train.objective import pairs_of
-    from instructor_jax.train.own_loss import LossInputs, OwnLoss
-    from instructor_jax.train.recipe_files import Recipe
-    from instructor_jax.train.run.loop import Outcome
-    from instructor_jax.train.run.preparation import prepare
-    from instructor_jax.train.run_config import RunConfig
-    from instructor_jax.train.step import TrainState, new_state, train_step
-    from instructor_jax.train.training import train
+    from . import recipes
+    from .config import TrainConfig
+    from .data.batches import PairBatch
+    from .data.examples import Example, Side
+    from .medi.memory import from_memory
+    from .medi.rows import Columns
+    from .objective import pairs_of
+    from .own_loss import LossInputs, OwnLoss
+    from .recipe_files import Recipe
+    from .run.loop import Outcome
+    from .run.preparation import prepare
+    from .run_config import RunConfig
+    from .step import TrainState, new_state, train_step
+    from .training import train
 
 __all__ = [
     "Columns",

@@ -9,11 +9,12 @@ from jax.sharding import Mesh
 
 from instructor_jax.compilation import compiler_options
 from instructor_jax.sharding import named_sharding
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.data.batches import PairBatch
-from instructor_jax.train.metrics import Metrics
-from instructor_jax.train.own_loss import OwnLoss
-from instructor_jax.train.step import TrainState, state_shardings, train_step
+
+from .config import TrainConfig
+from .data.batches import PairBatch
+from .metrics import Metrics
+from .own_loss import OwnLoss
+from .step import TrainState, state_shardings, train_step
 
 
 def compiled_step(

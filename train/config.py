@@ -18,10 +18,11 @@ from instructor_jax.nn.encoder import Remat
 from instructor_jax.nn.fused_attention.plan import Attention
 from instructor_jax.nn.model import abstract_params, param_shardings
 from instructor_jax.sharding import MeshShape, data_shards
-from instructor_jax.train.data.group_packing import GroupShape
-from instructor_jax.train.distillation import DistillConfig, untaught
-from instructor_jax.train.objective import LossConfig, task_tables
-from instructor_jax.train.optimizer import OptimizerConfig
+
+from .data.group_packing import GroupShape
+from .distillation import DistillConfig, untaught
+from .objective import LossConfig, task_tables
+from .optimizer import OptimizerConfig
 
 _UNROLLED_LAYERS = 12  # those of the base size
 

@@ -17,9 +17,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from instructor_jax.losses.distillation import cosines, similarity_loss, vector_loss
 from instructor_jax.losses.records import RowLosses
-from instructor_jax.train.data.batches import PairBatch
-from instructor_jax.train.data.task_names import chosen_tasks
-from instructor_jax.train.task_table import look_up
+
+from .data.batches import PairBatch
+from .data.task_names import chosen_tasks
+from .task_table import look_up
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,20 +13,21 @@ from jax.sharding import Mesh
 
 from instructor_jax.io.folders import ModelFolder
 from instructor_jax.sharding import data_shards
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.data.decontamination import avoided_files
-from instructor_jax.train.data.mixture import MixturePlan
-from instructor_jax.train.own_loss import OwnLoss, try_loss
-from instructor_jax.train.plan.memory import available_memory, memory_of, memory_of_refused
-from instructor_jax.train.plan.program import lowered_step
-from instructor_jax.train.plan.settings import planned_model
-from instructor_jax.train.run.batch_plans import plan_batches
-from instructor_jax.train.run.data import OpenedData, hold_out_rows, open_data, tokens_at_hand
-from instructor_jax.train.run.description import description, shown
-from instructor_jax.train.run.starting_model import folder_at_hand
-from instructor_jax.train.run.train_config import check_settings, mesh_of
-from instructor_jax.train.run_config import RunConfig
-from instructor_jax.train.step import abstract_state, state_shardings
+
+from .config import TrainConfig
+from .data.decontamination import avoided_files
+from .data.mixture import MixturePlan
+from .own_loss import OwnLoss, try_loss
+from .plan.memory import available_memory, memory_of, memory_of_refused
+from .plan.program import lowered_step
+from .plan.settings import planned_model
+from .run.batch_plans import plan_batches
+from .run.data import OpenedData, hold_out_rows, open_data, tokens_at_hand
+from .run.description import description, shown
+from .run.starting_model import folder_at_hand
+from .run.train_config import check_settings, mesh_of
+from .run_config import RunConfig
+from .step import abstract_state, state_shardings
 
 
 def dry_run(run: RunConfig, loss: OwnLoss | None = None, examples: Any = None) -> str:

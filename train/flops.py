@@ -3,7 +3,8 @@
 import jax
 
 from instructor_jax.config import ModelConfig, parameter_count
-from instructor_jax.train.chips import chip_of, devices_per_chip
+
+from .chips import chip_of, devices_per_chip
 
 
 def training_flops_per_token(config: ModelConfig) -> float:

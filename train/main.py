@@ -12,8 +12,8 @@ from instructor_jax.io.log_lines import log_to_stderr
 from instructor_jax.io.printable import one_line, printable
 
 if TYPE_CHECKING:
-    from instructor_jax.train.recipe_files import Recipe
-    from instructor_jax.train.run.distributed import Processes
+    from .recipe_files import Recipe
+    from .run.distributed import Processes
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -68,11 +68,11 @@ def train(
         processes: How many they are.
         process: Which of them this is, from 0.
     """
-    from instructor_jax.train.overrides import override
-    from instructor_jax.train.own_loss import loss_name
-    from instructor_jax.train.recipe_files import load_recipe
-    from instructor_jax.train.run.distributed import Processes
-    from instructor_jax.train.run_config import flat
+    from .overrides import override
+    from .own_loss import loss_name
+    from .recipe_files import load_recipe
+    from .run.distributed import Processes
+    from .run_config import flat
 
     recipe = load_recipe(recipe_name)
     recipe = recipe._replace(config=override(recipe.config, settings, config))
@@ -90,8 +90,8 @@ def train(
 
 
 def _dry_run(recipe: "Recipe", own: "Processes") -> None:
-    from instructor_jax.train.dry_run import dry_run
-    from instructor_jax.train.run.distributed import is_main, join
+    from .dry_run import dry_run
+    from .run.distributed import is_main, join
 
     join(own)
     told = dry_run(recipe.config, recipe.loss, recipe.examples)
@@ -102,16 +102,16 @@ def _dry_run(recipe: "Recipe", own: "Processes") -> None:
 def _train(recipe: "Recipe", own: "Processes", name: str) -> int:
     import jax
 
-    from instructor_jax.train.main_evaluation import avoided_texts, evaluation
-    from instructor_jax.train.run.description import description, shown
-    from instructor_jax.train.run.distributed import is_main, join
-    from instructor_jax.train.run.loop import MODEL
-    from instructor_jax.train.run.loop import train as loop
-    from instructor_jax.train.run.metrics_writer import NonFiniteLoss
-    from instructor_jax.train.run.preemption import StoppedEarly, StopRequest
-    from instructor_jax.train.run.preparation import prepare
-    from instructor_jax.train.run.report import write_report
-    from instructor_jax.train.run.run_folder import check_output
+    from .main_evaluation import avoided_texts, evaluation
+    from .run.description import description, shown
+    from .run.distributed import is_main, join
+    from .run.loop import MODEL
+    from .run.loop import train as loop
+    from .run.metrics_writer import NonFiniteLoss
+    from .run.preemption import StoppedEarly, StopRequest
+    from .run.preparation import prepare
+    from .run.report import write_report
+    from .run.run_folder import check_output
 
     run = recipe.config
     join(own)

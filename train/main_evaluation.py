@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from instructor_jax.train.run.loop import Evaluate
-    from instructor_jax.train.run.prepared import Prepared
-    from instructor_jax.train.run_config import RunConfig
+    from .run.loop import Evaluate
+    from .run.prepared import Prepared
+    from .run_config import RunConfig
 
 
 def avoided_texts(run: "RunConfig") -> "Iterator[tuple[str, str]] | None":
@@ -22,8 +22,9 @@ def avoided_texts(run: "RunConfig") -> "Iterator[tuple[str, str]] | None":
     if not run.mixture.avoid:
         return None
     from instructor_jax.evaluation.local.texts import local_texts
-    from instructor_jax.train.data.contamination import read_evaluation_texts
-    from instructor_jax.train.data.decontamination import avoided_files
+
+    from .data.contamination import read_evaluation_texts
+    from .data.decontamination import avoided_files
 
     files = avoided_files(run.mixture.avoid)
     folders = [path for path in map(Path, run.mixture.avoid) if path.is_dir()]

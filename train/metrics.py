@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from instructor_jax.losses.records import RowLosses
-from instructor_jax.train.data.batches import PairBatch
-from instructor_jax.train.distillation import DistilledLosses
-from instructor_jax.train.objective import row_weights
+
+from .data.batches import PairBatch
+from .distillation import DistilledLosses
+from .objective import row_weights
 
 
 @jax.tree_util.register_dataclass

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from instructor_jax.train.data.mixture import task_weights
-from instructor_jax.train.data.task_names import chosen_tasks
-from instructor_jax.train.data.token_cache import Mixture
+from .data.mixture import task_weights
+from .data.task_names import chosen_tasks
+from .data.token_cache import Mixture
 
 logger: logging.Logger = logging.getLogger(__name__)
 

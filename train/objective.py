@@ -18,9 +18,10 @@ from jaxtyping import Array, Bool, Float
 from instructor_jax.losses.contrastive import in_batch_loss, matryoshka, original_loss
 from instructor_jax.losses.cosent import ranking_loss
 from instructor_jax.losses.records import Loss, RowLosses, Scoring
-from instructor_jax.train.data.batches import PairBatch
-from instructor_jax.train.own_loss import LossInputs, OwnLoss, own_row_losses
-from instructor_jax.train.task_table import look_up
+
+from .data.batches import PairBatch
+from .own_loss import LossInputs, OwnLoss, own_row_losses
+from .task_table import look_up
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,10 +15,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from instructor_jax.train.own_loss import OwnLoss
-from instructor_jax.train.recipes import recipe
-from instructor_jax.train.run.metrics_writer import OnMetrics
-from instructor_jax.train.run_config import RunConfig
+from .own_loss import OwnLoss
+from .recipes import recipe
+from .run.metrics_writer import OnMetrics
+from .run_config import RunConfig
 
 
 class Recipe(NamedTuple):

@@ -10,11 +10,12 @@ from collections.abc import Callable
 
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.sharding import MeshShape
-from instructor_jax.train.distillation import DistillConfig
-from instructor_jax.train.mixture_config import MixtureConfig, TaskWeight
-from instructor_jax.train.objective import LossConfig
-from instructor_jax.train.optimizer import OptimizerConfig
-from instructor_jax.train.run_config import BatchConfig, CheckpointConfig, HeldOutConfig, LogConfig, RunConfig
+
+from .distillation import DistillConfig
+from .mixture_config import MixtureConfig, TaskWeight
+from .objective import LossConfig
+from .optimizer import OptimizerConfig
+from .run_config import BatchConfig, CheckpointConfig, HeldOutConfig, LogConfig, RunConfig
 
 _PUBLISHED_ROWS = 1_435_000  # of the published medi-data.json
 

@@ -13,11 +13,12 @@ from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.nn.encoder import Remat
 from instructor_jax.nn.fused_attention.plan import Attention
 from instructor_jax.sharding import MeshShape
-from instructor_jax.train.distillation import DistillConfig
-from instructor_jax.train.mixture_config import MixtureConfig
-from instructor_jax.train.objective import LossConfig
-from instructor_jax.train.optimizer import OptimizerConfig
-from instructor_jax.train.run.limits import check_limits
+
+from .distillation import DistillConfig
+from .mixture_config import MixtureConfig
+from .objective import LossConfig
+from .optimizer import OptimizerConfig
+from .run.limits import check_limits
 
 # Keys whose change leaves the losses of a continued run as they are, but for rounding (mesh, chunks, remat and
 # attention).

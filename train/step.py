@@ -18,14 +18,15 @@ from instructor_jax.losses.records import RowLosses
 from instructor_jax.nn.layout import STACKED, UNROLLED
 from instructor_jax.nn.model import Params, abstract_params, param_shardings
 from instructor_jax.sharding import named_sharding
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.data.batches import PairBatch
-from instructor_jax.train.distillation import share_at, with_distillation
-from instructor_jax.train.gradient_cache import dropout_keys, embed_in_chunks
-from instructor_jax.train.metrics import Metrics, TaskSums, count_texts, task_sums
-from instructor_jax.train.objective import row_losses, row_weights
-from instructor_jax.train.optimizer import learning_rate, make_optimizer
-from instructor_jax.train.own_loss import OwnLoss
+
+from .config import TrainConfig
+from .data.batches import PairBatch
+from .distillation import share_at, with_distillation
+from .gradient_cache import dropout_keys, embed_in_chunks
+from .metrics import Metrics, TaskSums, count_texts, task_sums
+from .objective import row_losses, row_weights
+from .optimizer import learning_rate, make_optimizer
+from .own_loss import OwnLoss
 
 
 @jax.tree_util.register_dataclass

@@ -6,14 +6,14 @@ that hears of every line of metrics, an evaluation.
 
 from typing import Any
 
-from instructor_jax.train.main_evaluation import avoided_texts, evaluation
-from instructor_jax.train.own_loss import OwnLoss
-from instructor_jax.train.run.loop import Evaluate, Outcome
-from instructor_jax.train.run.loop import train as run_steps
-from instructor_jax.train.run.metrics_writer import OnMetrics
-from instructor_jax.train.run.preemption import StopRequest
-from instructor_jax.train.run.preparation import prepare
-from instructor_jax.train.run_config import RunConfig
+from .main_evaluation import avoided_texts, evaluation
+from .own_loss import OwnLoss
+from .run.loop import Evaluate, Outcome
+from .run.loop import train as run_steps
+from .run.metrics_writer import OnMetrics
+from .run.preemption import StopRequest
+from .run.preparation import prepare
+from .run_config import RunConfig
 
 
 def train(

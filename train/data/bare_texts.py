@@ -17,9 +17,10 @@ from tqdm import tqdm
 from instructor_jax.io.array_files import read_array
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import one_process
-from instructor_jax.train.data.contamination import SHORTEST, comparable, text_hash
-from instructor_jax.train.data.examples import Side
-from instructor_jax.train.data.token_cache import FORMAT, ExampleSource, TokenCache
+
+from .contamination import SHORTEST, comparable, text_hash
+from .examples import Side
+from .token_cache import FORMAT, ExampleSource, TokenCache
 
 logger: logging.Logger = logging.getLogger(__name__)
 

@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Int64
 
 from instructor_jax.text.batches import TokenBatch
-from instructor_jax.train.data.batches import PairBatch
-from instructor_jax.train.data.group_packing import GroupShape, pack_group
-from instructor_jax.train.data.mixture import MixturePlan
-from instructor_jax.train.data.teacher_vectors import TeacherVectors
-from instructor_jax.train.data.token_cache import TokenCache
+
+from .batches import PairBatch
+from .group_packing import GroupShape, pack_group
+from .mixture import MixturePlan
+from .teacher_vectors import TeacherVectors
+from .token_cache import TokenCache
 
 
 @dataclasses.dataclass(frozen=True)

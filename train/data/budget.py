@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
 
-from instructor_jax.train.data.group_packing import GroupShape, fill_rows
-from instructor_jax.train.data.row_texts import RowTexts
-from instructor_jax.train.data.task_stream import TaskStream
+from .group_packing import GroupShape, fill_rows
+from .row_texts import RowTexts
+from .task_stream import TaskStream
 
 _SAMPLED_TEXTS = 5000  # over all samples of a task: bounds the time that many tasks and large groups take
 _SAMPLES = (4, 8)  # at least and at most

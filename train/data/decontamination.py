@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from instructor_jax.train.data.bare_texts import rows_with_any, text_hashes
-from instructor_jax.train.data.contamination import EvaluationTexts
-from instructor_jax.train.data.token_cache import ExampleSource, TokenCache
+from .bare_texts import rows_with_any, text_hashes
+from .contamination import EvaluationTexts
+from .token_cache import ExampleSource, TokenCache
 
 logger: logging.Logger = logging.getLogger(__name__)
 

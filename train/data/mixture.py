@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from instructor_jax.train.data.budget import token_stream
-from instructor_jax.train.data.group_packing import GroupShape
-from instructor_jax.train.data.permutation import key_of, keyed_order
-from instructor_jax.train.data.row_texts import RowTexts
-from instructor_jax.train.data.schedule import TaskTurns
-from instructor_jax.train.data.task_stream import TaskStream, row_stream
+from .budget import token_stream
+from .group_packing import GroupShape
+from .permutation import key_of, keyed_order
+from .row_texts import RowTexts
+from .schedule import TaskTurns
+from .task_stream import TaskStream, row_stream
 
 logger: logging.Logger = logging.getLogger(__name__)
 

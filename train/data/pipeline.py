@@ -15,8 +15,9 @@ from jax.sharding import Mesh
 from jaxtyping import Int64
 
 from instructor_jax.sharding import data_shards, named_sharding
-from instructor_jax.train.data.batch_builder import HostBatch
-from instructor_jax.train.data.batches import PairBatch
+
+from .batch_builder import HostBatch
+from .batches import PairBatch
 
 
 def local_groups(mesh: Mesh, groups: int) -> Int64[np.ndarray, "local"]:

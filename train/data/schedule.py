@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from instructor_jax.train.data.permutation import key_of, keyed_order
+from .permutation import key_of, keyed_order
 
 _RESOLUTION = 2**38  # of rates; products with a task's number of turns, below 2**25, fit into 64 bits
 _CHUNK = 2**12

@@ -6,9 +6,9 @@ and nothing else.
 
 import dataclasses
 
-from instructor_jax.train.data.batch_builder import BatchBuilder, HostBatch
-from instructor_jax.train.data.mixture import MixturePlan
-from instructor_jax.train.data.token_cache import TokenCache
+from .batch_builder import BatchBuilder, HostBatch
+from .mixture import MixturePlan
+from .token_cache import TokenCache
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int32, Int64
 
-from instructor_jax.train.data.permutation import key_of, keyed_order
+from .permutation import key_of, keyed_order
 
 _LARGEST_HALF = 2**15  # rows of half a segment: bounds what is kept of a task, and the time to shuffle it
 _EXCHANGED = 5  # rows on each side of a cut; 252 ways to exchange them

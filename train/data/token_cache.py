@@ -16,8 +16,9 @@ import numpy as np
 
 from instructor_jax.io.bounds import INDEX_BYTES
 from instructor_jax.io.json_files import Fields, read_json, shown_value
-from instructor_jax.train.data.examples import Example
-from instructor_jax.train.data.row_texts import RowTexts
+
+from .examples import Example
+from .row_texts import RowTexts
 
 FORMAT = 1
 META = "cache.json"

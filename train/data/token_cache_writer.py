@@ -25,8 +25,9 @@ from instructor_jax.io.file_lock import one_process
 from instructor_jax.io.json_files import Fields, read_json
 from instructor_jax.io.own_files import TEMPORARY, extended, refuse_strangers
 from instructor_jax.text.tokenization import Pair, Tokenizer
-from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.data.token_cache import FILES, FORMAT, META, CacheKey, ExampleSource, TokenCache
+
+from .examples import Example, Side
+from .token_cache import FILES, FORMAT, META, CacheKey, ExampleSource, TokenCache
 
 logger: logging.Logger = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from instructor_jax.io.own_files import TEMPORARY, refuse_strangers, remove_own
 from instructor_jax.text.t5_tokenizer import end_like_t5, write_tokenizer
-from instructor_jax.train.data.token_cache import ExampleSource
+
+from .token_cache import ExampleSource
 
 logger: logging.Logger = logging.getLogger(__name__)
 

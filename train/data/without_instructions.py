@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
-from instructor_jax.train.data.examples import Example
-from instructor_jax.train.data.token_cache import ExampleSource
+from .examples import Example
+from .token_cache import ExampleSource
 
 
 class WithoutInstructions:

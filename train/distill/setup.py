@@ -19,14 +19,15 @@ from instructor_jax.io.file_lock import one_process
 from instructor_jax.io.folder_writer import write_sentence_transformers
 from instructor_jax.io.folders import ModelFolder, read_folder
 from instructor_jax.nn.model import init_params
-from instructor_jax.train.data.bare_texts import text_hashes, texts_of
-from instructor_jax.train.data.teacher_vectors import TeacherVectors, VectorFiles
-from instructor_jax.train.data.token_cache import Reading
-from instructor_jax.train.distill.pca import principal_axes
-from instructor_jax.train.distill.static_init import piece_vectors, piece_weights, read_pieces, static_params
-from instructor_jax.train.distill.teacher import Teacher, teacher_folder
-from instructor_jax.train.distill.vectors_writer import open_vectors
-from instructor_jax.train.run_config import RunConfig
+
+from ..data.bare_texts import text_hashes, texts_of
+from ..data.teacher_vectors import TeacherVectors, VectorFiles
+from ..data.token_cache import Reading
+from ..run_config import RunConfig
+from .pca import principal_axes
+from .static_init import piece_vectors, piece_weights, read_pieces, static_params
+from .teacher import Teacher, teacher_folder
+from .vectors_writer import open_vectors
 
 logger: logging.Logger = logging.getLogger(__name__)
 

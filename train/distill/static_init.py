@@ -22,7 +22,8 @@ from jaxtyping import Float, Float32
 from instructor_jax.io.bounds import TOKENIZER_BYTES
 from instructor_jax.io.json_files import read_json
 from instructor_jax.nn.model import Params
-from instructor_jax.train.distill.pca import principal_axes
+
+from .pca import principal_axes
 
 _OWN_SHARE = 8  # one of so many dimensions is for the pieces' own directions
 _LAYERS = 0.1  # size of the layers' outputs, as a share of the usual one

@@ -21,11 +21,12 @@ from tqdm import tqdm
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import one_process
 from instructor_jax.io.own_files import extended
-from instructor_jax.train.data.bare_texts import bare_texts, text_hashes
-from instructor_jax.train.data.teacher_vectors import FORMAT, HASHES, META, VECTORS, VectorFiles
-from instructor_jax.train.data.token_cache import ExampleSource, TokenCache
-from instructor_jax.train.distill.teacher import Teacher, teacher_digest, teacher_folder
-from instructor_jax.train.distillation import DistillConfig
+
+from ..data.bare_texts import bare_texts, text_hashes
+from ..data.teacher_vectors import FORMAT, HASHES, META, VECTORS, VectorFiles
+from ..data.token_cache import ExampleSource, TokenCache
+from ..distillation import DistillConfig
+from .teacher import Teacher, teacher_digest, teacher_folder
 
 logger: logging.Logger = logging.getLogger(__name__)
 

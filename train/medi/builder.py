@@ -19,17 +19,18 @@ from tqdm import tqdm
 from instructor_jax.io.file_lock import only_process
 from instructor_jax.io.printable import one_line
 from instructor_jax.text.instructions import Instruction
-from instructor_jax.train.data.examples import Example
-from instructor_jax.train.medi.files.raw_files import refuse_evaluation
-from instructor_jax.train.medi.mining.hard_negatives import mine_negatives
-from instructor_jax.train.medi.mining.mine import MiningCounts, answer_pairs, mine_instances
-from instructor_jax.train.medi.mining.mining_rules import Mining
-from instructor_jax.train.medi.mining.scorer import Scorer
-from instructor_jax.train.medi.readers.source import Instance, Source, read_source
-from instructor_jax.train.medi.staging import LOCK, Staging, TaskEntry
-from instructor_jax.train.medi.store import refuse_existing, write_store
-from instructor_jax.train.medi.stored_rows import from_bytes
 from instructor_jax.version import __version__
+
+from ..data.examples import Example
+from .files.raw_files import refuse_evaluation
+from .mining.hard_negatives import mine_negatives
+from .mining.mine import MiningCounts, answer_pairs, mine_instances
+from .mining.mining_rules import Mining
+from .mining.scorer import Scorer
+from .readers.source import Instance, Source, read_source
+from .staging import LOCK, Staging, TaskEntry
+from .store import refuse_existing, write_store
+from .stored_rows import from_bytes
 
 logger: logging.Logger = logging.getLogger(__name__)
 

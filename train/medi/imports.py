@@ -18,15 +18,16 @@ from tqdm import tqdm
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import only_process
 from instructor_jax.io.owned_files import same_or_inside
-from instructor_jax.train.data.examples import Example
-from instructor_jax.train.medi.builder import BuildSettings, TaskReport, build_task, finished_rows, report_of
-from instructor_jax.train.medi.mining.scorer import Scorer
-from instructor_jax.train.medi.published import read_published
-from instructor_jax.train.medi.readers.source import Source
-from instructor_jax.train.medi.rows import Columns, file_source
-from instructor_jax.train.medi.sentence_transformers_files import read_sentence_transformers
-from instructor_jax.train.medi.staging import LOCK, Staging
-from instructor_jax.train.medi.store import refuse_existing, write_store
+
+from ..data.examples import Example
+from .builder import BuildSettings, TaskReport, build_task, finished_rows, report_of
+from .mining.scorer import Scorer
+from .published import read_published
+from .readers.source import Source
+from .rows import Columns, file_source
+from .sentence_transformers_files import read_sentence_transformers
+from .staging import LOCK, Staging
+from .store import refuse_existing, write_store
 
 Format = Literal["auto", "pairs", "labelled", "published", "sentence-transformers"]
 
@@ -51,7 +52,7 @@ class Reading:
     score_range: tuple[float, float] = (0.0, 1.0)
     licence: str = "not given"
     instruction_suffix: str | None = None
-    columns: Columns = Columns()
+    columns: Columns = Columns()  # noqa: RUF009 - frozen
 
     def of(self, path: Path) -> Format:
         """The format of one file."""

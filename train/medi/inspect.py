@@ -5,8 +5,8 @@ import shutil
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.store import MediStore
+from ..data.examples import Example, Side
+from .store import MediStore
 
 
 def overview(store: MediStore) -> str:

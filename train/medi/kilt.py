@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.files.raw_files import field, json_lines, malformed
-from instructor_jax.train.medi.readers.plain_text import squeeze
+from ..data.examples import Example, Side
+from .files.raw_files import field, json_lines, malformed
+from .readers.plain_text import squeeze
 
 logger: logging.Logger = logging.getLogger(__name__)
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from instructor_jax.io.printable import printable
-from instructor_jax.train.data.task_names import chosen_tasks
-from instructor_jax.train.medi.options import MiningOptions, RowOptions
+
+from ..data.task_names import chosen_tasks
+from .options import MiningOptions, RowOptions
 
 if TYPE_CHECKING:
-    from instructor_jax.train.medi.builder import TaskReport
-    from instructor_jax.train.medi.readers.source import Source
+    from .builder import TaskReport
+    from .readers.source import Source
 
 app: App = App(
     name="medi",
@@ -60,9 +61,9 @@ def build(
         replace: Replace a mixture that is there.
         mining: See MiningOptions.
     """
-    from instructor_jax.train.medi.builder import build as build_store
-    from instructor_jax.train.medi.mining.scorers import scorer_from_name
-    from instructor_jax.train.medi.registry import all_sources
+    from .builder import build as build_store
+    from .mining.scorers import scorer_from_name
+    from .registry import all_sources
 
     sources = _chosen(all_sources(data, corrections), only, without)
     if redistributable:
@@ -113,8 +114,8 @@ def import_(
         negatives: Hard negatives of a row, at most. Pairs that come with fewer get mined ones added; 0 mines none.
         mining: See MiningOptions.
     """
-    from instructor_jax.train.medi.imports import import_files
-    from instructor_jax.train.medi.mining.scorers import scorer_from_name
+    from .imports import import_files
+    from .mining.scorers import scorer_from_name
 
     start = time.perf_counter()
     reading = rows.reading(licence=licence, instruction_suffix=instruction_suffix)
@@ -148,8 +149,8 @@ def inspect(
         seed: Another seed draws other examples.
         width: Columns to fill; by default those of the terminal.
     """
-    from instructor_jax.train.medi.inspect import described, overview, sample
-    from instructor_jax.train.medi.store import MediStore
+    from .inspect import described, overview, sample
+    from .store import MediStore
 
     store = MediStore(mixture)
     if task is None:
@@ -184,10 +185,10 @@ def stats(
         tokenizer: A tokenizer.json; lengths are counted in tokens, too.
         evaluation: Texts that must not be trained on: .txt (one a line) or .jsonl (field "text"), also with .gz.
     """
-    from instructor_jax.train.data.contamination import read_evaluation_texts
-    from instructor_jax.train.medi.stats import collect
-    from instructor_jax.train.medi.stats_page import refuse_other_page, write_stats_page
-    from instructor_jax.train.medi.store import MediStore
+    from ..data.contamination import read_evaluation_texts
+    from .stats import collect
+    from .stats_page import refuse_other_page, write_stats_page
+    from .store import MediStore
 
     refuse_other_page(to)
     texts = read_evaluation_texts(evaluation) if evaluation else None
@@ -226,8 +227,8 @@ def mine(
         rows: See RowOptions.
         mining: See MiningOptions.
     """
-    from instructor_jax.train.medi.imports import mine_file
-    from instructor_jax.train.medi.mining.scorers import scorer_from_name
+    from .imports import mine_file
+    from .mining.scorers import scorer_from_name
 
     reading = rows.reading()
     counts = mine_file(file, to, scorer_from_name(mining.scorer), mining.settings(negatives), reading, replace)

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.data.token_cache import Mixture
-from instructor_jax.train.medi.rows import Columns, Records, read_pairs
+from ..data.examples import Example, Side
+from ..data.token_cache import Mixture
+from .rows import Columns, Records, read_pairs
 
 _PLACE = Path("examples")  # what messages call the rows
 _ROWS_AT_ONCE = 1024
@@ -36,7 +36,7 @@ def from_memory(
     task: str = "examples",
     query_instruction: str = "",
     document_instruction: str | None = None,
-    columns: Columns = Columns(),
+    columns: Columns = Columns(),  # noqa: B008 - frozen
     score_range: tuple[float, float] = (0.0, 1.0),
 ) -> Mixture:
     """Makes a mixture of rows; one that is a mixture already stays as it is.

@@ -5,9 +5,9 @@ from typing import Any
 
 from cyclopts import Group, Parameter
 
-from instructor_jax.train.medi.builder import BuildSettings
-from instructor_jax.train.medi.imports import Format, Reading
-from instructor_jax.train.medi.rows import Columns
+from .builder import BuildSettings
+from .imports import Format, Reading
+from .rows import Columns
 
 
 @Parameter(name="*", group=Group("Mining", sort_key=2))

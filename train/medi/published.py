@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from instructor_jax.io.json_files import parse_json_at, shown_value
-from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.files.raw_files import field, malformed, open_binary
+
+from ..data.examples import Example, Side
+from .files.raw_files import field, malformed, open_binary
 
 CHUNK = 1 << 20  # characters read at a time
 LONGEST_RECORD = 1 << 24  # characters; beyond, the file is taken for damaged instead of being loaded whole

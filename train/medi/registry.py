@@ -3,12 +3,12 @@
 import logging
 from pathlib import Path
 
-from instructor_jax.train.medi.files.raw_files import EVALUATION_PREFIX
-from instructor_jax.train.medi.readers.source import Source
-from instructor_jax.train.medi.readers.super_natural_aspects import opposed_sources
-from instructor_jax.train.medi.readers.super_natural_instructions import FOLDER as SUPER_NATURAL_INSTRUCTIONS
-from instructor_jax.train.medi.readers.super_natural_instructions import super_natural_sources
-from instructor_jax.train.medi.source_list import SOURCES
+from .files.raw_files import EVALUATION_PREFIX
+from .readers.source import Source
+from .readers.super_natural_aspects import opposed_sources
+from .readers.super_natural_instructions import FOLDER as SUPER_NATURAL_INSTRUCTIONS
+from .readers.super_natural_instructions import super_natural_sources
+from .source_list import SOURCES
 
 logger: logging.Logger = logging.getLogger(__name__)
 

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from instructor_jax.io.json_files import parse_json, shown_value
 from instructor_jax.io.printable import one_line
-from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.files.raw_files import csv_rows, json_lines, malformed, refuse_evaluation
-from instructor_jax.train.medi.readers.source import Instance, Source
+
+from ..data.examples import Example, Side
+from .files.raw_files import csv_rows, json_lines, malformed, refuse_evaluation
+from .readers.source import Instance, Source
 
 FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
 PARQUET_ROWS = 1024  # rows decoded at a time

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from instructor_jax.io.json_files import shown_value
-from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.files.raw_files import json_lines, malformed, texts_field
-from instructor_jax.train.medi.readers.plain_text import chained
-from instructor_jax.train.medi.readers.source import Row
+
+from ..data.examples import Example, Side
+from .files.raw_files import json_lines, malformed, texts_field
+from .readers.plain_text import chained
+from .readers.source import Row
 
 
 def read_sentence_transformers(

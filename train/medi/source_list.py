@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from instructor_jax.text.instructions import Instruction as To
-from instructor_jax.train.medi.readers import (
+
+from .readers import (
     aspects,
     code,
     debate,
@@ -25,8 +26,8 @@ from instructor_jax.train.medi.readers import (
     summaries,
     trivia,
 )
-from instructor_jax.train.medi.readers import classification as classes
-from instructor_jax.train.medi.readers.source import Instance, Row, Source, labelled_source, pair_source
+from .readers import classification as classes
+from .readers.source import Instance, Row, Source, labelled_source, pair_source
 
 
 class Licence(NamedTuple):

@@ -23,9 +23,10 @@ import numpy as np
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.json_files import Fields, read_json, read_json_value
 from instructor_jax.io.own_files import TEMPORARY, refuse_strangers, remove_own
-from instructor_jax.train.data.examples import Example
-from instructor_jax.train.medi.files.raw_files import EVALUATION_PREFIX
-from instructor_jax.train.medi.stored_rows import from_bytes, to_bytes
+
+from ..data.examples import Example
+from .files.raw_files import EVALUATION_PREFIX
+from .stored_rows import from_bytes, to_bytes
 
 _LISTED_INSTRUCTIONS = 20  # distinct instructions of a task that its entry lists, the most frequent ones
 _OPEN_FILES = 64  # tasks written at a time where rows of many tasks are mixed; an open file costs 250 kB

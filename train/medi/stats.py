@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float, Int, UInt64
 from tqdm import tqdm
 
-from instructor_jax.train.data.contamination import EvaluationTexts, comparable, hashes_of, text_hash
-from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.store import MediStore
+from ..data.contamination import EvaluationTexts, comparable, hashes_of, text_hash
+from ..data.examples import Example, Side
+from .store import MediStore
 
 SIDES: tuple["SideName", ...] = ("query", "positive", "negatives")
 LENGTH_EDGES = np.unique(np.round(np.geomspace(1, 100_000, 61)).astype(np.int64))  # of the length histograms

@@ -9,7 +9,8 @@ import numpy as np
 
 from instructor_jax.html import Html, bar, cards, code, is_our_page, joined, label, page, plot, section, small, table
 from instructor_jax.io.atomic import whole_file
-from instructor_jax.train.medi.stats import LENGTH_EDGES, SIDES, MixtureStats, SideName, TaskStats, Unit
+
+from .stats import LENGTH_EDGES, SIDES, MixtureStats, SideName, TaskStats, Unit
 
 _COLOURS = {"query": "#2f6f9f", "positive": "#d9822b", "negatives": "#8a8f98"}
 

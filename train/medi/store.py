@@ -21,9 +21,10 @@ from instructor_jax.io.bounds import INDEX_BYTES
 from instructor_jax.io.json_files import Fields, read_json, shown_value
 from instructor_jax.io.own_files import TEMPORARY, refuse_strangers, remove_own
 from instructor_jax.io.printable import one_line
-from instructor_jax.train.data.examples import Example
-from instructor_jax.train.medi.staging import Staging, TaskEntry, array_record_data_source, array_record_writer
-from instructor_jax.train.medi.stored_rows import features, from_bytes, tensorflow_datasets
+
+from ..data.examples import Example
+from .staging import Staging, TaskEntry, array_record_data_source, array_record_writer
+from .stored_rows import features, from_bytes, tensorflow_datasets
 
 VERSION = "1.0.0"  # of the format of a row and of the metadata
 SHARD_BYTES = 256 * 2**20  # size of a file, before compression

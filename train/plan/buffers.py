@@ -14,8 +14,9 @@ from jax.sharding import Mesh
 
 from instructor_jax.config import EncoderConfig
 from instructor_jax.sharding import axis_shards
-from instructor_jax.train.plan.hlo import HloProgram
-from instructor_jax.train.plan.instruction import Shape
+
+from .hlo import HloProgram
+from .instruction import Shape
 
 
 @dataclasses.dataclass(frozen=True)

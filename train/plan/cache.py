@@ -14,7 +14,8 @@ from pathlib import Path
 
 from instructor_jax.compilation import cache_folder
 from instructor_jax.io.json_files import read_json
-from instructor_jax.train.plan.record import Plan, from_json, to_json
+
+from .record import Plan, from_json, to_json
 
 logger: logging.Logger = logging.getLogger(__name__)
 

@@ -12,10 +12,11 @@ from jax.sharding import Mesh
 
 from instructor_jax.nn.model import abstract_params, param_shardings
 from instructor_jax.sharding import data_shards, partition_spec
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.flops import training_flops_per_token
-from instructor_jax.train.plan.collectives import Collective
-from instructor_jax.train.plan.costs import Costs
+
+from ..config import TrainConfig
+from ..flops import training_flops_per_token
+from .collectives import Collective
+from .costs import Costs
 
 # Computing chunks and layers again takes 10 operations where 6 do; attention's scores and the loss come on top.
 _REPEATED = 2.5

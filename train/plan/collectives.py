@@ -7,8 +7,8 @@ an all-reduce inside. Pieces of one collective share its channel; here they are 
 import dataclasses
 import re
 
-from instructor_jax.train.plan.hlo import HloProgram
-from instructor_jax.train.plan.instruction import Instruction, Shape
+from .hlo import HloProgram
+from .instruction import Instruction, Shape
 
 _GROUPS = r"replica_groups=(\{\{[\d,]*\}|\[(\d+),(\d+)\]<=|mesh\[([^\]]*)\](?:, device_ids=\([^{]*\))? \{([^}]*)\})"
 KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute", "collective-broadcast")

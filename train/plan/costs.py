@@ -8,8 +8,8 @@ import dataclasses
 import math
 import re
 
-from instructor_jax.train.plan.hlo import HloProgram
-from instructor_jax.train.plan.instruction import Instruction, Shape
+from .hlo import HloProgram
+from .instruction import Instruction, Shape
 
 # what moves nothing by itself
 _FREE = frozenset(

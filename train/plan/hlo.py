@@ -8,8 +8,8 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from instructor_jax.train.plan.instruction import NAME, Instruction, Shape
-from instructor_jax.train.plan.loops import trips
+from .instruction import NAME, Instruction, Shape
+from .loops import trips
 
 _HEAD = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\) -> .*\{$")
 _INSTRUCTION = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = ")

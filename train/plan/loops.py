@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from instructor_jax.train.plan.instruction import Instruction
+from .instruction import Instruction
 
 _Computations = Mapping[str, Mapping[str, Instruction]]
 

@@ -12,9 +12,9 @@ from cyclopts import Parameter
 from instructor_jax.io.log_lines import log_to_stderr
 
 if TYPE_CHECKING:
-    from instructor_jax.train.own_loss import OwnLoss
-    from instructor_jax.train.plan.record import Plan
-    from instructor_jax.train.run_config import RunConfig
+    from ..own_loss import OwnLoss
+    from ..run_config import RunConfig
+    from .record import Plan
 
 # The TPU compiler looks for the machine's own TPUs when it is loaded, over the network too; it needs none here.
 _NO_TPU_HERE = {
@@ -68,8 +68,8 @@ def plan(
         sweep: Look for the best mesh and the largest batch, with 12 compilations at most.
         output: Folder that gets table and plot of --sweep.
     """
-    from instructor_jax.train.overrides import override
-    from instructor_jax.train.recipe_files import load_recipe
+    from ..overrides import override
+    from ..recipe_files import load_recipe
 
     recipe = load_recipe(recipe_name)
     run = override(recipe.config, settings, config)
@@ -81,12 +81,12 @@ def plan(
     if sweep:
         found = _sweep(run, topology, output, recipe.loss)
     else:
-        from instructor_jax.train.plan.report import report
+        from .report import report
 
         found = [_encode(run, topology) if encode else _step(run, topology, recipe.loss)]
         print(report(found[0]))
     if json is not None:
-        from instructor_jax.train.plan.record import to_json
+        from .record import to_json
 
         values = [to_json(one) for one in found]
         _write(json, json_format.dumps(values if sweep else values[0], indent=1) + "\n")
@@ -96,7 +96,7 @@ def _ready(topology: str) -> None:
     """Settles what JAX and the TPU compiler may be told only before they are loaded."""
     import jax
 
-    from instructor_jax.train.plan.topology import is_tpu
+    from .topology import is_tpu
 
     platform, _, count = topology.partition(":")
     try:
@@ -112,9 +112,9 @@ def _ready(topology: str) -> None:
 
 
 def _step(run: "RunConfig", topology: str, loss: "OwnLoss | None") -> "Plan":
-    from instructor_jax.train.plan.mixture import config_and_fill
-    from instructor_jax.train.plan.plan import plan_step
-    from instructor_jax.train.plan.settings import planned_config
+    from .mixture import config_and_fill
+    from .plan import plan_step
+    from .settings import planned_config
 
     config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
     return plan_step(config, topology, fill, loss=loss)
@@ -124,8 +124,9 @@ def _encode(run: "RunConfig", topology: str) -> "Plan":
     import jax.numpy as jnp
 
     from instructor_jax.text.packing import Bucket
-    from instructor_jax.train.plan.plan import plan_encode
-    from instructor_jax.train.plan.settings import planned_model
+
+    from .plan import plan_encode
+    from .settings import planned_model
 
     model = planned_model(run)
     bucket = Bucket(run.batch.length or model.max_length, run.batch.rows)
@@ -135,12 +136,12 @@ def _encode(run: "RunConfig", topology: str) -> "Plan":
 def _sweep(run: "RunConfig", topology: str, output: Path, loss: "OwnLoss | None") -> "list[Plan]":
     from tqdm import tqdm
 
-    from instructor_jax.train.plan.mixture import config_and_fill
-    from instructor_jax.train.plan.plan import plan_step
-    from instructor_jax.train.plan.report import table
-    from instructor_jax.train.plan.settings import planned_config
-    from instructor_jax.train.plan.sweep import MOST, sweep, write_plot
-    from instructor_jax.train.plan.topology import devices_of
+    from .mixture import config_and_fill
+    from .plan import plan_step
+    from .report import table
+    from .settings import planned_config
+    from .sweep import MOST, sweep, write_plot
+    from .topology import devices_of
 
     config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
     with tqdm(total=MOST, desc="compilations", disable=not sys.stderr.isatty()) as progress:

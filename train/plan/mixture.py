@@ -8,10 +8,11 @@ import dataclasses
 import jax
 
 from instructor_jax.sharding import MeshShape, make_mesh
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.plan.settings import local_start
-from instructor_jax.train.run.preparation import prepare
-from instructor_jax.train.run_config import RunConfig
+
+from ..config import TrainConfig
+from ..run.preparation import prepare
+from ..run_config import RunConfig
+from .settings import local_start
 
 
 def config_and_fill(run: RunConfig) -> tuple[TrainConfig, float]:

@@ -16,21 +16,22 @@ from instructor_jax.config import ModelConfig
 from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import MeshShape, make_mesh
 from instructor_jax.text.packing import Bucket
-from instructor_jax.train.chips import chip_of, devices_per_chip
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.flops import training_flops_per_token
-from instructor_jax.train.own_loss import OwnLoss
-from instructor_jax.train.plan.buffers import largest_arrays, largest_buffers, sizes_on
-from instructor_jax.train.plan.cache import PlanCache
-from instructor_jax.train.plan.checks import sharding_faults
-from instructor_jax.train.plan.collectives import Collective, collectives
-from instructor_jax.train.plan.costs import costs
-from instructor_jax.train.plan.hlo import parse_hlo
-from instructor_jax.train.plan.memory import available_memory, memory_of, memory_of_refused
-from instructor_jax.train.plan.program import Program, lowered_encode, lowered_step
-from instructor_jax.train.plan.record import Exchange, Plan
-from instructor_jax.train.plan.roofline import roofline
-from instructor_jax.train.plan.topology import devices_of
+
+from ..chips import chip_of, devices_per_chip
+from ..config import TrainConfig
+from ..flops import training_flops_per_token
+from ..own_loss import OwnLoss
+from .buffers import largest_arrays, largest_buffers, sizes_on
+from .cache import PlanCache
+from .checks import sharding_faults
+from .collectives import Collective, collectives
+from .costs import costs
+from .hlo import parse_hlo
+from .memory import available_memory, memory_of, memory_of_refused
+from .program import Program, lowered_encode, lowered_step
+from .record import Exchange, Plan
+from .roofline import roofline
+from .topology import devices_of
 
 _SHOWN = 12  # kinds of collectives that a plan keeps
 

@@ -20,11 +20,12 @@ from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import named_sharding
 from instructor_jax.text.batches import TokenBatch
 from instructor_jax.text.packing import Bucket
-from instructor_jax.train.compiled_step import compiled_step
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.data.batches import PairBatch
-from instructor_jax.train.own_loss import OwnLoss
-from instructor_jax.train.step import abstract_state, state_shardings
+
+from ..compiled_step import compiled_step
+from ..config import TrainConfig
+from ..data.batches import PairBatch
+from ..own_loss import OwnLoss
+from ..step import abstract_state, state_shardings
 
 Shaped = Any  # jax.ShapeDtypeStruct in place of an array
 

@@ -3,9 +3,9 @@
 import dataclasses
 from typing import Any
 
-from instructor_jax.train.plan.buffers import Buffer
-from instructor_jax.train.plan.memory import Memory
-from instructor_jax.train.plan.roofline import Roofline
+from .buffers import Buffer
+from .memory import Memory
+from .roofline import Roofline
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from instructor_jax.train.chips import chip_of
-from instructor_jax.train.plan.memory import Memory
-from instructor_jax.train.plan.record import Plan
+from ..chips import chip_of
+from .memory import Memory
+from .record import Plan
 
 _GIB = 2**30
 

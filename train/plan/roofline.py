@@ -8,9 +8,9 @@ longest of them and their sum; what it lacks to the peak on top of that, no such
 import dataclasses
 from collections.abc import Iterable
 
-from instructor_jax.train.chips import Chip
-from instructor_jax.train.plan.collectives import Collective
-from instructor_jax.train.plan.costs import Costs
+from ..chips import Chip
+from .collectives import Collective
+from .costs import Costs
 
 
 @dataclasses.dataclass(frozen=True)

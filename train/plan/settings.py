@@ -9,9 +9,10 @@ from pathlib import Path
 from instructor_jax.config import PUBLISHED, ModelConfig
 from instructor_jax.io.folders import read_folder
 from instructor_jax.io.hub import resolve_model
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.run.train_config import group_shape, train_config, trained_model
-from instructor_jax.train.run_config import RunConfig
+
+from ..config import TrainConfig
+from ..run.train_config import group_shape, train_config, trained_model
+from ..run_config import RunConfig
 
 
 def planned_model(run: RunConfig) -> ModelConfig:

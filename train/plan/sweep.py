@@ -11,8 +11,9 @@ from pathlib import Path
 
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.sharding import MeshShape
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.plan.record import Plan
+
+from ..config import TrainConfig
+from .record import Plan
 
 MOST = 12
 _FOR_MESHES = 8

@@ -8,19 +8,20 @@ from jax.sharding import Mesh
 from jaxtyping import Float64, Int64
 
 from instructor_jax.config import ModelConfig
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.data.batch_builder import BatchBuilder
-from instructor_jax.train.data.budget import examples_needed
-from instructor_jax.train.data.group_packing import GroupShape
-from instructor_jax.train.data.mixture import MixturePlan
-from instructor_jax.train.data.pipeline import local_groups
-from instructor_jax.train.data.staged_batches import StagedBatches
-from instructor_jax.train.data.teacher_vectors import TeacherVectors
-from instructor_jax.train.data.token_cache import Reading, TokenCache
-from instructor_jax.train.mixture_config import shares_of
-from instructor_jax.train.run.data import ChosenExamples, OpenedData, Rows, bare_steps
-from instructor_jax.train.run.train_config import group_shape, train_config
-from instructor_jax.train.run_config import RunConfig
+
+from ..config import TrainConfig
+from ..data.batch_builder import BatchBuilder
+from ..data.budget import examples_needed
+from ..data.group_packing import GroupShape
+from ..data.mixture import MixturePlan
+from ..data.pipeline import local_groups
+from ..data.staged_batches import StagedBatches
+from ..data.teacher_vectors import TeacherVectors
+from ..data.token_cache import Reading, TokenCache
+from ..mixture_config import shares_of
+from ..run_config import RunConfig
+from .data import ChosenExamples, OpenedData, Rows, bare_steps
+from .train_config import group_shape, train_config
 
 
 @dataclasses.dataclass(frozen=True)

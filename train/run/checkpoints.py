@@ -16,8 +16,9 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from instructor_jax.io.printable import one_line
-from instructor_jax.train.run_config import CheckpointConfig
-from instructor_jax.train.step import TrainState
+
+from ..run_config import CheckpointConfig
+from ..step import TrainState
 
 _PACKAGES = ("instructor-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "grain")
 _UNKNOWN = -1.0  # held-out accuracy of a state that was not measured

@@ -10,9 +10,10 @@ from jaxtyping import Int64
 
 from instructor_jax.io.folders import ModelFolder
 from instructor_jax.text.tokenization import Tokenizer, load_token_ids
-from instructor_jax.train.data.decontamination import Avoided, avoid_rows
-from instructor_jax.train.data.mixture import hold_out
-from instructor_jax.train.data.token_cache import (
+
+from ..data.decontamination import Avoided, avoid_rows
+from ..data.mixture import hold_out
+from ..data.token_cache import (
     META,
     CacheKey,
     ExampleSource,
@@ -21,12 +22,12 @@ from instructor_jax.train.data.token_cache import (
     TokenCache,
     tokenizer_digest,
 )
-from instructor_jax.train.data.token_cache_writer import open_token_cache
-from instructor_jax.train.data.without_instructions import WithoutInstructions
-from instructor_jax.train.medi.memory import from_memory
-from instructor_jax.train.medi.store import MediStore
-from instructor_jax.train.mixture_config import tasks_of
-from instructor_jax.train.run_config import RunConfig
+from ..data.token_cache_writer import open_token_cache
+from ..data.without_instructions import WithoutInstructions
+from ..medi.memory import from_memory
+from ..medi.store import MediStore
+from ..mixture_config import tasks_of
+from ..run_config import RunConfig
 
 logger: logging.Logger = logging.getLogger(__name__)
 

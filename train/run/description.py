@@ -4,10 +4,11 @@ import jax
 from jax.sharding import Mesh
 
 from instructor_jax.config import parameter_count
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.data.mixture import MixturePlan
-from instructor_jax.train.own_loss import OwnLoss, loss_name
-from instructor_jax.train.run_config import RunConfig
+
+from ..config import TrainConfig
+from ..data.mixture import MixturePlan
+from ..own_loss import OwnLoss, loss_name
+from ..run_config import RunConfig
 
 
 def description(

@@ -10,8 +10,9 @@ import numpy as np
 
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.folder_writer import write_sentence_transformers
-from instructor_jax.train.run.metrics_writer import FILE, read_lines
-from instructor_jax.train.run.prepared import Prepared
+
+from .metrics_writer import FILE, read_lines
+from .prepared import Prepared
 
 MODEL = "model"
 CARD = "README.md"
@@ -24,7 +25,7 @@ def export(prepared: Prepared, params: dict[str, Any]) -> Path:
         prepared: the run.
         params: its trained weights, as NumPy arrays.
     """
-    from instructor_jax.train.run.model_card import model_card, read_length  # once, at the end of a run
+    from .model_card import model_card, read_length  # once, at the end of a run
 
     run = prepared.run
     target = Path(run.output) / MODEL

@@ -10,7 +10,8 @@ import numpy as np
 
 from instructor_jax.io.json_files import parse_json
 from instructor_jax.requirements import installed_version
-from instructor_jax.train.run_config import RunConfig, flat
+
+from ..run_config import RunConfig, flat
 
 _OWN = ("data", "workers", "ahead")  # of each host; what lies under `data` is compared by its fingerprint
 _PACKAGES = ("instructor-jax", "jax", "jaxlib")

@@ -20,23 +20,24 @@ from tqdm import tqdm
 from instructor_jax.compilation import compiler_options, enable_cache
 from instructor_jax.nn.model import Params, init_params
 from instructor_jax.sharding import named_sharding
-from instructor_jax.train.compiled_step import compiled_step
-from instructor_jax.train.data.pipeline import host_batches, to_devices
-from instructor_jax.train.metrics import TaskSums
-from instructor_jax.train.own_loss import loss_name
-from instructor_jax.train.run.checkpoints import Checkpoints
-from instructor_jax.train.run.distributed import is_main, quiet
-from instructor_jax.train.run.export import MODEL as MODEL  # where a run's results lie: one place to ask
-from instructor_jax.train.run.export import export
-from instructor_jax.train.run.host_check import require_agreement
-from instructor_jax.train.run.metrics_writer import Journal, OnMetrics
-from instructor_jax.train.run.parameters import gathered, placed_params
-from instructor_jax.train.run.preemption import StopRequest
-from instructor_jax.train.run.prepared import Prepared
-from instructor_jax.train.run.run_folder import CHECKPOINTS as CHECKPOINTS
-from instructor_jax.train.run.run_folder import held
-from instructor_jax.train.run_config import differences, flat
-from instructor_jax.train.step import TrainState, abstract_state, held_out_sums, new_state, state_shardings
+
+from ..compiled_step import compiled_step
+from ..data.pipeline import host_batches, to_devices
+from ..metrics import TaskSums
+from ..own_loss import loss_name
+from ..run_config import differences, flat
+from ..step import TrainState, abstract_state, held_out_sums, new_state, state_shardings
+from .checkpoints import Checkpoints
+from .distributed import is_main, quiet
+from .export import MODEL as MODEL  # where a run's results lie: one place to ask
+from .export import export
+from .host_check import require_agreement
+from .metrics_writer import Journal, OnMetrics
+from .parameters import gathered, placed_params
+from .preemption import StopRequest
+from .prepared import Prepared
+from .run_folder import CHECKPOINTS as CHECKPOINTS
+from .run_folder import held
 
 logger: logging.Logger = logging.getLogger(__name__)
 

@@ -20,12 +20,13 @@ from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.json_files import Fields, parse_json
 from instructor_jax.io.printable import printable
 from instructor_jax.io.tables.gzip_files import read_whole
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.data.batch_builder import HostBatch
-from instructor_jax.train.flops import utilization
-from instructor_jax.train.metrics import Metrics, TaskSums
-from instructor_jax.train.run.distributed import is_main, quiet
-from instructor_jax.train.run_config import LogConfig
+
+from ..config import TrainConfig
+from ..data.batch_builder import HostBatch
+from ..flops import utilization
+from ..metrics import Metrics, TaskSums
+from ..run_config import LogConfig
+from .distributed import is_main, quiet
 
 FILE = "metrics.jsonl"
 

@@ -13,14 +13,15 @@ from typing import Any
 from instructor_jax.config import parameter_count
 from instructor_jax.io.printable import printable
 from instructor_jax.markdown import escaped, table
-from instructor_jax.train.data.task_names import chosen_tasks
-from instructor_jax.train.data.token_cache import Mixture
-from instructor_jax.train.mixture_config import by_licence, licence_of
-from instructor_jax.train.own_loss import loss_name
-from instructor_jax.train.run.metrics_writer import NUMBERS
-from instructor_jax.train.run.prepared import Prepared
-from instructor_jax.train.run_config import flat
 from instructor_jax.version import __version__
+
+from ..data.task_names import chosen_tasks
+from ..data.token_cache import Mixture
+from ..mixture_config import by_licence, licence_of
+from ..own_loss import loss_name
+from ..run_config import flat
+from .metrics_writer import NUMBERS
+from .prepared import Prepared
 
 # places on the machine of the training, which mean nothing elsewhere
 _PLACES = ("data", "output", "tokenizer", "evaluation.data", "mixture.avoid")

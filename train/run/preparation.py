@@ -13,17 +13,18 @@ from jax.sharding import Mesh
 
 from instructor_jax.io.folders import ModelFolder
 from instructor_jax.sharding import data_shards
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.data.teacher_vectors import TeacherVectors
-from instructor_jax.train.data.token_cache import Reading
-from instructor_jax.train.distill.setup import teach
-from instructor_jax.train.own_loss import OwnLoss, try_loss
-from instructor_jax.train.run.batch_plans import PlannedBatches, build_batches, plan_batches
-from instructor_jax.train.run.data import ChosenExamples, OpenedData, choose_examples, open_data, read_texts
-from instructor_jax.train.run.prepared import Prepared
-from instructor_jax.train.run.starting_model import model_folder, starting_folder
-from instructor_jax.train.run.train_config import check_settings, mesh_of
-from instructor_jax.train.run_config import RunConfig
+
+from ..config import TrainConfig
+from ..data.teacher_vectors import TeacherVectors
+from ..data.token_cache import Reading
+from ..distill.setup import teach
+from ..own_loss import OwnLoss, try_loss
+from ..run_config import RunConfig
+from .batch_plans import PlannedBatches, build_batches, plan_batches
+from .data import ChosenExamples, OpenedData, choose_examples, open_data, read_texts
+from .prepared import Prepared
+from .starting_model import model_folder, starting_folder
+from .train_config import check_settings, mesh_of
 
 
 @dataclasses.dataclass(frozen=True)

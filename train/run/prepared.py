@@ -5,13 +5,14 @@ import dataclasses
 from jax.sharding import Mesh
 
 from instructor_jax.io.folders import ModelFolder
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.data.batch_builder import BatchBuilder
-from instructor_jax.train.data.decontamination import Avoided
-from instructor_jax.train.data.staged_batches import StagedBatches
-from instructor_jax.train.data.token_cache import Mixture
-from instructor_jax.train.own_loss import OwnLoss
-from instructor_jax.train.run_config import RunConfig
+
+from ..config import TrainConfig
+from ..data.batch_builder import BatchBuilder
+from ..data.decontamination import Avoided
+from ..data.staged_batches import StagedBatches
+from ..data.token_cache import Mixture
+from ..own_loss import OwnLoss
+from ..run_config import RunConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,8 @@ from typing import Any
 
 from instructor_jax.html import COLOURS, bar, cards, joined, label, page, plot, section, small, table
 from instructor_jax.io.atomic import whole_file
-from instructor_jax.train.run.metrics_writer import FILE, NUMBERS, read_lines
+
+from .metrics_writer import FILE, NUMBERS, read_lines
 
 REPORT = "report.html"
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from instructor_jax.html import is_our_page
 from instructor_jax.io.file_lock import only_process
-from instructor_jax.train.distill.setup import AXES, START
-from instructor_jax.train.run.export import MODEL
-from instructor_jax.train.run.metrics_writer import FILE, read_lines
-from instructor_jax.train.run.report import REPORT
+
+from ..distill.setup import AXES, START
+from .export import MODEL
+from .metrics_writer import FILE, read_lines
+from .report import REPORT
 
 CHECKPOINTS = "checkpoints"
 LOCK = "train.lock"

@@ -9,10 +9,11 @@ from instructor_jax.io.file_lock import one_process
 from instructor_jax.io.folders import ModelFolder, read_folder
 from instructor_jax.io.hub import resolve_model
 from instructor_jax.text.tokenization import vocabulary_size
-from instructor_jax.train.data.token_cache import ExampleSource
-from instructor_jax.train.data.vocabulary import train_vocabulary
-from instructor_jax.train.run.train_config import trained_model
-from instructor_jax.train.run_config import RunConfig
+
+from ..data.token_cache import ExampleSource
+from ..data.vocabulary import train_vocabulary
+from ..run_config import RunConfig
+from .train_config import trained_model
 
 logger: logging.Logger = logging.getLogger(__name__)
 

@@ -10,9 +10,10 @@ from jax.sharding import Mesh
 
 from instructor_jax.config import ModelConfig
 from instructor_jax.sharding import data_shards, make_mesh
-from instructor_jax.train.config import TrainConfig
-from instructor_jax.train.data.group_packing import GroupShape
-from instructor_jax.train.run_config import RunConfig
+
+from ..config import TrainConfig
+from ..data.group_packing import GroupShape
+from ..run_config import RunConfig
 
 
 def train_config(run: RunConfig, model: ModelConfig, shape: GroupShape, tasks: Sequence[str]) -> TrainConfig:

@@ -16,7 +16,8 @@ from xml.parsers import expat
 
 from instructor_jax.io.bounds import DOCUMENT_BYTES, MIB
 from instructor_jax.io.tables.gzip_files import read_at_most
-from instructor_jax.train.medi.files.raw_files import decoded, malformed, open_binary
+
+from .raw_files import decoded, malformed, open_binary
 
 _SHEET_BYTES = 64 * MIB  # of a workbook, unpacked; the only one among the sources has 650 kB
 _XML_DEPTH = 256  # elements within each other; the sources have five

@@ -15,11 +15,11 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Float32, Int
 
-from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.mining.mine import MiningCounts, with_examples
-from instructor_jax.train.medi.mining.mining_rules import Mining, below_margin, normalised, numbered, vectors_of
-from instructor_jax.train.medi.mining.neighbours import nearest
-from instructor_jax.train.medi.mining.scorer import Scorer
+from ...data.examples import Example, Side
+from .mine import MiningCounts, with_examples
+from .mining_rules import Mining, below_margin, normalised, numbered, vectors_of
+from .neighbours import nearest
+from .scorer import Scorer
 
 
 def mine_negatives(examples: Iterable[Example], scorer: Scorer, mining: Mining) -> tuple[list[Example], MiningCounts]:

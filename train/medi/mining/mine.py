@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence, Set
 import numpy as np
 from jaxtyping import Float32
 
-from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.mining.mining_rules import Mining, normalised, search_free_text, search_labelled
-from instructor_jax.train.medi.mining.scorer import Scorer
-from instructor_jax.train.medi.readers.plain_text import group_id
-from instructor_jax.train.medi.readers.source import Instance
+from ...data.examples import Example, Side
+from ..readers.plain_text import group_id
+from ..readers.source import Instance
+from .mining_rules import Mining, normalised, search_free_text, search_labelled
+from .scorer import Scorer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int32, Int64
 
-from instructor_jax.train.data.examples import Side
-from instructor_jax.train.medi.mining.neighbours import nearest, unit_rows
-from instructor_jax.train.medi.mining.scorer import Scorer
-from instructor_jax.train.medi.readers.plain_text import squeeze
-from instructor_jax.train.medi.readers.source import Instance
+from ...data.examples import Side
+from ..readers.plain_text import squeeze
+from ..readers.source import Instance
+from .neighbours import nearest, unit_rows
+from .scorer import Scorer
 
 _SPARE = 8  # candidates looked at per negative where an input occurs with several outputs, but is one negative
 

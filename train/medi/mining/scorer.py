@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from instructor_jax.train.data.examples import Side
+from ...data.examples import Side
 
 
 @runtime_checkable

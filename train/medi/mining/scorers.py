@@ -15,8 +15,9 @@ from jaxtyping import Float
 
 from instructor_jax.io.other_libraries import sentence_transformer
 from instructor_jax.text.tfidf import Tfidf
-from instructor_jax.train.data.examples import Side
-from instructor_jax.train.medi.mining.scorer import Scorer
+
+from ...data.examples import Side
+from .scorer import Scorer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from instructor_jax.train.medi.files.raw_files import csv_rows, field, find, malformed
-from instructor_jax.train.medi.readers.contrasts import Labelled, by_aspect
-from instructor_jax.train.medi.readers.dialogue import sgd_turns, utterance
-from instructor_jax.train.medi.readers.medicine import medquad_pages
-from instructor_jax.train.medi.readers.paraphrase import e2e_facts, nli_judgements
-from instructor_jax.train.medi.readers.source import Row
+from ..files.raw_files import csv_rows, field, find, malformed
+from .contrasts import Labelled, by_aspect
+from .dialogue import sgd_turns, utterance
+from .medicine import medquad_pages
+from .paraphrase import e2e_facts, nli_judgements
+from .source import Row
 
 _FACT = re.compile(r"([\w ]+)\[([^\]]*)\]")
 # The set says the same in figures and in words.

@@ -6,7 +6,7 @@ All give `Instance`: the class is the label, its name in words the output.
 from collections.abc import Iterator
 from pathlib import Path
 
-from instructor_jax.train.medi.files.raw_files import (
+from ..files.raw_files import (
     aligned_lines,
     field,
     find,
@@ -15,8 +15,8 @@ from instructor_jax.train.medi.files.raw_files import (
     malformed,
     tsv_rows,
 )
-from instructor_jax.train.medi.readers.plain_text import squeeze
-from instructor_jax.train.medi.readers.source import Instance, Row
+from .plain_text import squeeze
+from .source import Instance, Row
 
 WELL_FORMED = 0.8  # share of raters from which the authors of the set call a question well formed
 POLARITY_FILES = {"rt-polarity.pos": "positive", "rt-polarity.neg": "negative"}

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.train.medi.files.archive_files import tar_texts
-from instructor_jax.train.medi.files.raw_files import (
+from ..files.archive_files import tar_texts
+from ..files.raw_files import (
     aligned_lines,
     field,
     find,
@@ -19,8 +19,8 @@ from instructor_jax.train.medi.files.raw_files import (
     texts_field,
     tsv_rows,
 )
-from instructor_jax.train.medi.readers.plain_text import chained, squeeze
-from instructor_jax.train.medi.readers.source import Row
+from .plain_text import chained, squeeze
+from .source import Row
 
 SHARED_DESCRIPTION = 3  # a description on more tldr pages than this ("Display help") says nothing of its command
 

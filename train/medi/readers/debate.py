@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from instructor_jax.train.medi.files.raw_files import csv_rows, field, find, json_lines, malformed, tsv_rows
-from instructor_jax.train.medi.readers.plain_text import chained, group_id, squeeze
-from instructor_jax.train.medi.readers.source import Row
+from ..files.raw_files import csv_rows, field, find, json_lines, malformed, tsv_rows
+from .plain_text import chained, group_id, squeeze
+from .source import Row
 
 
 def argkp2021(folder: Path) -> Iterator[Row]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.train.medi.files.raw_files import field, find, json_document, json_lines, malformed
-from instructor_jax.train.medi.readers.plain_text import chained
-from instructor_jax.train.medi.readers.source import Instance, Row
+from ..files.raw_files import field, find, json_document, json_lines, malformed
+from .plain_text import chained
+from .source import Instance, Row
 
 SGD_FILES = ("001", "003", "005", "007", "009", "010")
 

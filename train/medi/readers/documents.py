@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from instructor_jax.train.medi.files.archive_files import tar_texts
-from instructor_jax.train.medi.files.raw_files import find, malformed
-from instructor_jax.train.medi.readers.plain_text import squeeze
-from instructor_jax.train.medi.readers.sections import Section, markdown_sections, plain_rst, rst_sections
-from instructor_jax.train.medi.readers.source import Row
+from ..files.archive_files import tar_texts
+from ..files.raw_files import find, malformed
+from .plain_text import squeeze
+from .sections import Section, markdown_sections, plain_rst, rst_sections
+from .source import Row
 
 SHORTEST_SECTION = 15  # words: below, a section is a stub, a list of links or a caption
 NOT_CONTENT = frozenset({"copyright", "references", "footnotes", "acknowledgements", "acknowledgments", "see also"})

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.train.medi.files.raw_files import field, find, json_document, json_lines, malformed
-from instructor_jax.train.medi.readers.plain_text import squeeze
-from instructor_jax.train.medi.readers.source import Instance, Row
+from ..files.raw_files import field, find, json_document, json_lines, malformed
+from .plain_text import squeeze
+from .source import Instance, Row
 
 
 def gsm8k(folder: Path) -> Iterator[Row]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from instructor_jax.train.medi.files.archive_files import excel_rows, tar_files, xml_document
-from instructor_jax.train.medi.files.raw_files import (
+from ..files.archive_files import excel_rows, tar_files, xml_document
+from ..files.raw_files import (
     csv_rows,
     field,
     find,
@@ -16,8 +16,8 @@ from instructor_jax.train.medi.files.raw_files import (
     read_text,
     texts_field,
 )
-from instructor_jax.train.medi.readers.plain_text import squeeze
-from instructor_jax.train.medi.readers.source import Row
+from .plain_text import squeeze
+from .source import Row
 
 MEDQUAD_SITES = (
     "1_CancerGov_QA",

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from instructor_jax.train.medi.files.raw_files import (
+from ..files.raw_files import (
     aligned_lines,
     csv_rows,
     field,
@@ -17,8 +17,8 @@ from instructor_jax.train.medi.files.raw_files import (
     malformed,
     tsv_rows,
 )
-from instructor_jax.train.medi.readers.plain_text import chained, group_id, squeeze
-from instructor_jax.train.medi.readers.source import Row
+from .plain_text import chained, group_id, squeeze
+from .source import Row
 
 
 def asset(folder: Path) -> Iterator[Row]:

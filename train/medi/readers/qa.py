@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.train.medi.files.raw_files import field, find, json_document, json_lines, malformed, texts_field
-from instructor_jax.train.medi.readers.plain_text import passage_around, squeeze
-from instructor_jax.train.medi.readers.source import Row
+from ..files.raw_files import field, find, json_document, json_lines, malformed, texts_field
+from .plain_text import passage_around, squeeze
+from .source import Row
 
 
 def policyqa(folder: Path) -> Iterator[Row]:

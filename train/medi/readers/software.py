@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from instructor_jax.train.medi.files.archive_files import tar_texts
-from instructor_jax.train.medi.files.raw_files import field, find, json_document, malformed, read_text, texts_field
-from instructor_jax.train.medi.readers.plain_text import squeeze
-from instructor_jax.train.medi.readers.sections import plain_markdown
-from instructor_jax.train.medi.readers.source import Instance, Row
+from ..files.archive_files import tar_texts
+from ..files.raw_files import field, find, json_document, malformed, read_text, texts_field
+from .plain_text import squeeze
+from .sections import plain_markdown
+from .source import Instance, Row
 
 ENTRY = re.compile(r"\s*- \[(?P<name>[^\]]+)\]\([^)]*\)(?: `⚠`)? - (?P<text>.+)")
 

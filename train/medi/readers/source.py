@@ -14,9 +14,10 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from instructor_jax.io.printable import one_line
 from instructor_jax.text.instructions import Instruction
-from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.files.raw_files import refuse_evaluation
-from instructor_jax.train.medi.readers.plain_text import group_id, squeeze
+
+from ...data.examples import Example, Side
+from ..files.raw_files import refuse_evaluation
+from .plain_text import group_id, squeeze
 
 logger: logging.Logger = logging.getLogger(__name__)
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from instructor_jax.train.medi.files.raw_files import field, find, json_document, json_lines, texts_field
-from instructor_jax.train.medi.readers.plain_text import squeeze
-from instructor_jax.train.medi.readers.source import Row
+from ..files.raw_files import field, find, json_document, json_lines, texts_field
+from .plain_text import squeeze
+from .source import Row
 
 
 def scitldr_summary(folder: Path) -> Iterator[Row]:

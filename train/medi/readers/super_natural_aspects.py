@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from instructor_jax.text.instructions import Instruction
-from instructor_jax.train.data.examples import Example
-from instructor_jax.train.medi.readers.contrasts import Labelled, by_aspect
-from instructor_jax.train.medi.readers.source import Instance, Row, Source, pair_source
+
+from ...data.examples import Example
+from .contrasts import Labelled, by_aspect
+from .source import Instance, Row, Source, pair_source
 
 _TASK = "task927_yelp_negative_to_positive_style_transfer"
 _OBJECTIVES = {"topic": "classifying what it is about", "feeling": "classifying the sentiment"}

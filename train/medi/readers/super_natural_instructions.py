@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.train.medi.files.raw_files import field, json_document, malformed, refuse_evaluation, texts_field
-from instructor_jax.train.medi.readers.source import Instance, Source
-from instructor_jax.train.medi.readers.super_natural_templates import Corrections, read_corrections, task_instruction
+from ..files.raw_files import field, json_document, malformed, refuse_evaluation, texts_field
+from .source import Instance, Source
+from .super_natural_templates import Corrections, read_corrections, task_instruction
 
 FOLDER = "super_natural_instructions"
 FORMATS = ("tasks", "tasks_early_format")  # folders of the two formats

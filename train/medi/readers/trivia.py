@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from instructor_jax.train.medi.files.archive_files import tar_files
-from instructor_jax.train.medi.files.raw_files import csv_rows, find, malformed
-from instructor_jax.train.medi.readers.plain_text import squeeze
-from instructor_jax.train.medi.readers.source import Instance, Row
+from ..files.archive_files import tar_files
+from ..files.raw_files import csv_rows, find, malformed
+from .plain_text import squeeze
+from .source import Instance, Row
 
 # Answers that say nothing about their question, so that no embedding could find them.
 EMPTY_ANSWERS = frozenset(
