@@ -6,9 +6,11 @@ counts what is loaded, too, since JAX reports both by one event.
 """
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -40,6 +42,16 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     if isinstance(val, str) and (len(val) > 60 or not val.isprintable() or not val.isascii()):
         return "".join(mark for mark in val[:60] if mark.isascii() and mark.isprintable()) or "text"
     return None
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """A command that a test runs sets the level of the library's log; the next test finds it as it was."""
+    log = logging.getLogger("instructor_jax")
+    level, handlers, propagate = log.level, list(log.handlers), log.propagate
+    yield
+    log.setLevel(level)
+    log.handlers[:], log.propagate = handlers, propagate
 
 
 @pytest.fixture(scope="session")

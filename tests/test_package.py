@@ -54,7 +54,7 @@ LIMITS = {
     "... lazy imports too": 0,
     "lines of the longest function": 106,
     "functions above 70 lines": 4,
-    "files above 250 lines": 20,
+    "files above 250 lines": 21,
     "functions above 6 parameters": 37,
     "public names without docstring": 11,
 }

@@ -33,7 +33,7 @@ def test_a_mixture_without_negatives(make_cache, random_examples):
 
 def test_damaged_caches_are_refused(cache):
     (cache.folder / "score.bin").write_bytes(b"1234")
-    with pytest.raises(ValueError, match=r"score.bin has 4 bytes instead of 108; delete the folder"):
+    with pytest.raises(ValueError, match=r"score.bin has 4 bytes instead of 108. Delete the folder"):
         TokenCache(cache.folder)
     meta = json.loads((cache.folder / META).read_text())
     (cache.folder / META).write_text(json.dumps(meta | {"format": 0}))
