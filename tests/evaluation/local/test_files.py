@@ -32,7 +32,7 @@ def test_defects_are_named(tmp_path):
     (tmp_path / "f.json.gz").write_bytes(gzip.compress(b"[]")[:-4])
     with pytest.raises(ValueError, match=r"a\.txt has 2 lines and b\.txt 1"):
         aligned_lines(tmp_path, "a.txt", "b.txt")
-    with pytest.raises(ValueError, match=r"c\.json, line 2: not JSON"):
+    with pytest.raises(ValueError, match=r"c\.json is not valid JSON: .* at line 2, column 2"):
         json_value(tmp_path / "c.json", dict)
     with pytest.raises(ValueError, match=r"d\.csv, line 2: has 1 fields"):
         list(rows(tmp_path / "d.csv", ("x",)))
