@@ -40,7 +40,7 @@ def test_defects_are_named(tmp_path):
         list(rows(tmp_path / "d.csv", ("x", "z")))
     with pytest.raises(ValueError, match=r"line 1: 'x' must be a text; got 3"):
         list(rows(tmp_path / "e.jsonl", ("x",)))
-    with pytest.raises(ValueError, match="damaged gzip"):
+    with pytest.raises(ValueError, match="gzip data are damaged"):
         json_value(tmp_path / "f.json.gz", list)
 
 
