@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FAKE = Path(__file__).parent / "fake_embedder.py"
@@ -218,6 +219,27 @@ def test_an_input_that_became_shorter_is_noticed(folder, run, fails, fake, monke
     start(run, *COMMAND)
     (folder / "in.jsonl").write_text(rows(4))
     assert "the input has 2 parts, the unfinished run in v.npy.parts had made 4" in fails(*COMMAND)
+
+
+def test_parts_with_numbers_of_nine_digits_are_gone_on_with(folder, run, fake, monkeypatch):
+    """Earlier versions wrote every float32 with nine digits and an exponent; what they began has the same vectors."""
+    command = tuple("v.jsonl" if part == "v.npy" else part for part in COMMAND)
+    interrupt_after(fake, monkeypatch, 3)
+    start(run, *command)
+    for part in sorted((folder / "v.jsonl.parts").glob("part-*.jsonl"))[:2]:
+        lines = [json.loads(line) for line in part.read_text().splitlines()]
+        numbers = [",".join(f"{number: .8e}" for number in line["embedding"]) for line in lines]
+        ids = [json.dumps(line["id"]) for line in lines]
+        old = [f'{{"id": {name}, "embedding": [{array}]}}\n' for name, array in zip(ids, numbers, strict=True)]
+        part.write_text("".join(old))
+        record = part.with_suffix(".json")
+        record.write_text(json.dumps({**json.loads(record.read_text()), "bytes": part.stat().st_size}))
+    run(*command)
+    run(*(part if part != "v.npy" else "straight.npy" for part in COMMAND))
+    read = [json.loads(line) for line in (folder / "v.jsonl").read_text().splitlines()]
+    assert [line["id"] for line in read] == [str(k) for k in range(10)]
+    vectors = np.array([line["embedding"] for line in read]).astype(np.float32)
+    np.testing.assert_array_equal(vectors, np.load(folder / "straight.npy"))
 
 
 def test_two_processes_do_not_write_the_same_parts(folder, fails):

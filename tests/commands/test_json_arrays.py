@@ -1,4 +1,4 @@
-"""Every float32 survives being written as JSON."""
+"""Every vector survives being written as JSON."""
 
 import json
 
@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from instructor_jax.commands.json_floats import json_rows
+from instructor_jax.commands.vector_files import json_arrays
 
 
 def bits_after_json(vectors: np.ndarray) -> np.ndarray:
-    parsed = [json.loads(row) for row in json_rows(vectors)]
+    parsed = [json.loads(row) for row in json_arrays(vectors)]
     return np.array(parsed, dtype=np.float64).astype(np.float32).view(np.uint32)
 
 
@@ -32,9 +32,16 @@ def test_random_bit_patterns_and_powers_of_ten_keep_their_bits():
 
 
 def test_by_hand():
-    row = np.array([[0.0, -0.0, 1.0, -0.25, 3.4028235e38, 1e-45]], dtype=np.float32)
-    expected = b"[ 0.00000000e+00,-0.00000000e+00, 1.00000000e+00,-2.50000000e-01, 3.40282347e+38, 1.40129846e-45]"
-    assert json_rows(row) == [expected]
+    row = np.array([[0.0, -0.0, 1.0, -0.25, 0.1, 3.4028235e38, 1e-45]], dtype=np.float32)
+    assert list(json_arrays(row)) == [b"[0.0,-0.0,1.0,-0.25,0.1,3.4028235e+38,1e-45]"]
+    assert list(json_arrays(np.array([[1, -128]], np.int8))) == [b"[1,-128]"]
+    assert list(json_arrays(np.array([[0, 255]], np.uint8))) == [b"[0,255]"]
+
+
+def test_columns_of_a_larger_array_are_copied_first():
+    whole = np.arange(12, dtype=np.float32).reshape(3, 4)
+    assert [json.loads(row) for row in json_arrays(whole[:, 1:3])] == whole[:, 1:3].tolist()
+    assert [json.loads(row) for row in json_arrays(np.asfortranarray(whole))] == whole.tolist()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -42,9 +49,4 @@ def test_numbers_that_json_lacks_are_refused_with_their_vector(bad):
     vectors = np.ones((3, 2), dtype=np.float32)
     vectors[1, 1] = bad
     with pytest.raises(ValueError, match="vector 1 is not finite"):
-        json_rows(vectors)
-
-
-def test_other_types_are_refused():
-    with pytest.raises(ValueError, match="must be float32, got float64"):
-        json_rows(np.ones((1, 1)))
+        list(json_arrays(vectors))
