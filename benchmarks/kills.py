@@ -23,7 +23,7 @@ TRAIN = (
     "steps=60", "checkpoints.every=10", "log.tensorboard=false", "log.every=1", "held_out.rows=4", "held_out.every=30",
     "model.encoder.vocab=90", "model.encoder.embed=16", "model.encoder.heads=2", "model.encoder.head_dim=8",
     "model.encoder.ffn=32", "model.projection=8", "model.max_length=32", "batch.groups=2", "batch.length=64",
-    "mixture.cap=0", "mixture.temperature=1", "optimizer.warmup_steps=5",
+    "mixture.max_examples=0", "mixture.temperature=1", "optimizer.warmup_steps=5",
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/recipes.py default --data data/medi --evaluation data/raw --output tried --steps 300 \\
         --common "mixture.avoid=data/raw" \\
-        "" "distill.alone=1 distill.fade=0" "loss.temperature=0.02"
+        "" "distill.distill_only=1 distill.decay=0" "loss.temperature=0.02"
 
 Every variant is the recipe with its `key=value` settings, trained for the same number of steps unless it says
 otherwise. Killed and started again, it goes on where it stopped. Writes recipes.json and recipes.md into the output.

@@ -87,7 +87,7 @@ class OurTrainer:
             tasks=tuple(workload.tasks),
             dropout=model.encoder.dropout > 0,
             dtype=dtype,
-            chunks=shape.chunks,
+            gradient_cache_chunks=shape.chunks,
             remat=shape.remat,  # type: ignore[arg-type]
         )
         self._start(folder, cache, weights)

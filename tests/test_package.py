@@ -18,7 +18,7 @@ STOREYS = (
     ("io.printable",),
     ("io.json_files",),
     ("io.settings",),
-    ("config", "arguments", "markdown", "html"),
+    ("config", "arguments", "markdown", "pages"),
     ("io",),  # every file that is read or written
     ("text", "losses"),  # strings -> packed tokens; pure functions on vectors
     ("nn",),  # packed tokens -> vectors
@@ -36,6 +36,7 @@ INSIDE = {
     "evaluation": (("mteb",), ("local", "prompt_retrieval", "report", "studies")),
     "train": (
         ("data",),
+        ("settings",),
         ("medi.files",),
         ("medi.readers",),
         ("medi.mining",),
@@ -83,7 +84,9 @@ ALLOWED = {
     "grain": ("train/",),
     "sklearn": ("train/", "instructor_jax/evaluation/", "instructor_jax/text/tfidf.py"),
     "pyarrow": ("instructor_jax/io/", "instructor_jax/commands/", "train/", "instructor_jax/evaluation/"),
-    "matplotlib": ("instructor_jax/html.py", "instructor_jax/commands/", "train/", "instructor_jax/evaluation/"),
+    "matplotlib": ("instructor_jax/pages/", "instructor_jax/commands/", "train/", "instructor_jax/evaluation/"),
+    "jinja2": ("instructor_jax/pages/",),
+    "orjson": ("instructor_jax/commands/vector_files.py",),
 }
 
 

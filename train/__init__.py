@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 _LOCATIONS = {
     # A whole run
     "train": "training",
-    "RunConfig": "run_config",
+    "RunConfig": "settings.run_config",
     "Outcome": "run.loop",
     "prepare": "run.preparation",
     "Recipe": "recipe_files",
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .recipe_files import Recipe
     from .run.loop import Outcome
     from .run.preparation import prepare
-    from .run_config import RunConfig
+    from .settings.run_config import RunConfig
     from .step import TrainState, new_state, train_step
     from .training import train
 

@@ -23,10 +23,12 @@ from .data.group_packing import GroupShape
 from .distillation import DistillConfig, untaught
 from .objective import LossConfig, task_tables
 from .optimizer import OptimizerConfig
+from .settings.former_names import accepts_former_names, formerly
 
 _UNROLLED_LAYERS = 12  # those of the base size
 
 
+@accepts_former_names
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """One training run.
@@ -45,7 +47,8 @@ class TrainConfig:
         seed: of initialisation, dropout and data order.
         dropout: whether the encoder's dropout is on, at the rate of `model.encoder.dropout`.
         dtype: of the computation; parameters, statistics and updates are float32 in any case.
-        chunks: parts into which the rows of a group are cut, to encode a batch larger than memory (gradient cache).
+        gradient_cache_chunks: Number of parts into which the sequences of a group are cut, to encode a batch larger
+            than memory.
         remat: what each layer computes again in the backward pass: none, dots (all but matrix products), full.
         attention: einsum, fused (kernels that write no scores to memory), or auto, which takes the kernels on TPUs.
         unroll: whether the layers are compiled one by one, not as a loop: `suited_to` decides.
@@ -64,13 +67,13 @@ class TrainConfig:
     seed: int = 42  # Trainer's default
     dropout: bool = True  # T5's 0.1; the original trained in PyTorch's train mode
     dtype: Literal["float32", "bfloat16"] = "float32"  # the original set no half precision
-    chunks: int = 1
+    gradient_cache_chunks: int = formerly("chunks", default=1)
     remat: Remat = "none"
     attention: Attention = "auto"
     unroll: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("groups", "steps", "chunks"):
+        for name in ("groups", "steps", "gradient_cache_chunks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"TrainConfig.{name}={getattr(self, name)} must be at least 1.")
         for name, choices in (("dtype", Literal["float32", "bfloat16"]), ("remat", Remat), ("attention", Attention)):
@@ -84,9 +87,12 @@ class TrainConfig:
                 f"group.length={self.group.length} must be at least model.max_length={self.model.max_length}, or a "
                 "long text fits into no row; raise the one or lower the other."
             )
-        if self.group.rows % self.chunks:
+        if self.group.rows % self.gradient_cache_chunks:
             divisors = [n for n in range(1, self.group.rows + 1) if self.group.rows % n == 0]
-            raise ValueError(f"chunks={self.chunks} must divide group.rows={self.group.rows}; possible are {divisors}.")
+            raise ValueError(
+                f"gradient_cache_chunks={self.gradient_cache_chunks} must divide group.rows={self.group.rows}; "
+                f"possible are {divisors}."
+            )
         if self.loss.dims and self.loss.dims[0] > self.model.embedding_dim:
             raise ValueError(
                 f"loss.dims={self.loss.dims} must be at most {self.model.embedding_dim}, the size of the embedding."

@@ -20,9 +20,11 @@ from instructor_jax.losses.records import RowLosses
 
 from .data.batches import PairBatch
 from .data.task_names import chosen_tasks
+from .settings.former_names import accepts_former_names, formerly
 from .task_table import look_up
 
 
+@accepts_former_names
 @dataclasses.dataclass(frozen=True)
 class DistillConfig:
     """What is learned from a teacher; without one, nothing.
@@ -42,7 +44,7 @@ class DistillConfig:
         vectors: weight of each text's own vector, which must have the teacher's size or a smaller one.
         similarities: weight of how similar the texts of a group are to one another.
         temperature: of both; the smaller, the more the nearest texts count.
-        start_embeddings: whether random weights start as a bag of pieces with the teacher's vector of each piece.
+        static_init: whether random weights start as a bag of pieces with the teacher's vector of each piece.
     """
 
     teacher: str = ""
@@ -50,23 +52,23 @@ class DistillConfig:
     teacher_prompt: str = ""
     teacher_dtype: Literal["float32", "bfloat16"] = "float32"
     weight: float = 0.5
-    alone: float = 0.0
-    fade: float = 0.0
+    distill_only: float = formerly("alone", default=0.0)
+    decay: float = formerly("fade", default=0.0)
     without: tuple[str, ...] = ()
-    bare: bool = True
+    no_instruction: bool = formerly("bare", default=True)
     vectors: float = 1.0
     similarities: float = 1.0
     temperature: float = 0.05
-    start_embeddings: bool = False
+    static_init: bool = formerly("start_embeddings", default=False)
 
     def __post_init__(self) -> None:
-        for name in ("weight", "alone", "fade"):
+        for name in ("weight", "distill_only", "decay"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"distill.{name}={getattr(self, name)} must be between 0 and 1.")
-        if self.alone + self.fade > 1.0:
+        if self.distill_only + self.decay > 1.0:
             raise ValueError(
-                f"distill.alone={self.alone} and distill.fade={self.fade} are shares of the run's steps; together they "
-                "must be at most 1."
+                f"distill.distill_only={self.distill_only} and distill.decay={self.decay} are shares of the "
+                "run's steps; together they must be at most 1."
             )
         if min(self.vectors, self.similarities) < 0 or not 0 < self.vectors + self.similarities < math.inf:
             raise ValueError(
@@ -79,22 +81,22 @@ class DistillConfig:
             raise ValueError(f"distill.teacher_tokens={self.teacher_tokens} must be at least 2.")
         if self.teacher_dtype not in ("float32", "bfloat16"):
             raise ValueError(f"distill.teacher_dtype={self.teacher_dtype!r} must be float32 or bfloat16.")
-        if self.start_embeddings and not self.teacher:
-            raise ValueError("distill.start_embeddings=true needs distill.teacher=MODEL.")
+        if self.static_init and not self.teacher:
+            raise ValueError("distill.static_init=true needs distill.teacher=MODEL.")
 
     @property
     def on(self) -> bool:
         """Whether any step needs the teacher's vectors of the texts."""
-        return bool(self.teacher) and (self.weight > 0 or self.alone > 0 or self.fade > 0)
+        return bool(self.teacher) and (self.weight > 0 or self.distill_only > 0 or self.decay > 0)
 
     def steps_alone(self, steps: int) -> int:
         """Steps of a run of so many in which distillation is the whole loss."""
-        return round(self.alone * steps)
+        return round(self.distill_only * steps)
 
 
 def share_at(config: DistillConfig, steps: int, step: int | Int[Array, ""]) -> Float[Array, ""]:
     """Share of distillation in the loss of a step, the first being 0, in a run of `steps`."""
-    alone, fade = config.steps_alone(steps), round(config.fade * steps)
+    alone, fade = config.steps_alone(steps), round(config.decay * steps)
     faded = jnp.clip((step + 1.0 - alone) / (fade + 1), 0.0, 1.0)
     return 1.0 + (config.weight - 1.0) * faded
 

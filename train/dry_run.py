@@ -26,7 +26,7 @@ from .run.data import OpenedData, hold_out_rows, open_data, tokens_at_hand
 from .run.description import description, shown
 from .run.starting_model import folder_at_hand
 from .run.train_config import check_settings, mesh_of
-from .run_config import RunConfig
+from .settings.run_config import RunConfig
 from .step import abstract_state, state_shardings
 
 
@@ -103,7 +103,11 @@ def _memory(config: TrainConfig, mesh: Mesh, loss: OwnLoss | None, teacher_dim: 
             raise
     step = needed.total
     of = "" if available is None else f", of {_size(available)}"
-    too_much = "; TOO MUCH: raise chunks or mesh.fsdp, or lower batch.rows" if available and step > available else ""
+    too_much = (
+        "; TOO MUCH: raise gradient_cache_chunks or mesh.fsdp, or lower batch.rows"
+        if available and step > available
+        else ""
+    )
     held = f"{_size(sum(jax.tree.leaves(sizes)))} of weights and optimizer state"
     return f"{held}, {_size(step)} with the step, on each device{of}{too_much}"
 
@@ -126,8 +130,9 @@ def _unchecked(run: RunConfig, data: OpenedData | None, folder: ModelFolder | No
     facts = {
         "data: none are given, so neither tasks nor lengths of texts": data is None,
         "output: set output=FOLDER": not run.output,
-        f"start={run.start!r}: its weights and tokenizer are read when the run starts": bool(run.start) and not folder,
-        "the vocabulary: the run trains one first": not run.start and folder is None,
+        f"init_from={run.init_from!r}: its weights and tokenizer are read when the run starts": bool(run.init_from)
+        and not folder,
+        "the vocabulary: the run trains one first": not run.init_from and folder is None,
         "which rows mixture.avoid leaves out": bool(run.mixture.avoid),
         f"the teacher {run.distill.teacher!r}": bool(run.distill.teacher),
         "the evaluation tasks": bool(run.evaluation.every),

@@ -68,11 +68,11 @@ def train(
         processes: How many they are.
         process: Which of them this is, from 0.
     """
-    from .overrides import override
     from .own_loss import loss_name
     from .recipe_files import load_recipe
     from .run.distributed import Processes
-    from .run_config import flat
+    from .settings.flat import flat
+    from .settings.overrides import override
 
     recipe = load_recipe(recipe_name)
     recipe = recipe._replace(config=override(recipe.config, settings, config))
@@ -156,7 +156,9 @@ def too_large(error: Exception) -> str | None:
     if not isinstance(error, jax.errors.JaxRuntimeError) or "RESOURCE_EXHAUSTED" not in str(error):
         return None
     reason = one_line(str(error), 200)
-    return f"the step does not fit into the devices' memory ({reason}); lower batch.rows, or raise chunks."
+    return (
+        f"the step does not fit into the devices' memory ({reason}); lower batch.rows, or raise gradient_cache_chunks."
+    )
 
 
 def stop_message(error: Exception) -> str:

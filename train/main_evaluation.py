@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .run.loop import Evaluate
     from .run.prepared import Prepared
-    from .run_config import RunConfig
+    from .settings.run_config import RunConfig
 
 
 def avoided_texts(run: "RunConfig") -> "Iterator[tuple[str, str]] | None":

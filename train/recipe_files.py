@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from .own_loss import OwnLoss
 from .recipes import recipe
 from .run.metrics_writer import OnMetrics
-from .run_config import RunConfig
+from .settings.run_config import RunConfig
 
 
 class Recipe(NamedTuple):

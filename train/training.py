@@ -13,7 +13,7 @@ from .run.loop import train as run_steps
 from .run.metrics_writer import OnMetrics
 from .run.preemption import StopRequest
 from .run.preparation import prepare
-from .run_config import RunConfig
+from .settings.run_config import RunConfig
 
 
 def train(

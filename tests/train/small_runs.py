@@ -10,7 +10,8 @@ from instructor_jax.train.medi.store import write_store
 from instructor_jax.train.objective import LossConfig
 from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.run.preemption import StopRequest
-from instructor_jax.train.run_config import BatchConfig, CheckpointConfig, HeldOutConfig, LogConfig, RunConfig
+from instructor_jax.train.settings.run_config import RunConfig
+from instructor_jax.train.settings.sections import BatchConfig, CheckpointConfig, HeldOutConfig, LogConfig
 
 WORDS = [
     first + second for first in ("ba", "de", "fi", "go", "lu", "mo", "ne", "ra") for second in ("l", "m", "n", "r")

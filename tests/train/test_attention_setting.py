@@ -15,7 +15,7 @@ from .random_batches import random_batch, tiny_config
 @pytest.mark.parametrize("chunks", [1, 2])
 @pytest.mark.parametrize("attention", ["auto", "einsum", "fused"])
 def test_the_step_uses_the_kernels_that_are_asked_for(attention: Attention, chunks: int) -> None:
-    config = tiny_config(attention=attention, chunks=chunks)
+    config = tiny_config(attention=attention, gradient_cache_chunks=chunks)
     batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), random_batch(config, 0))
 
     def loss(params: Params, batch: PairBatch) -> jax.Array:

@@ -15,13 +15,15 @@ from instructor_jax.train.distillation import DistillConfig, DistilledLosses, sh
 from instructor_jax.train.metrics import task_sums
 from instructor_jax.train.objective import row_losses
 from instructor_jax.train.optimizer import OptimizerConfig
-from instructor_jax.train.run_config import RunConfig, differences, flat
+from instructor_jax.train.settings.comparison import differences
+from instructor_jax.train.settings.flat import flat
+from instructor_jax.train.settings.run_config import RunConfig
 from instructor_jax.train.step import batch_losses, new_state, state_shardings, train_step
 
 from .random_batches import TINY, random_batch, tiny_config
 
 FAST = {"xla_backend_optimization_level": 0}
-DISTILL = DistillConfig(teacher="any", weight=0.25, alone=0.5, fade=0.1)
+DISTILL = DistillConfig(teacher="any", weight=0.25, distill_only=0.5, decay=0.1)
 
 
 def taught(config: TrainConfig, seed: int, dim: int = 8) -> PairBatch:
@@ -46,7 +48,7 @@ def test_the_share_is_whole_then_falls_then_stays() -> None:
     np.testing.assert_allclose(shares[12:], 0.25, rtol=1e-6)
     assert share_at(DistillConfig(teacher="any", weight=0.3), 20, 0) == pytest.approx(0.3)
     assert (DISTILL.steps_alone(20), DISTILL.on, DistillConfig().on) == (10, True, False)
-    assert not DistillConfig(teacher="any", weight=0.0, start_embeddings=True).on
+    assert not DistillConfig(teacher="any", weight=0.0, static_init=True).on
 
 
 def test_rows_mix_both_losses_as_stated() -> None:
@@ -101,7 +103,7 @@ def test_without_a_teacher_the_settings_change_no_bit() -> None:
     config = tiny_config()
     state, batch = new_state(config, init_params(TINY, seed=0)), random_batch(config, 0)
     results = []
-    for distill in (DistillConfig(), DistillConfig(weight=1.0, alone=0.5)):
+    for distill in (DistillConfig(), DistillConfig(weight=1.0, distill_only=0.5)):
         one = dataclasses.replace(config, distill=distill)
         results.append(jax.jit(train_step, static_argnums=0, compiler_options=FAST)(one, state, batch))
     for first, second in zip(*map(jax.tree.leaves, results), strict=True):
@@ -152,7 +154,7 @@ def test_split_over_devices_the_step_is_the_same(shape: MeshShape) -> None:
         ({"alone": 0.8, "fade": 0.4}, "together they must be at most 1"),
         ({"vectors": 0.0, "similarities": 0.0}, "not both 0"),
         ({"temperature": 0.0}, "must be positive"),
-        ({"start_embeddings": True}, r"needs distill\.teacher"),
+        ({"static_init": True}, r"needs distill\.teacher"),
         ({"teacher_tokens": 1}, "must be at least 2"),
     ],
 )
@@ -162,9 +164,9 @@ def test_settings_that_cannot_work_are_refused(changes: dict, message: str) -> N
 
 
 def test_a_start_is_for_random_weights_with_a_projection() -> None:
-    distill = DistillConfig(teacher="any", start_embeddings=True)
+    distill = DistillConfig(teacher="any", static_init=True)
     with pytest.raises(ValueError, match="is for random weights"):
-        RunConfig(start="some/model", distill=distill)
+        RunConfig(init_from="some/model", distill=distill)
     with pytest.raises(ValueError, match=r"needs model\.projection"):
         RunConfig(distill=distill)
 

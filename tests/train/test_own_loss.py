@@ -62,7 +62,7 @@ def odd_batch(config: TrainConfig, seed: int = 0) -> PairBatch:
 
 @pytest.mark.parametrize("chunks", [1, 2])
 def test_a_step_with_it_is_what_numpy_says(chunks: int) -> None:
-    config = tiny_config(chunks=chunks, dropout=False)
+    config = tiny_config(gradient_cache_chunks=chunks, dropout=False)
     state, batch = new_state(config, _params(config)), odd_batch(config)
     vectors = jax.jit(_vectors, static_argnums=0, compiler_options=FAST)(config, state.params, batch)
     query, positive = (np.asarray(x) for x in batch.split(vectors)[:2])
@@ -103,7 +103,7 @@ def test_its_update_is_that_of_pytorch() -> None:
 
 @pytest.mark.parametrize(("shape", "chunks"), [(MeshShape(8), 1), (MeshShape(data=2, fsdp=2, tensor=2), 2)])
 def test_eight_devices_make_the_step_of_one(shape: MeshShape, chunks: int) -> None:
-    config = tiny_config(dropout=False, chunks=chunks)
+    config = tiny_config(dropout=False, gradient_cache_chunks=chunks)
     params, batch = _params(config), odd_batch(config)
     expected, told = _compiled(tiny_config(dropout=False))(new_state(config, params), batch)
     mesh = make_mesh(shape)
@@ -201,14 +201,16 @@ def data(tmp_path_factory) -> Path:
 def test_it_trains_through_the_whole_loop(data, tmp_path) -> None:
     """Checkpoints, metrics, held-out rows and the model at the end; stopped and gone on with, the bits are the same."""
     told: list[tuple[int, dict]] = []
-    run = small_run(data, tmp_path / "whole", chunks=2)
+    run = small_run(data, tmp_path / "whole", gradient_cache_chunks=2)
     assert train(prepare(run, loss=siglip), on_metrics=lambda *line: told.append(line)).finished
     lines = read_lines(tmp_path / "whole" / "metrics.jsonl")
     assert [(step, {"step": step, **line}) for step, line in told] == [(line["step"], line) for line in lines]
     held = [line["held_out"] for line in lines if "held_out" in line]
     assert len(held) == 3
     assert held[-1]["loss"] < held[0]["loss"]
-    again = small_run(data, tmp_path / "again", chunks=2, tokenizer=str(tmp_path / "whole" / "tokenizer"))
+    again = small_run(
+        data, tmp_path / "again", gradient_cache_chunks=2, tokenizer=str(tmp_path / "whole" / "tokenizer")
+    )
     assert train(prepare(again, loss=siglip), StopAfter(5)).step == 5
     with pytest.raises(ValueError, match="trained with siglip, this run has the configured loss; give another output"):
         train(prepare(again))

@@ -13,8 +13,10 @@ from instructor_jax.train.run.train_config import train_config
 def test_every_recipe_makes_a_configuration(name: str) -> None:
     run = recipe(name)
     model = run.model
-    if run.start:
-        model = recipe("default").model if run.start == DEFAULT_MODEL else PUBLISHED[run.start.rpartition("/")[2]]
+    if run.init_from:
+        model = (
+            recipe("default").model if run.init_from == DEFAULT_MODEL else PUBLISHED[run.init_from.rpartition("/")[2]]
+        )
     length = run.batch.length or model.max_length
     shape = GroupShape(run.batch.rows, length, run.mixture.rows_per_group or 8, run.batch.negatives)
     tasks = dict.fromkeys([*(source.name for source in SOURCES), *SAME_TEXTS])

@@ -136,7 +136,7 @@ def test_chunked_equals_unchunked_with_dropout() -> None:
     batch = random_batch(config, seed=0)
     run = jax.jit(jax.value_and_grad(mean_loss, argnums=1), static_argnums=0, compiler_options=FAST)
     whole, gradients = run(config, params, batch)
-    chunked, chunked_gradients = run(dataclasses.replace(config, chunks=4, remat="full"), params, batch)
+    chunked, chunked_gradients = run(dataclasses.replace(config, gradient_cache_chunks=4, remat="full"), params, batch)
     np.testing.assert_allclose(chunked, whole, rtol=1e-5)
     for name, (ours, theirs) in zipped(chunked_gradients, gradients).items():
         # relative to the largest entry: small ones are differences of large ones, summed in another order
@@ -269,7 +269,7 @@ def test_curves_are_equal_on_every_mesh(dropout: bool) -> None:
     assert single[-10:].mean() < single[:10].mean()  # it learns, so the curves are not equal for standing still
     for mesh, changes in (
         (MeshShape(), {}),
-        (MeshShape(data=2, fsdp=4), {"chunks": 2, "remat": "full"}),
+        (MeshShape(data=2, fsdp=4), {"gradient_cache_chunks": 2, "remat": "full"}),
         (MeshShape(data=2, fsdp=2, tensor=2), {}),
     ):
         sharded = curve(dataclasses.replace(config, mesh=mesh, **changes), devices=8)

@@ -96,7 +96,7 @@ def fails(capsys, *arguments: str) -> str:
         ("batch.groups=1000000000000", "batch.groups=1000000000000 must be at most"),
         ("batch.negatives=1000000000", "batch.negatives=1000000000 must be at most"),
         ("workers=1000000", "workers=1000000 must be at most"),
-        ("ahead=0", "ahead=0"),
+        ("prefetch=0", "prefetch=0"),
         ("model.encoder.layers=1000000000", "layers=1000000000"),
         ("checkpoints.every=0", "every=0"),
         ("seed=99999999999999999999999", "seed="),
@@ -117,7 +117,7 @@ def test_a_setting_that_cannot_be_is_named_before_any_work(setting, problem, dat
         (b"steps = \xff", "is not TOML"),
         (b"x = " + b"[" * 9999, "is not TOML"),
         (b"stepps = 5", "did you mean steps?"),
-        (b'start = "a\\u0000b"', "NUL"),
+        (b'init_from = "a\\u0000b"', "NUL"),
     ],
 )
 def test_a_file_of_settings_that_cannot_be_is_told(content, problem, data, tmp_path, capsys) -> None:

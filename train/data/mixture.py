@@ -25,26 +25,26 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 
 def task_weights(
-    counts: Sequence[int], cap: int | None = None, temperature: float = 1.0
+    counts: Sequence[int], max_examples: int | None = None, temperature: float = 1.0
 ) -> Float64[np.ndarray, "tasks"]:
-    """Shares of tasks, proportional to min(rows, cap) ** (1 / temperature), of sum 1.
+    """Shares of tasks, proportional to min(examples, max_examples) ** (1 / temperature), of sum 1.
 
     Examples-proportional mixing with a limit, and temperature, as in Raffel et al. 2020 (T5), section 3.5.2.
 
     Args:
         counts: rows of each task.
-        cap: rows beyond which a task weighs no more; None for no such number.
+        max_examples: examples beyond which a task weighs no more; None for no such number.
         temperature: 1 is proportional; the larger, the more equal the tasks.
 
     Raises:
-        ValueError: there is no task, one is empty, or cap or temperature is not positive.
+        ValueError: there is no task, one is empty, or max_examples or temperature is not positive.
     """
     rows = np.asarray(counts, np.float64)
     if not len(rows) or rows.min() < 1:
         raise ValueError(f"counts={list(counts)[:5]}... must name at least one task, each with at least one row.")
-    if temperature <= 0 or (cap is not None and cap < 1):
-        raise ValueError(f"temperature={temperature} and cap={cap} must be positive.")
-    weights = (np.minimum(rows, cap or np.inf) / rows.max()) ** (1 / temperature)
+    if temperature <= 0 or (max_examples is not None and max_examples < 1):
+        raise ValueError(f"temperature={temperature} and max_examples={max_examples} must be positive.")
+    weights = (np.minimum(rows, max_examples or np.inf) / rows.max()) ** (1 / temperature)
     return weights / weights.sum()
 
 

@@ -71,7 +71,7 @@ class _Steps:
 
 @contextlib.contextmanager
 def host_batches(
-    builder: Callable[[int], HostBatch], steps: int, start: int = 0, workers: int = 0, ahead: int = 2
+    builder: Callable[[int], HostBatch], steps: int, start: int = 0, workers: int = 0, prefetch: int = 2
 ) -> Iterator[Iterator[HostBatch]]:
     """This host's batches of the steps `start` to `steps` - 1, in order, built ahead; workers end with the context.
 
@@ -80,24 +80,28 @@ def host_batches(
         steps: of the whole run.
         start: the first step; resuming needs nothing else.
         workers: processes that build; 0 builds in a thread of this process.
-        ahead: batches that each worker, or the thread, has ready.
+        prefetch: batches that each worker, or the thread, has ready.
 
     Raises:
         ValueError: a number is out of range.
         ImportError: Grain is absent.
     """
-    if not 0 <= start <= steps or workers < 0 or ahead < 1:
-        raise ValueError(f"start={start} must be in [0, steps={steps}], workers={workers} >= 0 and ahead={ahead} >= 1.")
+    if not 0 <= start <= steps or workers < 0 or prefetch < 1:
+        raise ValueError(
+            f"start={start} must be in [0, steps={steps}], workers={workers} >= 0 and prefetch={prefetch} >= 1."
+        )
     if start == steps:  # Grain refuses an empty source
         yield iter(())
         return
     grain = _grain()
     numbers = grain.MapDataset.source(_Steps(steps))[start:]
     # Grain would read 500 elements ahead, and an element here is a whole batch
-    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=1 if workers else ahead)
+    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=1 if workers else prefetch)
     batches = numbers.map(builder).to_iter_dataset(options)
     if workers:
-        batches = batches.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=ahead))
+        batches = batches.mp_prefetch(
+            grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch)
+        )
     iterator = iter(batches)
     try:
         yield iterator

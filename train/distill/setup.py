@@ -23,7 +23,7 @@ from instructor_jax.nn.model import init_params
 from ..data.bare_texts import text_hashes, texts_of
 from ..data.teacher_vectors import TeacherVectors, VectorFiles
 from ..data.token_cache import Reading
-from ..run_config import RunConfig
+from ..settings.run_config import RunConfig
 from .pca import principal_axes
 from .static_init import piece_vectors, piece_weights, read_pieces, static_params
 from .teacher import Teacher, teacher_folder
@@ -67,7 +67,7 @@ def teach(
         hashes = [np.asarray(text_hashes(one.source, one.cache)[:, 0]) for one in readings]
         axes = _axes(run, folder, files, np.unique(hashes[-1][needed[-1]]))
         vectors = [TeacherVectors(files, files.numbers(one), axes) for one in hashes]
-    if distill.start_embeddings:
+    if distill.static_init:
         folder = _started(run, folder, teacher, axes)
     return folder, vectors
 

@@ -48,8 +48,8 @@ def read_pieces(folder: Path) -> Pieces:
     model = content.get("model")
     if not isinstance(model, dict) or model.get("type") != "Unigram":
         raise ValueError(
-            f"{folder} has no tokenizer.json of the type Unigram, which distill.start_embeddings needs; leave "
-            "tokenizer out to have one trained, or set distill.start_embeddings=false."
+            f"{folder} has no tokenizer.json of the type Unigram, which distill.static_init needs; leave "
+            "tokenizer out to have one trained, or set distill.static_init=false."
         )
     try:
         special = {str(token["content"]) for token in content.get("added_tokens") or () if token.get("special")}

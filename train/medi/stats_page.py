@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from instructor_jax.html import Html, bar, cards, code, is_our_page, joined, label, page, plot, section, small, table
 from instructor_jax.io.atomic import whole_file
+from instructor_jax.pages.own_pages import is_our_page
+from instructor_jax.pages.plots import label, plot
+from instructor_jax.pages.render import render
 
-from .stats import LENGTH_EDGES, SIDES, MixtureStats, SideName, TaskStats, Unit
+from .stats import LENGTH_EDGES, SIDES, MixtureStats, Unit
 
 _COLOURS = {"query": "#2f6f9f", "positive": "#d9822b", "negatives": "#8a8f98"}
 
@@ -34,37 +36,45 @@ def refuse_other_page(path: Path) -> None:
 
 
 def stats_page(stats: MixtureStats, title: str) -> str:
-    """The page's HTML."""
-    sections = [
-        _cards(stats),
-        section("Rows per task", _sizes_note(stats), plot(lambda axes: _draw_sizes(axes, stats), 3.2)),
-        section("Lengths", _lengths_note(stats), *(plot(_lengths(stats, unit), 2.6) for unit in stats.units)),
-        section("Hard negatives", "Rows by number of hard negatives.", _negatives_table(stats)),
-        _contamination(stats),
-        section("Tasks", "Click on a heading to sort.", _task_table(stats)),
-        section("Instructions", "Most frequent first; at most 20 of a task are listed.", _instruction_table(stats)),
-    ]
-    return page(title, joined("Fingerprint of the rows: ", code(stats.fingerprint)), sections)
+    """Returns the page's HTML."""
+    return render(
+        "instructor_jax.train.medi",
+        "stats_page.html.jinja",
+        title=title,
+        stats=stats,
+        figures=_figures(stats),
+        sizes_note=_sizes_note(stats),
+        sizes=plot("Rows of every task, largest first, on a logarithmic scale.", _sizes(stats), 3.2),
+        lengths_note=_lengths_note(stats),
+        lengths=[
+            plot(f"Share of queries, positives and negatives by length in {unit}.", _lengths(stats, unit), 2.6)
+            for unit in stats.units
+        ],
+        evaluation=None if stats.evaluation is None else _evaluation(stats),
+        largest=max(task.rows for task in stats.tasks),
+    )
 
 
-def _cards(stats: MixtureStats) -> str:
+def _figures(stats: MixtureStats) -> list[tuple[str, ...]]:
+    """Returns the figures at the page's top, each (what, value) or (what, value, remark)."""
     negatives = sum(number * rows for number, rows in stats.negatives.items())
     repeated = sum(task.repeated_rows for task in stats.tasks)
-    values = [
+    figures: list[tuple[str, ...]] = [
         ("tasks", f"{len(stats.tasks):,}"),
         ("rows", f"{stats.rows:,}"),
         ("hard negatives", f"{negatives:,}"),
-        ("rows repeated in their task", _share(repeated, stats.rows)),
-        ("rows another task has, too", _share(stats.repeated_across, stats.rows)),
+        ("rows repeated in their task", *_share(repeated, stats.rows)),
+        ("rows another task has, too", *_share(stats.repeated_across, stats.rows)),
     ]
     if stats.evaluation is not None:
         found = sum(task.contaminated for task in stats.tasks)
-        values.append(("texts also in evaluation data", f"{found:,}"))
-    return cards(values)
+        figures.append(("texts also in evaluation data", f"{found:,}"))
+    return figures
 
 
-def _share(part: int, whole: int) -> str:
-    return joined(f"{part:,} ", small(f"({part / whole:.1%})")) if part else "0"
+def _share(part: int, whole: int) -> tuple[str, ...]:
+    """Returns a number, and which share it is, if any."""
+    return (f"{part:,}", f"{part / whole:.1%}") if part else ("0",)
 
 
 def _sizes_note(stats: MixtureStats) -> str:
@@ -76,18 +86,21 @@ def _sizes_note(stats: MixtureStats) -> str:
     )
 
 
-def _draw_sizes(axes: Any, stats: MixtureStats) -> None:
+def _sizes(stats: MixtureStats) -> Callable[[Any], None]:
     ordered = sorted(stats.tasks, key=lambda task: -task.rows)
-    axes.bar(range(len(ordered)), [task.rows for task in ordered], width=0.9, color=_COLOURS["query"])
-    axes.set_yscale("log")
-    axes.set_ylabel("rows")
-    if len(ordered) <= 30:
-        axes.set_xticks(
-            range(len(ordered)), [label(task.name) for task in ordered], rotation=55, ha="right", fontsize=7
-        )
-    else:
-        axes.set_xlabel("tasks, largest first")
-    axes.set_xlim(-0.7, len(ordered) - 0.3)
+
+    def draw(axes: Any) -> None:
+        places = range(len(ordered))
+        axes.bar(places, [task.rows for task in ordered], width=0.9, color=_COLOURS["query"])
+        axes.set_yscale("log")
+        axes.set_ylabel("rows")
+        if len(ordered) <= 30:
+            axes.set_xticks(places, [label(task.name) for task in ordered], rotation=55, ha="right", fontsize=7)
+        else:
+            axes.set_xlabel("tasks, largest first")
+        axes.set_xlim(-0.7, len(ordered) - 0.3)
+
+    return draw
 
 
 def _lengths_note(stats: MixtureStats) -> str:
@@ -116,58 +129,12 @@ def _lengths(stats: MixtureStats, unit: Unit) -> Callable[[Any], None]:
     return draw
 
 
-def _negatives_table(stats: MixtureStats) -> str:
-    rows = [
-        (f"{number}", f"{times:,}", bar(times, max(stats.negatives.values())))
-        for number, times in stats.negatives.items()
-    ]
-    return table(("negatives", "rows", ""), rows)
-
-
-def _contamination(stats: MixtureStats) -> str:
-    title = "Texts shared with evaluation data"
-    if stats.evaluation is None:
-        return section(title, "Not compared: no evaluation texts were given.")
-    note = (
-        "Whole texts of 20 or more characters, in lower case and without punctuation. Short generic sentences coincide "
-        "by chance; whole questions or passages do not."
-    )
+def _evaluation(stats: MixtureStats) -> list[dict[str, Any]]:
+    """Returns per evaluation set how many of its texts were compared and found, and in which tasks."""
     by_set: dict[str, list[str]] = {}
     for (task, name), number in sorted(stats.contaminated.items(), key=lambda item: -item[1]):
         by_set.setdefault(name, []).append(f"{task} {number}")
-    rows = [
-        (name, f"{texts:,}", _share(found, texts), ", ".join(by_set.get(name, [])))
-        for name, (texts, found) in stats.evaluation.items()
+    return [
+        {"name": name, "texts": texts, "found": _share(found, texts), "tasks": ", ".join(by_set.get(name, []))}
+        for name, (texts, found) in (stats.evaluation or {}).items()
     ]
-    return section(title, note, table(("evaluation set", "texts", "found in training", "training tasks"), rows))
-
-
-def _task_table(stats: MixtureStats) -> str:
-    largest = max(task.rows for task in stats.tasks)
-    heads = ["task", "rows", "", "negatives a row", "query words", "positive words"]
-    heads += ["repeated rows"] + (["in evaluation"] if stats.evaluation is not None else []) + ["licence"]
-    rows = []
-    for task in stats.tasks:
-        cells = [task.name, f"{task.rows:,}", bar(task.rows, largest), f"{task.negatives_per_row:.2f}"]
-        cells += [_median(task, side) for side in ("query", "positive")]
-        cells += [_percent(task.repeated_rows, task.rows)]
-        cells += [f"{task.contaminated:,}"] if stats.evaluation is not None else []
-        rows.append((*cells, task.licence))
-    return table(heads, rows, sortable=True)
-
-
-def _median(task: TaskStats, side: SideName) -> str:
-    return f"{task.lengths[side, 'words'].median:g}"
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if part else "0"
-
-
-def _instruction_table(stats: MixtureStats) -> str:
-    rows = []
-    for task in stats.tasks:
-        for query, document, number in task.instructions:
-            same = Html("<i>same</i>") if query == document else document
-            rows.append((task.name, query, same, f"{number:,}"))
-    return table(("task", "query", "document", "rows"), rows, sortable=True)

@@ -122,19 +122,19 @@ def meaning(dims: Sequence[int], sizes: Sizes) -> tuple[str, str]:
     if shape.count(sizes.length) >= 2 and sizes.length != model.embed:
         return (
             "attention scores of all pairs of tokens",
-            "chunks, or rows of whole blocks of 128 tokens (fused attention)",
+            "gradient_cache_chunks, or rows of whole blocks of 128 tokens (fused attention)",
         )
     if vocab & set(shape):
         return "the token table, its gradient or optimizer state", "mesh.fsdp, mesh.tensor, optimizer.name=adafactor"
     stacked = shape[:1] == [model.layers] and len(shape) > 1
     if sizes.length in shape[-3:] and len(shape) > 1 and shape[-1] != model.layers:
         if stacked:
-            return "what each layer keeps for the backward pass", "chunks, remat=full"
+            return "what each layer keeps for the backward pass", "gradient_cache_chunks, remat=full"
         if ffn & set(shape[-2:]):
-            return "feed-forward activations", "chunks, remat=full, mesh.tensor"
+            return "feed-forward activations", "gradient_cache_chunks, remat=full, mesh.tensor"
         if joined & set(shape[-2:]) and model.embed not in joined:
-            return "queries, keys or values", "chunks, remat=full, mesh.tensor"
-        return "activations of tokens", "chunks, remat=full"
+            return "queries, keys or values", "gradient_cache_chunks, remat=full, mesh.tensor"
+        return "activations of tokens", "gradient_cache_chunks, remat=full"
     if stacked:
         return "weights of all layers, their gradients or optimizer state", "mesh.fsdp, optimizer.name=adafactor"
     if model.embed in shape and (ffn | joined | {model.head_dim}) & set(shape):

@@ -13,7 +13,7 @@ from instructor_jax.io.log_lines import log_to_stderr
 
 if TYPE_CHECKING:
     from ..own_loss import OwnLoss
-    from ..run_config import RunConfig
+    from ..settings.run_config import RunConfig
     from .record import Plan
 
 # The TPU compiler looks for the machine's own TPUs when it is loaded, over the network too; it needs none here.
@@ -49,9 +49,9 @@ def plan(
 
       instructor-jax plan modern_base --topology v5e:4x4 batch.groups=16
 
-      instructor-jax plan modern_base --topology v5e:16x16 start=gtr-t5-xl \\
+      instructor-jax plan modern_base --topology v5e:16x16 init_from=gtr-t5-xl \\
           mesh.data=16 mesh.fsdp=16 batch.groups=256 batch.rows=48 \\
-          chunks=4 remat=full --json xl.json
+          gradient_cache_chunks=4 remat=full --json xl.json
 
       instructor-jax plan modern_base --topology v5e:4x4 batch.groups=16 \\
           --sweep --output plans
@@ -68,8 +68,8 @@ def plan(
         sweep: Look for the best mesh and the largest batch, with 12 compilations at most.
         output: Folder that gets table and plot of --sweep.
     """
-    from ..overrides import override
     from ..recipe_files import load_recipe
+    from ..settings.overrides import override
 
     recipe = load_recipe(recipe_name)
     run = override(recipe.config, settings, config)

@@ -11,28 +11,28 @@ from instructor_jax.sharding import MeshShape, make_mesh
 
 from ..config import TrainConfig
 from ..run.preparation import prepare
-from ..run_config import RunConfig
-from .settings import local_start
+from ..settings.run_config import RunConfig
+from .settings import local_model
 
 
 def config_and_fill(run: RunConfig) -> tuple[TrainConfig, float]:
     """What a run's step computes, and the share of its tokens that are no padding, 0 to 1.
 
     Args:
-        run: the settings; `data` is a mixture, and a tokenizer is at hand (`start` or `tokenizer`).
+        run: the settings; `data` is a mixture, and a tokenizer is at hand (`init_from` or `tokenizer`).
 
     Raises:
         ValueError: there is no tokenizer, or something of the run does not fit.
     """
-    if not (run.start or run.tokenizer):
+    if not (run.init_from or run.tokenizer):
         raise ValueError(
-            f"data={run.data!r} can be measured with a tokenizer only: give start=FOLDER or tokenizer=FOLDER, or leave "
-            "data away to plan for texts of full length."
+            f"data={run.data!r} can be measured with a tokenizer only: give init_from=FOLDER or tokenizer=FOLDER, "
+            "or leave data away to plan for texts of full length."
         )
     opened = dataclasses.replace(
         run,
         output=run.output or "planned",  # nothing is written there
-        start=str(local_start(run.start)) if run.start else "",
+        init_from=str(local_model(run.init_from)) if run.init_from else "",
         mesh=MeshShape(),
         mixture=dataclasses.replace(run.mixture, avoid=()),  # few rows, and hours to find them
     )

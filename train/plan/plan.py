@@ -98,8 +98,9 @@ def step_settings(config: TrainConfig) -> dict[str, Any]:
     group = config.group
     return {
         **_model_settings(config.model), "groups": config.groups, "rows": group.rows, "length": group.length,
-        "examples": config.groups * group.examples, "negatives": group.negatives, "chunks": config.chunks,
-        "remat": config.remat, "dtype": config.dtype, "optimizer": config.optimizer.name, "loss": config.loss.name,
+        "examples": config.groups * group.examples, "negatives": group.negatives,
+        "chunks": config.gradient_cache_chunks, "remat": config.remat, "dtype": config.dtype,
+        "optimizer": config.optimizer.name, "loss": config.loss.name,
         "dropout": config.dropout, "attention": config.attention,
     }  # fmt: skip
 

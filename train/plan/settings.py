@@ -12,36 +12,36 @@ from instructor_jax.io.hub import resolve_model
 
 from ..config import TrainConfig
 from ..run.train_config import group_shape, train_config, trained_model
-from ..run_config import RunConfig
+from ..settings.run_config import RunConfig
 
 
 def planned_model(run: RunConfig) -> ModelConfig:
     """Shape of the model that a run trains.
 
     Raises:
-        ValueError: `start` is no published size, no folder, and not in the hub's cache.
+        ValueError: `init_from` is no published size, no folder, and not in the hub's cache.
     """
     model = run.model
-    if run.start:
-        model = PUBLISHED.get(run.start.rpartition("/")[2]) or read_folder(local_start(run.start)).config
+    if run.init_from:
+        model = PUBLISHED.get(run.init_from.rpartition("/")[2]) or read_folder(local_model(run.init_from)).config
     return trained_model(run, model)
 
 
-def local_start(start: str) -> Path:
+def local_model(name: str) -> Path:
     """The folder of a model that is on this machine already.
 
     Raises:
         ValueError: it is not.
     """
-    if Path(start).is_dir():
-        return Path(start)
+    if Path(name).is_dir():
+        return Path(name)
     try:
-        return resolve_model(start, local_files_only=True)
+        return resolve_model(name, local_files_only=True)
     except (ValueError, OSError) as error:
         sizes = ", ".join(name for name in PUBLISHED if name.startswith(("gtr", "sentence", "instructor")))
         raise ValueError(
-            f"start={start!r} is no folder, not in the hub's cache, and no published size ({sizes}); a plan downloads "
-            "nothing."
+            f"init_from={name!r} is no folder, not in the hub's cache, and no published size ({sizes}); a plan "
+            "downloads nothing."
         ) from error
 
 

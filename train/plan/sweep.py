@@ -56,7 +56,7 @@ def meshes(config: TrainConfig, devices: int) -> list[MeshShape]:
 def grown(config: TrainConfig, times: int) -> TrainConfig:
     """So many times the examples, with as many rows in a chunk."""
     group = dataclasses.replace(config.group, rows=times * config.group.rows, examples=times * config.group.examples)
-    return dataclasses.replace(config, group=group, chunks=times * config.chunks)
+    return dataclasses.replace(config, group=group, gradient_cache_chunks=times * config.gradient_cache_chunks)
 
 
 def growth(smaller: Plan, last: Plan) -> int:

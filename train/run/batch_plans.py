@@ -18,8 +18,8 @@ from ..data.pipeline import local_groups
 from ..data.staged_batches import StagedBatches
 from ..data.teacher_vectors import TeacherVectors
 from ..data.token_cache import Reading, TokenCache
-from ..mixture_config import shares_of
-from ..run_config import RunConfig
+from ..settings.mixture_config import shares_of
+from ..settings.run_config import RunConfig
 from .data import ChosenExamples, OpenedData, Rows, bare_steps
 from .train_config import group_shape, train_config
 

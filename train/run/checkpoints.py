@@ -17,7 +17,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from instructor_jax.io.printable import one_line
 
-from ..run_config import CheckpointConfig
+from ..settings.sections import CheckpointConfig
 from ..step import TrainState
 
 _PACKAGES = ("instructor-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "grain")

@@ -26,8 +26,8 @@ from ..data.token_cache_writer import open_token_cache
 from ..data.without_instructions import WithoutInstructions
 from ..medi.memory import from_memory
 from ..medi.store import MediStore
-from ..mixture_config import tasks_of
-from ..run_config import RunConfig
+from ..settings.mixture_config import tasks_of
+from ..settings.run_config import RunConfig
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def open_data(run: RunConfig, examples: Any = None) -> OpenedData:
 
 def bare_steps(run: RunConfig) -> int:
     """Returns the steps of a first stage in which texts are read without their instructions."""
-    if not (run.distill.on and run.distill.bare and run.mixture.instructions):
+    if not (run.distill.on and run.distill.no_instruction and run.mixture.instructions):
         return 0
     return run.distill.steps_alone(run.steps)
 

@@ -8,7 +8,7 @@ from instructor_jax.config import parameter_count
 from ..config import TrainConfig
 from ..data.mixture import MixturePlan
 from ..own_loss import OwnLoss, loss_name
-from ..run_config import RunConfig
+from ..settings.run_config import RunConfig
 
 
 def description(
@@ -25,7 +25,7 @@ def description(
     """
     sizes = ", ".join(f"{name} {size}" for name, size in mesh.shape.items())
     devices = f"{mesh.size} x {mesh.devices.flat[0].device_kind}, {jax.process_count()} processes ({sizes})"
-    start = run.start or "random weights"
+    start = run.init_from or "random weights"
     model = f"{parameter_count(config.model):,} weights, vectors of {config.model.embedding_dim}, from {start}"
     lines = {"model": model, "devices": devices}
     if plan is not None:

@@ -11,9 +11,10 @@ import numpy as np
 from instructor_jax.io.json_files import parse_json
 from instructor_jax.requirements import installed_version
 
-from ..run_config import RunConfig, flat
+from ..settings.flat import flat
+from ..settings.run_config import RunConfig
 
-_OWN = ("data", "workers", "ahead")  # of each host; what lies under `data` is compared by its fingerprint
+_OWN = ("data", "workers", "prefetch")  # of each host; what lies under `data` is compared by its fingerprint
 _PACKAGES = ("instructor-jax", "jax", "jaxlib")
 _SHOWN = 5
 

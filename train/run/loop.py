@@ -25,7 +25,8 @@ from ..compiled_step import compiled_step
 from ..data.pipeline import host_batches, to_devices
 from ..metrics import TaskSums
 from ..own_loss import loss_name
-from ..run_config import differences, flat
+from ..settings.comparison import differences
+from ..settings.flat import flat
 from ..step import TrainState, abstract_state, held_out_sums, new_state, state_shardings
 from .checkpoints import Checkpoints
 from .distributed import is_main, quiet
@@ -146,7 +147,7 @@ class _Run:
         if start == 0:
             self._evaluate(state, 0, journal)
             self._measure(state, 0, journal)
-        with host_batches(self.prepared.batches, steps, start, run.workers, run.ahead) as batches:
+        with host_batches(self.prepared.batches, steps, start, run.workers, run.prefetch) as batches:
             for number in range(start + 1, steps + 1):
                 began = time.perf_counter()
                 batch = next(batches)

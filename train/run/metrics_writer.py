@@ -25,7 +25,7 @@ from ..config import TrainConfig
 from ..data.batch_builder import HostBatch
 from ..flops import utilization
 from ..metrics import Metrics, TaskSums
-from ..run_config import LogConfig
+from ..settings.sections import LogConfig
 from .distributed import is_main, quiet
 
 FILE = "metrics.jsonl"

@@ -17,9 +17,9 @@ from instructor_jax.version import __version__
 
 from ..data.task_names import chosen_tasks
 from ..data.token_cache import Mixture
-from ..mixture_config import by_licence, licence_of
 from ..own_loss import loss_name
-from ..run_config import flat
+from ..settings.flat import flat
+from ..settings.mixture_config import by_licence, licence_of
 from .metrics_writer import NUMBERS
 from .prepared import Prepared
 
@@ -55,7 +55,7 @@ def read_length(prepared: Prepared) -> int:
 
 
 def _header(prepared: Prepared) -> str:
-    start = prepared.run.start
+    start = prepared.run.init_from
     base = [f"base_model: {json.dumps(start)}"] if start and not Path(start).exists() else []  # JSON is YAML
     tags = ["sentence-transformers", "feature-extraction", "sentence-similarity", "t5", "instruction", "instructor-jax"]
     lines = ["library_name: sentence-transformers", "pipeline_tag: sentence-similarity", "license: unknown", *base]
@@ -165,7 +165,7 @@ def _training(prepared: Prepared, lines: Sequence[dict[str, Any]]) -> str:
     run, config = prepared.run, prepared.config
     steps = [line for line in lines if all(line.get(name) is not None for name in NUMBERS)]
     facts = [
-        f"start: {escaped(_name(run.start)) if run.start else 'random weights'}",
+        f"start: {escaped(_name(run.init_from)) if run.init_from else 'random weights'}",
         f"{config.steps:,} steps of {config.groups} x {config.group.rows} x {config.group.length} tokens",
     ]
     if prepared.loss is not None:
@@ -177,13 +177,13 @@ def _training(prepared: Prepared, lines: Sequence[dict[str, Any]]) -> str:
         facts.append(f"{tokens / 1e6:,.1f} M tokens in {sum(line['seconds'] for line in steps) / 3600:.1f} hours")
     if run.distill.on:
         facts.append(
-            f"teacher {escaped(_name(run.distill.teacher))}: the whole loss in {run.distill.alone:.0%} of the steps, "
-            f"with a share of {run.distill.weight:g} at the end"
+            f"teacher {escaped(_name(run.distill.teacher))}: the whole loss in {run.distill.distill_only:.0%} of the "
+            f"steps, with a share of {run.distill.weight:g} at the end"
         )
-    if run.distill.start_embeddings:
+    if run.distill.static_init:
         facts.append(f"first vectors of the pieces: those of {escaped(_name(run.distill.teacher))}")
     settings = {key: value for key, value in flat(run).items() if key not in _PLACES}
-    for key in ("start", "distill.teacher"):
+    for key in ("init_from", "distill.teacher"):
         settings[key] = _name(settings[key])
     toml = "\n".join(f"{key} = {_toml(value)}" for key, value in settings.items())
     return "\n".join(f"- {fact}" for fact in facts) + "\n\n" + _folded("All settings", f"```toml\n{toml}\n```")

@@ -19,7 +19,7 @@ from ..data.teacher_vectors import TeacherVectors
 from ..data.token_cache import Reading
 from ..distill.setup import teach
 from ..own_loss import OwnLoss, try_loss
-from ..run_config import RunConfig
+from ..settings.run_config import RunConfig
 from .batch_plans import PlannedBatches, build_batches, plan_batches
 from .data import ChosenExamples, OpenedData, choose_examples, open_data, read_texts
 from .prepared import Prepared
@@ -32,7 +32,7 @@ class AttachedTeacher:
     """What a run has of its teacher.
 
     Attributes:
-        folder: of the model that the run starts from; with `distill.start_embeddings` one made of the teacher.
+        folder: of the model that the run starts from; with `distill.static_init` one made of the teacher.
         vectors: the teacher's, for each stage of the run; None without distillation.
     """
 

@@ -12,7 +12,7 @@ from ..data.decontamination import Avoided
 from ..data.staged_batches import StagedBatches
 from ..data.token_cache import Mixture
 from ..own_loss import OwnLoss
-from ..run_config import RunConfig
+from ..settings.run_config import RunConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,4 +48,4 @@ class Prepared:
     @property
     def starts_from_folder(self) -> bool:
         """Whether the first step starts from weights on disk, and not from random ones."""
-        return bool(self.run.start) or self.run.distill.start_embeddings
+        return bool(self.run.init_from) or self.run.distill.static_init

@@ -1,11 +1,13 @@
 """`report.html` of a run: its curves, and what every task learned, from `metrics.jsonl` alone."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.html import COLOURS, bar, cards, joined, label, page, plot, section, small, table
 from instructor_jax.io.atomic import whole_file
+from instructor_jax.pages.plots import COLOURS, Plot, label, plot
+from instructor_jax.pages.render import render
 
 from .metrics_writer import FILE, NUMBERS, read_lines
 
@@ -29,47 +31,25 @@ def write_report(folder: Path, title: str) -> Path:
 
 
 def report(lines: Sequence[Line], title: str) -> str:
-    """The page's HTML."""
+    """Returns the page's HTML.
+
+    Args:
+        lines: of the run's metrics.jsonl.
+        title: the page's heading.
+    """
     steps = [line for line in lines if all(line.get(name) is not None for name in NUMBERS)]
     measured = [line for line in lines if "held_out" in line]
     evaluated = [line for line in lines if "evaluation" in line]
-    sections = [_cards(steps, measured)]
-    if steps:
-        sections += [
-            section("Loss", _loss_note(steps), plot(_losses(steps, measured), 3.2)),
-            section("In-batch accuracy", _ACCURACY, plot(_accuracies(steps, measured), 3.2)),
-            *_agreement(steps),
-            section(
-                "Gradient norm and learning rate",
-                "The norm before clipping.",
-                plot(_curve(steps, "gradient_norm"), 2.2),
-                plot(_curve(steps, "learning_rate"), 2.2),
-            ),
-            section(
-                "Speed",
-                "Real tokens a second; padding and input are not counted.",
-                plot(_curve(steps, "tokens_per_second"), 2.2),
-            ),
-        ]
-    if evaluated:
-        names = list(evaluated[-1]["evaluation"])
-        rows = [
-            [f"{line['step']:,}", *(f"{line['evaluation'].get(name, float('nan')):.2f}" for name in names)]
-            for line in evaluated
-        ]
-        sections.append(
-            section(
-                "Evaluation",
-                "Main scores, in percent, of tasks that are never trained on.",
-                plot(_scores(evaluated, names), 3.2),
-                table(["step", *names], rows),
-            )
-        )
-    if measured:
-        sections.append(
-            section("Tasks", "Accuracy on held-out rows; click on a heading to sort.", _task_table(measured))
-        )
-    return page(title, _lead(steps), sections)
+    return render(
+        "instructor_jax.train.run",
+        "report.html.jinja",
+        title=title,
+        lead=f"{steps[-1]['step']:,} steps" if steps else "No step was reported.",
+        figures=_figures(steps, measured),
+        curves=_curves(steps, measured) if steps else [],
+        evaluation=_evaluation(evaluated) if evaluated else None,
+        tasks=_tasks(measured) if measured else [],
+    )
 
 
 _ACCURACY = (
@@ -78,29 +58,48 @@ _ACCURACY = (
 )
 
 
-def _agreement(steps: Sequence[Line]) -> list[str]:
-    if "agreement" not in steps[-1]:
-        return []
-    note = "Mean cosine of the texts' vectors with the teacher's."
-    return [section("Agreement with the teacher", note, plot(_curve(steps, "agreement"), 2.2))]
+@dataclasses.dataclass(frozen=True)
+class _Curves:
+    """A section of plots over the steps."""
+
+    title: str
+    note: str
+    plots: Sequence[Plot]
 
 
-def _lead(steps: Sequence[Line]) -> str:
-    return f"{steps[-1]['step']:,} steps" if steps else "No step was reported."
+def _curves(steps: Sequence[Line], measured: Sequence[Line]) -> list[_Curves]:
+    first, last = steps[0]["loss"], steps[-1]["loss"]
+    of_loss = f"Mean of each interval, in nats; first {first:.3f}, last {last:.3f}."
+    loss = plot(f"Loss by step, from {first:.3f} to {last:.3f}.", _losses(steps, measured), 3.2)
+    accuracy = plot("In-batch accuracy by step.", _accuracies(steps, measured), 3.2)
+    curves = [_Curves("Loss", of_loss, [loss]), _Curves("In-batch accuracy", _ACCURACY, [accuracy])]
+    if "agreement" in steps[-1]:
+        note = "Mean cosine of the texts' vectors with the teacher's."
+        curves.append(_Curves("Agreement with the teacher", note, [_curve(steps, "agreement")]))
+    return [
+        *curves,
+        _Curves(
+            "Gradient norm and learning rate",
+            "The norm before clipping.",
+            [_curve(steps, "gradient_norm"), _curve(steps, "learning_rate")],
+        ),
+        _Curves(
+            "Speed",
+            "Real tokens a second; padding and input are not counted.",
+            [_curve(steps, "tokens_per_second")],
+        ),
+    ]
 
 
-def _loss_note(steps: Sequence[Line]) -> str:
-    return f"Mean of each interval, in nats; first {steps[0]['loss']:.3f}, last {steps[-1]['loss']:.3f}."
-
-
-def _cards(steps: Sequence[Line], measured: Sequence[Line]) -> str:
-    values = []
+def _figures(steps: Sequence[Line], measured: Sequence[Line]) -> list[tuple[str, ...]]:
+    """Returns the figures at the page's top, each (what, value) or (what, value, remark)."""
+    figures: list[tuple[str, ...]] = []
     if steps:
         seconds = sum(line["seconds"] for line in steps)
         tokens = sum(line["tokens_per_second"] * line["seconds"] for line in steps)
         real = sum((1 - line["padding"]) * line["seconds"] for line in steps) / max(seconds, 1e-9)
         waited = sum(line["input_wait"] * line["seconds"] for line in steps) / max(seconds, 1e-9)
-        values += [
+        figures += [
             ("tokens trained on", f"{tokens / 1e6:,.1f} M"),
             ("time in steps", _duration(seconds)),
             ("tokens a second", f"{tokens / max(seconds, 1e-9):,.0f}"),
@@ -108,11 +107,21 @@ def _cards(steps: Sequence[Line], measured: Sequence[Line]) -> str:
             ("waiting for input", f"{waited:.1%}"),
         ]
         if steps[-1].get("mfu") is not None:
-            values.append(("of the devices' bfloat16 peak", f"{steps[-1]['mfu']:.1%}"))
+            figures.append(("of the devices' bfloat16 peak", f"{steps[-1]['mfu']:.1%}"))
     if measured:
         first, last = (measured[at]["held_out"]["accuracy"] for at in (0, -1))
-        values.append(("held-out accuracy", joined(f"{last:.3f} ", small(f"(first {first:.3f})"))))
-    return cards(values)
+        figures.append(("held-out accuracy", f"{last:.3f}", f"first {first:.3f}"))
+    return figures
+
+
+def _evaluation(evaluated: Sequence[Line]) -> dict[str, Any]:
+    names = list(evaluated[-1]["evaluation"])
+    rows = [
+        [f"{line['step']:,}", *(f"{line['evaluation'].get(name, float('nan')):.2f}" for name in names)]
+        for line in evaluated
+    ]
+    drawn = plot(f"Scores of {len(names)} evaluation tasks by step.", _scores(evaluated, names), 3.2)
+    return {"plot": drawn, "heads": ["step", *names], "rows": rows}
 
 
 def _duration(seconds: float) -> str:
@@ -165,32 +174,19 @@ def _scores(evaluated: Sequence[Line], names: Sequence[str]) -> Callable[[Any], 
     return draw
 
 
-def _curve(steps: Sequence[Line], key: str) -> Callable[[Any], None]:
+def _curve(steps: Sequence[Line], key: str) -> Plot:
+    name = key.replace("_", " ")
+
     def draw(axes: Any) -> None:
         axes.plot([line["step"] for line in steps], [line[key] for line in steps], color=COLOURS[0])
         axes.set_xlabel("step")
-        axes.set_ylabel(key.replace("_", " "))
+        axes.set_ylabel(name)
 
-    return draw
+    return plot(f"The {name} by step.", draw, 2.2)
 
 
-def _task_table(measured: Sequence[Line]) -> str:
+def _tasks(measured: Sequence[Line]) -> list[dict[str, Any]]:
+    """Returns what every task learned, of those whose accuracy is known."""
     first, last = (measured[at]["held_out"]["tasks"] for at in (0, -1))
-    rows = []
-    for name, now in last.items():
-        before = first.get(name, {}).get("accuracy")
-        if now["accuracy"] is None:
-            continue
-        gain = "" if before is None else f"{now['accuracy'] - before:+.3f}"
-        rows.append(
-            [
-                name,
-                f"{now['rows']:.0f}",
-                "" if before is None else f"{before:.3f}",
-                f"{now['accuracy']:.3f}",
-                bar(now["accuracy"], 1.0),
-                gain,
-                f"{now['loss']:.3f}",
-            ]
-        )
-    return table(["task", "rows", "before", "accuracy", "", "gain", "loss"], rows, sortable=True)
+    known = {name: now for name, now in last.items() if now["accuracy"] is not None}
+    return [{"name": name, "before": first.get(name, {}).get("accuracy"), **now} for name, now in known.items()]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from instructor_jax.html import is_our_page
 from instructor_jax.io.file_lock import only_process
+from instructor_jax.pages.own_pages import is_our_page
 
 from ..distill.setup import AXES, START
 from .export import MODEL

@@ -12,29 +12,29 @@ from instructor_jax.text.tokenization import vocabulary_size
 
 from ..data.token_cache import ExampleSource
 from ..data.vocabulary import train_vocabulary
-from ..run_config import RunConfig
+from ..settings.run_config import RunConfig
 from .train_config import trained_model
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 
 def starting_folder(run: RunConfig) -> ModelFolder | None:
-    """Returns the folder of `run.start`, opened; None for random weights.
+    """Returns the folder of `run.init_from`, opened; None for random weights.
 
     Raises:
         ValueError: it is no model that can be trained.
         OSError: the hub cannot be reached, or does not have it.
     """
-    if not run.start:
+    if not run.init_from:
         return None
-    folder = read_folder(resolve_model(run.start))
+    folder = read_folder(resolve_model(run.init_from))
     if not folder.config.normalize:
-        logger.warning("%s does not normalise its vectors; the trained model will", run.start)
+        logger.warning("%s does not normalise its vectors; the trained model will", run.init_from)
     return folder
 
 
 def model_folder(run: RunConfig, started: ModelFolder | None, source: ExampleSource) -> ModelFolder:
-    """Returns shape and tokenizer of the model: those of `run.start`, or of random weights with an own vocabulary.
+    """Returns shape and tokenizer of the model: those of `run.init_from`, or of random weights with an own vocabulary.
 
     Args:
         run: the settings.
@@ -54,11 +54,11 @@ def folder_at_hand(run: RunConfig) -> ModelFolder | None:
     Raises:
         ValueError: the tokenizer has more pieces than the model, or the folder is no model that can be trained.
     """
-    if run.start:
+    if run.init_from:
         try:
-            folder = read_folder(resolve_model(run.start, local_files_only=True))
+            folder = read_folder(resolve_model(run.init_from, local_files_only=True))
         except (ValueError, OSError):
-            if Path(run.start).is_dir():
+            if Path(run.init_from).is_dir():
                 raise
             return None
     else:

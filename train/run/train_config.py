@@ -13,7 +13,7 @@ from instructor_jax.sharding import data_shards, make_mesh
 
 from ..config import TrainConfig
 from ..data.group_packing import GroupShape
-from ..run_config import RunConfig
+from ..settings.run_config import RunConfig
 
 
 def train_config(run: RunConfig, model: ModelConfig, shape: GroupShape, tasks: Sequence[str]) -> TrainConfig:
@@ -115,9 +115,12 @@ def _check(run: RunConfig, model: ModelConfig, length: int) -> None:
             f"batch.length={length} must be at least {key}={model.max_length}, or a long text fits into no row; raise "
             "the one or lower the other."
         )
-    if run.chunks < 1 or run.batch.rows % run.chunks:
+    if run.gradient_cache_chunks < 1 or run.batch.rows % run.gradient_cache_chunks:
         divisors = [n for n in range(1, run.batch.rows + 1) if run.batch.rows % n == 0]
-        raise ValueError(f"chunks={run.chunks} must divide batch.rows={run.batch.rows}; possible are {divisors}.")
+        raise ValueError(
+            f"gradient_cache_chunks={run.gradient_cache_chunks} must divide batch.rows={run.batch.rows}; "
+            f"possible are {divisors}."
+        )
     if run.loss.dims and run.loss.dims[0] > model.embedding_dim:
         raise ValueError(
             f"loss.dims={list(run.loss.dims)} must be at most {model.embedding_dim}, the size of the vectors."

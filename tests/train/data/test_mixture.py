@@ -36,7 +36,7 @@ def rows_of_step(plan: MixturePlan, step: int) -> list[tuple[int, np.ndarray, np
 
 def test_weights_by_hand():
     assert task_weights([1, 3]).tolist() == [0.25, 0.75]
-    assert task_weights([10, 30, 60], cap=30).tolist() == pytest.approx([1 / 7, 3 / 7, 3 / 7])
+    assert task_weights([10, 30, 60], max_examples=30).tolist() == pytest.approx([1 / 7, 3 / 7, 3 / 7])
     assert task_weights([1, 16], temperature=2.0).tolist() == pytest.approx([1 / 5, 4 / 5])
     assert task_weights([5, 9000], temperature=1e9).tolist() == pytest.approx([0.5, 0.5])
 
@@ -44,7 +44,7 @@ def test_weights_by_hand():
 @pytest.mark.parametrize(
     ("counts", "settings", "message"),
     [([], {}, "at least one task"), ([4, 0], {}, "at least one row"), ([1], {"temperature": 0.0}, "must be positive"),
-     ([1], {"cap": 0}, "must be positive")],
+     ([1], {"max_examples": 0}, "must be positive")],
 )  # fmt: skip
 def test_weights_refuse(counts, settings, message):
     with pytest.raises(ValueError, match=message):

@@ -51,7 +51,7 @@ def test_a_resumed_run_goes_on_with_the_same_batches(builder, start):
 def test_batches_are_built_ahead_but_not_far(builder, monkeypatch):
     built = []
     monkeypatch.setattr(BatchBuilder, "__call__", lambda self, step: built.append(step) or step)
-    with host_batches(builder, steps=1000, ahead=3) as batches:
+    with host_batches(builder, steps=1000, prefetch=3) as batches:
         assert [next(batches) for _ in range(4)] == [0, 1, 2, 3]
     assert len(built) <= 4 + 3 + 2  # those taken, those ready, and one in the making on each side of the buffer
 
@@ -73,7 +73,7 @@ def test_this_host_has_all_groups(monkeypatch):
         local_groups(make_mesh(MeshShape(8)), 12)
 
 
-@pytest.mark.parametrize("numbers", [{"start": 5}, {"start": -1}, {"workers": -1}, {"ahead": 0}])
+@pytest.mark.parametrize("numbers", [{"start": 5}, {"start": -1}, {"workers": -1}, {"prefetch": 0}])
 def test_refuses_numbers_out_of_range(builder, numbers):
     with pytest.raises(ValueError, match="must be in"), host_batches(builder, steps=4, **numbers):
         pass

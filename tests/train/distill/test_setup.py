@@ -13,12 +13,12 @@ from instructor_jax.io.weights.tensor_files import read_tensors
 from instructor_jax.sharding import MeshShape, make_mesh
 from instructor_jax.train.distill.setup import START
 from instructor_jax.train.distillation import DistillConfig
-from instructor_jax.train.mixture_config import MixtureConfig
 from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.run.loop import MODEL, train
 from instructor_jax.train.run.metrics_writer import read_lines
 from instructor_jax.train.run.preparation import prepare
-from instructor_jax.train.run_config import RunConfig
+from instructor_jax.train.settings.mixture_config import MixtureConfig
+from instructor_jax.train.settings.run_config import RunConfig
 
 from ..small_runs import WORDS, StopAfter, small_run, write_mixture
 from ..tiny_teacher import write_teacher
@@ -52,7 +52,7 @@ def taught(place: Path, output: Path, distill: dict, **changes: object) -> RunCo
 def whole(place) -> Path:
     """Four steps of distillation of bare texts, then both losses."""
     output = place / "whole"
-    run = taught(place, output, {"alone": 0.5, "start_embeddings": True}, export="float16")
+    run = taught(place, output, {"distill_only": 0.5, "static_init": True}, export="float16")
     assert train(prepare(run)).finished
     return output
 
@@ -79,7 +79,7 @@ def test_the_start_is_a_model_that_agrees_with_the_teacher(whole, place) -> None
 
 def test_stopped_within_either_stage_the_losses_are_the_same_bits(whole, place, tmp_path) -> None:
     for at in (2, 6):
-        settings = {"alone": 0.5, "start_embeddings": True}
+        settings = {"distill_only": 0.5, "static_init": True}
         run = taught(place, tmp_path / f"run{at}", settings, export="float16")
         assert not train(prepare(run), StopAfter(at)).finished
         assert train(prepare(run)).finished
@@ -107,7 +107,8 @@ def test_the_model_has_a_card(whole) -> None:
     card = (whole / MODEL / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: sentence-transformers\n")
     for said in ("stored as float16", "teacher teacher: the whole loss in 50% of the steps", "prompt='the animals: '",
-                 "| animals | 56 |", "in-batch accuracy", "distill.alone = 0.5", "were not compared with"):  # fmt: skip
+                 "| animals | 56 |", "in-batch accuracy", "distill.distill_only = 0.5",
+                 "were not compared with"):  # fmt: skip
         assert said in card, said
     assert str(whole.parent) not in card  # no places on this machine
 
@@ -151,7 +152,7 @@ def test_batches_carry_the_vectors_of_their_texts(place, tmp_path) -> None:
 
 
 def test_a_dry_run_does_not_ask_the_teacher(place, tmp_path) -> None:
-    run = taught(place, tmp_path / "run", {"start_embeddings": True})
+    run = taught(place, tmp_path / "run", {"static_init": True})
     nobody = dataclasses.replace(run, distill=dataclasses.replace(run.distill, teacher="package:nobody"))
     prepared = prepare(nobody, make_mesh(MeshShape(8)), with_teacher=False)
     assert prepared.batches(0).batch.teacher is None

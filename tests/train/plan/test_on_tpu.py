@@ -34,7 +34,7 @@ CONFIG = TrainConfig(
     mesh=MeshShape(4, 4, 1),
     dtype="bfloat16",
     dropout=False,
-    chunks=2,
+    gradient_cache_chunks=2,
     remat="full",
 )
 MATRICES = {(1024, 1024), (1024, 4096)}  # of a layer, whole

@@ -33,7 +33,7 @@ CONFIG = TrainConfig(
     groups=8,
     loss=LossConfig("in_batch", 0.05),
     mesh=MeshShape(2, 4, 1),
-    chunks=2,
+    gradient_cache_chunks=2,
     remat="full",
 )
 
@@ -104,12 +104,12 @@ def test_a_compiler_of_another_time_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_published_sizes_need_no_folder() -> None:
-    run = dataclasses.replace(recipe("modern_base"), start="gtr-t5-xl")
+    run = dataclasses.replace(recipe("modern_base"), init_from="gtr-t5-xl")
     config = planned_config(run)
     assert config.model.encoder == PUBLISHED["gtr-t5-xl"].encoder
     assert config.group.examples == 64 // 3
     with pytest.raises(ValueError, match="downloads nothing"):
-        planned_config(dataclasses.replace(run, start="nobody/knows-this"))
+        planned_config(dataclasses.replace(run, init_from="nobody/knows-this"))
 
 
 def made_up(base: Plan, config: TrainConfig, constant: int, each: int, available: int = 100_000) -> Plan:

@@ -8,7 +8,7 @@ from instructor_jax.nn.model import init_params
 from instructor_jax.sharding import MeshShape, make_mesh
 from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.run.checkpoints import Checkpoints
-from instructor_jax.train.run_config import CheckpointConfig
+from instructor_jax.train.settings.sections import CheckpointConfig
 from instructor_jax.train.step import TrainState, abstract_state, new_state, state_shardings
 
 from ..random_batches import tiny_config

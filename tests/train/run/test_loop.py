@@ -17,7 +17,8 @@ from instructor_jax.train.run.loop import CHECKPOINTS, MODEL, train
 from instructor_jax.train.run.metrics_writer import NonFiniteLoss, read_lines
 from instructor_jax.train.run.preemption import StopRequest
 from instructor_jax.train.run.preparation import prepare
-from instructor_jax.train.run_config import CheckpointConfig, EvaluationConfig, HeldOutConfig, RunConfig
+from instructor_jax.train.settings.run_config import RunConfig
+from instructor_jax.train.settings.sections import CheckpointConfig, EvaluationConfig, HeldOutConfig
 
 from ..small_runs import StopAfter, small_run, write_mixture
 
@@ -149,7 +150,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_is_not_saved(data, tmp_path)
 
 
 def test_training_goes_on_from_a_model_folder(data, whole, tmp_path) -> None:
-    run = small_run(data, tmp_path / "run", start=str(whole / MODEL), steps=3, export_length=48)
+    run = small_run(data, tmp_path / "run", init_from=str(whole / MODEL), steps=3, export_length=48)
     go(dataclasses.replace(run, held_out=HeldOutConfig(rows=4, every=100)))
     before, after = (
         next(

@@ -6,7 +6,7 @@ import pytest
 from instructor_jax.train.data.batch_builder import HostBatch
 from instructor_jax.train.metrics import Metrics, TaskSums
 from instructor_jax.train.run.metrics_writer import Journal, NonFiniteLoss, by_task, cut_after, read_lines
-from instructor_jax.train.run_config import LogConfig
+from instructor_jax.train.settings.sections import LogConfig
 
 from ..random_batches import random_batch, tiny_config
 

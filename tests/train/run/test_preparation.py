@@ -6,7 +6,9 @@ import pytest
 from instructor_jax.commands.create import create
 from instructor_jax.sharding import MeshShape
 from instructor_jax.train.run.preparation import prepare
-from instructor_jax.train.run_config import BatchConfig, HeldOutConfig, MixtureConfig, RunConfig
+from instructor_jax.train.settings.mixture_config import MixtureConfig
+from instructor_jax.train.settings.run_config import RunConfig
+from instructor_jax.train.settings.sections import BatchConfig, HeldOutConfig
 
 from ..small_runs import small_run, write_mixture
 
@@ -62,7 +64,7 @@ def test_without_instructions_the_same_rows_have_fewer_tokens(run) -> None:
 def test_starting_from_a_folder_takes_its_shape_and_tokenizer(data, tmp_path) -> None:
     create(tmp_path / "model")
     prepared = prepare(
-        small_run(data, tmp_path / "run", start=str(tmp_path / "model"), max_length=40, mesh=MeshShape(8))
+        small_run(data, tmp_path / "run", init_from=str(tmp_path / "model"), max_length=40, mesh=MeshShape(8))
     )
     assert prepared.config.model.encoder.embed == 64
     assert prepared.config.model.max_length == 40
@@ -97,7 +99,7 @@ def test_a_plan_of_fixed_batches(run) -> None:
         ({"batch": BatchConfig(groups=6, rows=8)}, "groups=6 must be a multiple of 8"),
         ({"batch": BatchConfig(groups=8, rows=8, length=16)}, "length=16 must be at least model.max_length=32"),
         ({"batch": BatchConfig(groups=8, rows=2)}, "rows=2 must be at least 3"),
-        ({"chunks": 3}, r"chunks=3 must divide batch\.rows=8"),
+        ({"gradient_cache_chunks": 3}, r"gradient_cache_chunks=3 must divide batch\.rows=8"),
         ({"mesh": MeshShape(3)}, "does not fit 8 devices"),
     ],
 )

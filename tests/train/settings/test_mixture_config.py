@@ -6,7 +6,7 @@ import pytest
 from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.staging import Staging
 from instructor_jax.train.medi.store import MediStore, write_store
-from instructor_jax.train.mixture_config import (
+from instructor_jax.train.settings.mixture_config import (
     MixtureConfig,
     TaskWeight,
     by_licence,

@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 
 from instructor_jax.train.objective import TaskLoss
-from instructor_jax.train.overrides import override
 from instructor_jax.train.recipes import tiny
-from instructor_jax.train.run_config import flat
+from instructor_jax.train.settings.flat import flat
+from instructor_jax.train.settings.overrides import override
 
 
 def test_values_take_their_fields_types() -> None:

@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from .data.mixture import task_weights
-from .data.task_names import chosen_tasks
-from .data.token_cache import Mixture
+from ..data.mixture import task_weights
+from ..data.task_names import chosen_tasks
+from ..data.token_cache import Mixture
+from .former_names import accepts_former_names, formerly
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class TaskWeight:
     times: float
 
 
+@accepts_former_names
 @dataclasses.dataclass(frozen=True)
 class MixtureConfig:
     """Which rows are trained on, and how often.
@@ -47,7 +49,7 @@ class MixtureConfig:
             non-commercial or unstated licences are named in the log.
         avoid: evaluation data, no text of which is trained on: folders of evaluation sets, as `evaluation.data`, and
             files of texts, .txt (one a line) or .jsonl (field "text").
-        cap: rows beyond which a task weighs no more; 0 for no cap.
+        max_examples: Number of examples beyond which a task weighs no more; 0 for no limit.
         temperature: 1 weighs tasks by their rows; the larger, the more equal they weigh.
         weights: tasks that weigh more or less than that.
         instructions: False leaves all instructions away, to measure what they are worth.
@@ -59,7 +61,7 @@ class MixtureConfig:
     without: tuple[str, ...] = ()
     redistributable: bool = False
     avoid: tuple[str, ...] = ()
-    cap: int = 0
+    max_examples: int = formerly("cap", default=0)
     temperature: float = 1.0
     weights: tuple[TaskWeight, ...] = ()
     instructions: bool = True
@@ -67,10 +69,10 @@ class MixtureConfig:
     shuffle: bool = True
 
     def __post_init__(self) -> None:
-        if self.cap < 0 or self.rows_per_group < 0 or not self.temperature > 0:
+        if self.max_examples < 0 or self.rows_per_group < 0 or not self.temperature > 0:
             raise ValueError(
-                f"mixture: cap={self.cap} and rows_per_group={self.rows_per_group} must be 0 or more, "
-                f"temperature={self.temperature} positive."
+                f"mixture: max_examples={self.max_examples} and rows_per_group={self.rows_per_group} must be 0 or "
+                f"more, temperature={self.temperature} positive."
             )
         for one in self.weights:
             if not 0.0 < one.times < math.inf:
@@ -114,7 +116,7 @@ def shares_of(rows: Mapping[str, int], mixture: MixtureConfig) -> Float64[np.nda
     Raises:
         ValueError: a pattern of `weights` fits no task.
     """
-    shares = task_weights(list(rows.values()), mixture.cap or None, mixture.temperature)
+    shares = task_weights(list(rows.values()), mixture.max_examples or None, mixture.temperature)
     for one in mixture.weights:
         fitting = set(chosen_tasks(list(rows), (one.tasks,)))
         shares = shares * [one.times if task in fitting else 1.0 for task in rows]

@@ -17,6 +17,8 @@ from instructor_jax.io.bounds import SETTINGS_BYTES
 from instructor_jax.io.json_files import read_bytes
 from instructor_jax.io.printable import one_line
 
+from .former_names import present_parts, present_tree
+
 Config = TypeVar("Config")
 
 
@@ -31,12 +33,12 @@ def override(config: Config, settings: Sequence[str], file: Path | None = None) 
     Raises:
         ValueError: no such key, a value of another type, one that the configuration refuses, or the file is no TOML.
     """
-    tree = {} if file is None else _read(file)
+    tree = {} if file is None else present_tree(config, _read(file))
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():
             raise ValueError(f"{_shown(setting)} is no setting; write key=value, as in steps=1000.")
-        _put(tree, key.strip().split("."), _parsed(text.strip(), key.strip()), setting)
+        _put(tree, present_parts(config, key.strip().split(".")), _parsed(text.strip(), key.strip()), setting)
     try:
         return overlay(config, tree)
     except _UnknownSetting as error:

@@ -22,8 +22,8 @@ _MOST: tuple[tuple[str, int, str], ...] = (
     ("distill.teacher_tokens", 1 << 20, "no text has so many tokens"),
     ("mesh.", 1 << 20, "there are no more devices"),
     ("workers", 1 << 10, "each is a process"),
-    ("ahead", 1 << 12, "each is a batch in memory"),
-    ("chunks", 1 << 20, "there are no more rows"),
+    ("prefetch", 1 << 12, "each is a batch in memory"),
+    ("gradient_cache_chunks", 1 << 20, "there are no more rows"),
     ("checkpoints.keep", 1 << 20, "each is a copy of the state"),
     ("loss.rows_at_a_time", SIZE, "no batch has so many"),
     ("seed", 2**63 - 1, "seeds have 64 bits"),
@@ -45,7 +45,7 @@ def check_limits(settings: dict[str, Any]) -> None:
             if isinstance(one, float) and math.isnan(one):
                 raise ValueError(f"{key}=nan is no number.")
             if isinstance(one, int) and not isinstance(one, bool):
-                most, why = next((most, why) for start, most, why in _MOST if key.startswith(start))
+                most, why = next((most, why) for prefix, most, why in _MOST if key.startswith(prefix))
                 if abs(one) > most:
                     raise ValueError(f"{key}={shown_value(one)} must be at most {most:,}: {why}.")
             if isinstance(one, str) and "\0" in one:

@@ -1,0 +1,121 @@
+"""The sections of a `RunConfig` that say how a run goes: batch shape, checkpoints, log, held-out examples, evaluation.
+
+Settings of what is computed lie with what they set: those of the loss in `objective.py`, of distillation in
+`distillation.py`, of the optimizer in `optimizer.py`.
+"""
+
+import dataclasses
+from typing import Any
+
+
+def at_least(config: Any, section: str, **least: int) -> None:
+    """Refuses a setting below its least value, by its own name.
+
+    Args:
+        config: Configuration that has the settings.
+        section: What stands before their names, e.g. "batch.".
+        least: Least value of each setting.
+
+    Raises:
+        ValueError: A value is too small.
+    """
+    for name, value in least.items():
+        if getattr(config, name) < value:
+            raise ValueError(f"{section}{name}={getattr(config, name)} must be at least {value}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchConfig:
+    """The static shape of a step: groups of packed sequences.
+
+    Attributes:
+        groups: Number of groups of a step on all devices together, a multiple of the devices that hold different
+            examples.
+        rows: Number of packed sequences of a group.
+        length: Number of tokens of a packed sequence; 0 for `max_length`.
+        examples: Largest number of examples of a group; 0 for as many as the mixture's lengths ask for.
+        negatives: Largest number of hard negatives of an example.
+    """
+
+    groups: int = 8
+    rows: int = 8
+    length: int = 0
+    examples: int = 0
+    negatives: int = 1
+
+    def __post_init__(self) -> None:
+        at_least(self, "batch.", groups=1, rows=1, length=0, examples=0, negatives=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointConfig:
+    """When the state is saved, and how many checkpoints are kept.
+
+    Attributes:
+        every: Number of steps between two checkpoints; one is also saved at the end and when the run is asked to stop.
+        keep: Number of latest checkpoints that are kept; the one with the best held-out accuracy is kept besides.
+    """
+
+    every: int = 500
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        at_least(self, "checkpoints.", every=1, keep=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class LogConfig:
+    """How often a run reports its metrics, and where to.
+
+    Attributes:
+        every: Number of steps of a line of metrics.jsonl, whose figures are means over them.
+        tensorboard: Whether TensorBoard's event files are written too.
+    """
+
+    every: int = 10
+    tensorboard: bool = True
+
+    def __post_init__(self) -> None:
+        at_least(self, "log.", every=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOutConfig:
+    """Examples that are kept from training, to measure on.
+
+    Attributes:
+        rows: Number of held-out examples of each task, a tenth of the task at most; 0 for none.
+        every: Number of steps between two measurements; one is also made before the first step and after the last.
+    """
+
+    rows: int = 64
+    every: int = 500
+
+    def __post_init__(self) -> None:
+        at_least(self, "held_out.", rows=0, every=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """Evaluation tasks that are measured while training, on data that is never trained on.
+
+    Attributes:
+        data: Folder of the evaluation sets, as `instructor-jax evaluate --data` reads it.
+        tasks: Names of its tasks; few and small ones, since training waits for them.
+        every: Number of steps between two measurements; one is also made before the first step and after the last. 0
+            for none.
+        limit: Largest number of texts of a task; the same ones each time.
+    """
+
+    data: str = ""
+    tasks: tuple[str, ...] = ("STSBenchmark", "Banking77Classification", "XQuADRetrieval")
+    every: int = 0
+    limit: int = 1000
+
+    def __post_init__(self) -> None:
+        at_least(self, "evaluation.", every=0, limit=1)
+        if self.every and not (self.data and self.tasks):
+            raise ValueError(
+                f"evaluation.every={self.every} needs evaluation.data=FOLDER, the folder of the evaluation sets, and "
+                "evaluation.tasks; or set evaluation.every=0."
+            )
