@@ -156,7 +156,7 @@ def test_eight_devices_give_the_vectors_of_one(tiny_folder: Path, embedder: Inst
     assert np.abs(vectors - embedder.encode(texts, instruction="Represent the text: ")).max() <= SAME
     assert info.padding < 0.3
     assert np.abs(many.encode("x") - embedder.encode("x")).max() <= SAME
-    assert len(many._model._params["projection"].sharding.device_set) == 8
+    assert len(many._ready()._params["projection"].sharding.device_set) == 8
 
 
 def test_bfloat16_stays_close(tiny_folder: Path, embedder: Instructor) -> None:

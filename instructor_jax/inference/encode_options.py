@@ -5,13 +5,12 @@ from typing import Any, get_args
 
 import numpy as np
 
-from instructor_jax.arguments import flag, one_of, optional_text, shown, whole_number
+from instructor_jax.arguments import flag, one_of, whole_number
 from instructor_jax.inference.quantization import Precision, quantize, truncate, unit_length
 from instructor_jax.io.folders import ModelFolder
 from instructor_jax.text.tokenization import OnOverflow
 
 _MOST_TEXTS = 2**31 - 1  # of a device call; positions are 32-bit integers
-OUTPUTS = ("sentence_embedding", "token_embeddings")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,22 +69,6 @@ def encode_options(
     )
     options.shrink(np.zeros((0, dimensions), np.float32), folder)  # what cannot be done is refused before any work
     return options
-
-
-def check_output_value(output_value: Any, on_overflow: OnOverflow) -> str | None:
-    """Returns it.
-
-    Raises:
-        ValueError: it is none of the known ones, or cannot be had of windows.
-    """
-    optional_text("output_value", output_value)
-    if output_value is not None and output_value not in OUTPUTS:
-        raise ValueError(
-            f"output_value={shown(output_value)} must be 'sentence_embedding', 'token_embeddings' or None (everything)."
-        )
-    if output_value != "sentence_embedding" and on_overflow == "mean_of_windows":
-        raise ValueError("on_overflow='mean_of_windows' gives one vector per text, not token embeddings.")
-    return output_value
 
 
 def _kept_dimensions(value: Any, dimensions: int) -> int:

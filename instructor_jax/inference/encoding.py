@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from instructor_jax.inference.encode_info import EncodeInfo, prepared_info
+from instructor_jax.inference.encode_info import EncodeInfo, encode_info, prepared_info
 from instructor_jax.inference.encode_options import EncodeOptions
 from instructor_jax.inference.engine import Engine
 from instructor_jax.inference.stages import Finished, Prepared, finish, pipeline, prepare, run_calls
 from instructor_jax.inference.token_outputs import all_outputs, token_states
-from instructor_jax.inference.torch_tensors import as_tensor, torch_is_installed
 from instructor_jax.io.folders import ModelFolder
 from instructor_jax.text.tokenization import Pair
 
@@ -27,7 +26,7 @@ def finished_chunks(
     """The vectors of all pairs, chunk by chunk, as the model gives them; one empty chunk where there are none."""
     if len(pairs) <= _INLINE:
         prepared = _prepare((0, pairs), engine, options)
-        finished = finish(prepared, run_calls(prepared, engine.model.embed), folder.config.normalize)
+        finished = finish(prepared, run_calls(prepared, engine.embed), folder.config.normalize)
         none = np.zeros((0, folder.config.embedding_dim), np.float32)
         yield finished if len(pairs) else dataclasses.replace(finished, vectors=none)
         return
@@ -43,37 +42,35 @@ def chunk_pipeline(
 ) -> Iterator[Finished]:
     """The same for chunks that come with the index of their first text; the next are prepared while one computes."""
     stage_one = partial(_prepare, engine=engine, options=options)
-    return pipeline(chunks, stage_one, engine.model.embed, folder.config.normalize)
+    return pipeline(chunks, stage_one, engine.embed, folder.config.normalize)
 
 
-def token_outputs(
-    engine: Engine, folder: ModelFolder, pairs: list[Pair], options: EncodeOptions, *, everything: bool
-) -> tuple[list[Any], EncodeInfo]:
-    """Per text the states of its tokens, or a dictionary of everything."""
+def outputs(
+    engine: Engine, folder: ModelFolder, pairs: list[Pair], options: EncodeOptions, value: str | None, progress: bool
+) -> tuple[Any, EncodeInfo]:
+    """Returns the output of all pairs, and what is known about the texts.
+
+    Args:
+        engine: computes.
+        folder: the model's settings.
+        pairs: what to encode.
+        options: how.
+        value: "sentence_embedding" for vectors [texts, dim]; "token_embeddings" for a list of the states of each
+            text's tokens; None for a list of dictionaries of everything.
+        progress: show a bar over the texts.
+    """
+    if value == "sentence_embedding":
+        finished = list(finished_chunks(engine, folder, pairs, options, progress))
+        vectors = np.concatenate([chunk.vectors for chunk in finished])
+        return options.shrink(vectors, folder), encode_info(finished)
     prepared = _prepare((0, pairs), engine, options)
-    states = token_states(prepared, run_calls(prepared, engine.model.encode_tokens))
-    if not everything:
+    states = token_states(prepared, run_calls(prepared, engine.encode_tokens))
+    if value is not None:
         return states, prepared_info(prepared)
-    vectors = finish(prepared, run_calls(prepared, engine.model.embed), folder.config.normalize).vectors
+    vectors = finish(prepared, run_calls(prepared, engine.embed), folder.config.normalize).vectors
     return all_outputs(prepared, states, vectors), prepared_info(prepared)
-
-
-def converted(vectors: np.ndarray, to_numpy: bool, to_tensor: bool) -> Any:
-    """The container that the caller asked for: an array, a tensor, or a list (of tensors where torch is installed)."""
-    if to_tensor:
-        return as_tensor(vectors)
-    if to_numpy or vectors.ndim == 1:
-        return vectors
-    return [as_tensor(vector) for vector in vectors] if torch_is_installed() else list(vectors)
-
-
-def tensors(output: Any) -> Any:
-    """The output of one text with its arrays as tensors."""
-    if isinstance(output, dict):
-        return {name: as_tensor(array) for name, array in output.items()}
-    return as_tensor(output)
 
 
 def _prepare(chunk: tuple[int, list[Pair]], engine: Engine, options: EncodeOptions) -> Prepared:
     first, pairs = chunk
-    return prepare(engine.tokenizer, pairs, engine.model.packing, options.on_overflow, options.batch_size, first)
+    return prepare(engine.tokenizer, pairs, engine.packing, options.on_overflow, options.batch_size, first)

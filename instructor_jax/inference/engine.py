@@ -1,97 +1,156 @@
-"""What an embedder computes with: a tokenizer and the weights on their devices, made from a folder and weights."""
+"""What an embedder computes with: a tokenizer, weights on their devices, and the programs compiled for them."""
 
+import copy
 import dataclasses
+import logging
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
+from tqdm import tqdm
 
-from instructor_jax.arguments import shown, whole_number
-from instructor_jax.compilation import enable_cache
-from instructor_jax.inference.device_model import DeviceModel
+from instructor_jax.arguments import shown
+from instructor_jax.compilation import compiler_options, computes_bfloat16, enable_cache
+from instructor_jax.inference.compute_options import ComputeOptions
+from instructor_jax.inference.device_errors import TRACED
 from instructor_jax.inference.devices import chosen_devices
-from instructor_jax.io.bounds import SIZE
+from instructor_jax.inference.processes import check_process
 from instructor_jax.io.folders import ModelFolder
-from instructor_jax.nn.model import Params
+from instructor_jax.io.weights.names import check_params
+from instructor_jax.nn.compute import Compute
+from instructor_jax.nn.layout import STACKED, cpu_layout, stacked_params, unstacked_params
+from instructor_jax.nn.model import Params, embed, encode_tokens, param_shardings
+from instructor_jax.sharding import Device, MeshShape, data_shards, make_mesh, named_sharding
+from instructor_jax.text.batches import TokenBatch
+from instructor_jax.text.packing import PackingConfig, bucket_ladder
 from instructor_jax.text.tokenization import Tokenizer, load_token_ids
 
-Dtype = Literal["float32", "bfloat16"]
+logger: logging.Logger = logging.getLogger(__name__)
+
+# Tokens per device call and shard. On CPUs larger calls fall out of the caches; on accelerators smaller ones leave the
+# matrix units waiting.
+_TOKENS_PER_CALL = {"cpu": 2048, "gpu": 65536, "tpu": 32768}
+_CALL_OVERHEAD = {"cpu": 256, "gpu": 4096, "tpu": 2048}
 
 
-@dataclasses.dataclass(frozen=True)
-class ComputeOptions:
-    """How an embedder computes.
+class Engine:
+    """A tokenizer and weights, copied to every device, with `embed` and `encode_tokens` over them.
+
+    Args:
+        folder: configuration and tokenizer of the model.
+        params: its weights.
+        options: type and devices of the computation.
 
     Attributes:
-        dtype: of weights and computation.
-        devices: JAX devices; None for all local ones.
-        tokens_per_call: size of the largest call per device; None for the platform's own.
-    """
-
-    dtype: Dtype = "float32"
-    devices: tuple[Any, ...] | None = None
-    tokens_per_call: int | None = None
-
-
-class Engine(NamedTuple):
-    """A tokenizer and a model on its devices."""
-
-    tokenizer: Tokenizer
-    model: DeviceModel
-
-
-def compute_options(dtype: Any, devices: Any, tokens_per_call: Any) -> ComputeOptions:
-    """The options, checked.
+        tokenizer: What turns pairs into token ids.
+        packing: Shapes of the batches that the programs take.
+        devices: Devices on which the weights lie.
+        platform: "cpu", "gpu" or "tpu".
 
     Raises:
-        ValueError: one has a wrong type or value.
-    """
-    return ComputeOptions(
-        dtype_name(dtype),
-        None if devices is None else tuple(chosen_devices(devices)),
-        None if tokens_per_call is None else whole_number("tokens_per_call", tokens_per_call, 1, SIZE),
-    )
-
-
-def dtype_name(dtype: Any) -> Dtype:
-    """ "float32" or "bfloat16", from a string, a NumPy, JAX or torch type.
-
-    Raises:
-        ValueError: it is another one.
-    """
-    text = dtype if isinstance(dtype, str) else str(dtype)
-    name = text.removeprefix("torch.")
-    if not isinstance(dtype, str) and name == text:
-        try:
-            name = jnp.dtype(dtype).name if dtype is not None else text
-        except TypeError:
-            name = text
-    if name == "float32" or name == "bfloat16":
-        return name
-    raise ValueError(f"dtype={shown(dtype)} must be 'float32' or 'bfloat16'; T5's activations overflow in float16.")
-
-
-def make_engine(folder: ModelFolder, params: Params, options: ComputeOptions) -> Engine:
-    """Puts the weights on the devices and opens the folder's tokenizer.
-
-    Raises:
-        ValueError: the weights do not fit the configuration, the tokenizer is broken, or JAX has no device.
+        ValueError: the weights do not fit the configuration, the tokenizer is broken, or JAX has no such device.
         RuntimeError: this process was forked from one that used JAX already.
     """
-    enable_cache()
-    model = DeviceModel(
-        folder.config,
-        params,
-        dtype=options.dtype,
-        devices=options.devices,
-        tokens_per_call=options.tokens_per_call,
-    )
-    return Engine(make_tokenizer(folder), model)
+
+    def __init__(self, folder: ModelFolder, params: Params, options: ComputeOptions) -> None:
+        enable_cache()
+        config = self._config = folder.config
+        self.devices: list[Device] = chosen_devices(options.devices)
+        self._mesh = make_mesh(MeshShape(), self.devices)
+        self.platform = self.devices[0].platform
+        self.packing = PackingConfig(
+            max_length=config.max_length,
+            tokens_per_call=options.tokens_per_call or _TOKENS_PER_CALL.get(self.platform, _TOKENS_PER_CALL["gpu"]),
+            call_overhead=_CALL_OVERHEAD.get(self.platform, _CALL_OVERHEAD["gpu"]),
+            groups=data_shards(self._mesh),
+        )
+        self._kept = jnp.dtype(options.dtype)
+        # Where bfloat16 would only be converted back and forth: weights rounded to it, computation in float32.
+        self._compute = self._kept if computes_bfloat16(self.platform) else jnp.dtype(jnp.float32)
+        self._layout = cpu_layout(config.encoder.ffn) if self.platform == "cpu" else STACKED
+        self._params = self._placed(params)
+        # One sharding for every batch: groups over the devices. With one device the mesh has one place.
+        self._batch_sharding = named_sharding(self._mesh, "batch")
+        jit = partial(jax.jit, compiler_options=compiler_options(self.platform), out_shardings=self._batch_sharding)
+        compute = Compute(dtype=self._compute, layout=self._layout)
+        self._embed = jit(partial(embed, config, compute=compute))
+        self._encode_tokens = jit(partial(encode_tokens, config, compute=compute))
+        self.tokenizer = _tokenizer(folder)
+
+    @property
+    def params(self) -> Params:
+        """The weights on the host, in the type that is computed in."""
+        params = jax.device_get(self._params)
+        if self._layout.stacked:
+            return params
+        return {**params, "encoder": stacked_params(params["encoder"], self._layout)}
+
+    def kept_params(self) -> Params:
+        """Returns the weights on the host in the embedder's type, which may be narrower than the computation's."""
+        return jax.tree.map(lambda array: np.asarray(array).astype(self._kept, copy=False), self.params)
+
+    def with_limits_of(self, folder: ModelFolder) -> "Engine":
+        """Returns the same programs and weights with the length limit and the pooled tokens of another configuration.
+
+        Raises:
+            ValueError: the folder's tokenizer is broken.
+        """
+        other = copy.copy(self)
+        other.tokenizer = _tokenizer(folder)
+        other.packing = dataclasses.replace(self.packing, max_length=folder.config.max_length)
+        return other
+
+    def with_params(self, params: Params) -> "Engine":
+        """Returns the same programs over other weights, given as arrays on the host.
+
+        Raises:
+            ValueError: they do not fit the configuration.
+        """
+        other = copy.copy(self)
+        other._params = other._placed(params)
+        return other
+
+    def embed(self, batch: TokenBatch) -> jax.Array:
+        """Returns the vectors of a batch, dispatched without waiting."""
+        return self._embed(self._params, self._put(batch))
+
+    def encode_tokens(self, batch: TokenBatch) -> jax.Array:
+        """Returns the hidden states of a batch's tokens, dispatched without waiting."""
+        return self._encode_tokens(self._params, self._put(batch))
+
+    def warmup(self) -> int:
+        """Compiles `embed` for every bucket; returns how many there are."""
+        ladder = bucket_ladder(self.packing)
+        for bucket in tqdm(ladder, desc="compiling", disable=not logger.isEnabledFor(logging.INFO)):
+            shape = (self.packing.groups, bucket.rows, bucket.length)
+            slots = np.full((shape[0], bucket.rows * bucket.segments_per_row), -1, np.int32)
+            empty = np.full(shape, -1, np.int32)
+            self.embed(TokenBatch(np.zeros(shape, np.int32), empty, empty > 0, slots, bucket.segments_per_row))
+        return len(ladder)
+
+    def _put(self, batch: TokenBatch) -> TokenBatch:
+        check_process()
+        placed = jax.device_put(batch, self._batch_sharding)
+        if isinstance(placed.tokens, Tracer):
+            raise ValueError(TRACED)
+        return placed
+
+    def _placed(self, params: Params) -> Params:
+        """Weights on the devices, in the type and layout that the programs compute with."""
+        check_process()
+        _check_leaves(params)
+        check_params(self._config, params)
+        params = jax.tree.map(lambda array: np.asarray(array).astype(self._kept).astype(self._compute), params)
+        if not self._layout.stacked:
+            params = {**params, "encoder": unstacked_params(params["encoder"], self._layout)}
+        return jax.device_put(params, param_shardings(self._config, self._mesh, self._layout))
 
 
-def make_tokenizer(folder: ModelFolder) -> Tokenizer:
+def _tokenizer(folder: ModelFolder) -> Tokenizer:
     """Opens the folder's tokenizer with the limits of its configuration."""
     config = folder.config
     return Tokenizer(
@@ -102,7 +161,17 @@ def make_tokenizer(folder: ModelFolder) -> Tokenizer:
     )
 
 
-def kept_params(engine: Engine, dtype: Dtype) -> Params:
-    """The weights on the host in the embedder's dtype, which may be narrower than the computation's."""
-    kept = jnp.dtype(dtype)
-    return jax.tree.map(lambda array: np.asarray(array).astype(kept, copy=False), engine.model.params)
+def _check_leaves(params: Any) -> None:
+    if not isinstance(params, dict):
+        raise ValueError(
+            f"params={shown(params)} must be a nested dictionary of arrays, not a {type(params).__name__}."
+        )
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        name = ".".join(str(getattr(key, "key", key)) for key in path)
+        if isinstance(leaf, Tracer):
+            raise ValueError(
+                f"parameter {name} is being traced by JAX (jax.jit, vmap or grad); an embedder holds numbers. Use "
+                "instructor_jax.nn.model.embed, a pure function of parameters and token batches."
+            )
+        if not hasattr(leaf, "dtype") or not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise ValueError(f"parameter {name} must be an array of floats, not {getattr(leaf, 'dtype', type(leaf))}.")

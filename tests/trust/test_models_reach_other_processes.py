@@ -46,7 +46,7 @@ def test_a_pickle_gives_equal_bits(model: Instructor, protocol: int) -> None:
     again = pickle.loads(pickle.dumps(model, protocol))
     assert type(again) is Instructor
     assert_equal(again, model)
-    assert again._model.devices == model._model.devices
+    assert again._ready().devices == model._ready().devices
     assert_identical(again.params, model.params)
 
 
@@ -83,7 +83,7 @@ def test_a_pickle_keeps_the_tokenizer_that_was_sent(folder: Path, tmp_path: Path
 
 
 def test_a_pickle_keeps_settings_and_kind(folder: Path, model: Instructor) -> None:
-    sender = INSTRUCTOR(str(folder), devices=model._model.devices, tokens_per_call=512, similarity_fn_name="dot")
+    sender = INSTRUCTOR(str(folder), devices=model._ready().devices, tokens_per_call=512, similarity_fn_name="dot")
     sender.max_seq_length = 20
     sender.truncate_dim = 8
     sender.prompts["new"] = "N: "
@@ -111,7 +111,7 @@ def test_pickles_of_every_type_and_layout(tmp_path: Path, config: Any, dtype: st
 def test_devices_that_are_not_here_are_replaced_by_those_that_are(model: Instructor) -> None:
     state = pickle.loads(pickle.dumps(model))
     object.__setattr__(state._pickled, "device_ids", ("gpu", (0, 1)))
-    assert state._model.devices == jax.local_devices()
+    assert state._ready().devices == jax.local_devices()
     assert np.abs(state.encode(PAIRS) - model.encode(PAIRS)).max() <= 2e-6
 
 
@@ -119,7 +119,7 @@ def test_devices_that_are_not_here_are_replaced_by_those_that_are(model: Instruc
 def test_copies_share_weights_and_have_settings_of_their_own(model: Instructor, copied: Any) -> None:
     other = copied(model)
     assert_equal(other, model)
-    assert other._model._params is model._model._params
+    assert other._ready()._params is model._ready()._params
     other.max_seq_length = 10
     other.prompts["new"] = "N: "
     other.similarity_fn_name = "dot"

@@ -93,7 +93,7 @@ def test_a_model_is_an_instance_of_both_names(loaded: INSTRUCTOR, embedder: Inst
     ],
 )
 def test_options_of_the_constructor_that_are_taken(folder: Path, loaded: INSTRUCTOR, options: dict[str, Any]) -> None:
-    built = INSTRUCTOR(str(folder), **options, **({} if "device" in options else {"devices": loaded._model.devices}))
+    built = INSTRUCTOR(str(folder), **options, **({} if "device" in options else {"devices": loaded._ready().devices}))
     assert built.get_sentence_embedding_dimension() == options.get("truncate_dim", 12)
     assert built.similarity_fn_name == options.get("similarity_fn_name", "cosine")
     assert built.prompts == options.get("prompts", loaded.prompts)
@@ -141,7 +141,7 @@ def test_options_of_the_constructor_that_are_refused(folder: Path, options: dict
 
 
 def test_settings_for_transformers_that_are_obeyed(folder: Path, loaded: INSTRUCTOR) -> None:
-    devices = loaded._model.devices
+    devices = loaded._ready().devices
     settings = {"model_kwargs": {"torch_dtype": "bfloat16"}, "tokenizer_kwargs": {"model_max_length": 40}}
     built = INSTRUCTOR(str(folder), devices=devices, **settings)
     assert (built.dtype, built.max_seq_length) == ("bfloat16", 40)
@@ -149,7 +149,7 @@ def test_settings_for_transformers_that_are_obeyed(folder: Path, loaded: INSTRUC
 
 @pytest.mark.parametrize("name", ["model_name_or_path", "positional", "path"])
 def test_the_name_by_position_by_keyword_and_as_a_path(folder: Path, loaded: INSTRUCTOR, name: str) -> None:
-    devices = loaded._model.devices
+    devices = loaded._ready().devices
     if name == "model_name_or_path":
         built = INSTRUCTOR(model_name_or_path=str(folder), devices=devices)
     else:
@@ -170,7 +170,7 @@ def test_the_limit_may_be_raised_as_the_authors_advise(model: INSTRUCTOR, loaded
     whole, info = model.encode([["Represent: ", long]], return_info=True)
     assert not info.truncated.any()
     assert not close(whole, cut)
-    fresh = INSTRUCTOR(str(folder), max_length=1024, devices=loaded._model.devices, tokens_per_call=512)
+    fresh = INSTRUCTOR(str(folder), max_length=1024, devices=loaded._ready().devices, tokens_per_call=512)
     assert close(whole, fresh.encode([["Represent: ", long]]))
     assert close(model.encode(PAIRS), loaded.encode(PAIRS))
     assert loaded.max_seq_length == 512
@@ -279,13 +279,13 @@ def test_computing_in_bfloat16_and_back(model: INSTRUCTOR, loaded: INSTRUCTOR) -
 
 def test_moving_to_other_devices(model: INSTRUCTOR, loaded: INSTRUCTOR) -> None:
     model.to(jax.devices()[3])
-    assert model._model.devices == [jax.devices()[3]]
+    assert model._ready().devices == [jax.devices()[3]]
     assert close(model.encode(PAIRS), loaded.encode(PAIRS))
     model.to(["cpu:1", "cpu:2"])
-    assert model._model.devices == jax.devices()[1:3]
+    assert model._ready().devices == jax.devices()[1:3]
     assert close(model.encode(PAIRS), loaded.encode(PAIRS))
     assert close(model.encode(PAIRS, device="cpu:5"), loaded.encode(PAIRS))
-    assert model._model.devices == [jax.devices()[5]]
+    assert model._ready().devices == [jax.devices()[5]]
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_saving_under_both_names(model: INSTRUCTOR, loaded: INSTRUCTOR, tmp_path
     model.save(str(tmp_path / "one"), "a name", create_model_card=False, train_datasets=["x"])
     model.save_pretrained(tmp_path / "other", safe_serialization=True)
     for name in ("one", "other"):
-        again = INSTRUCTOR(str(tmp_path / name), devices=loaded._model.devices, tokens_per_call=512)
+        again = INSTRUCTOR(str(tmp_path / name), devices=loaded._ready().devices, tokens_per_call=512)
         np.testing.assert_array_equal(again.encode(PAIRS), loaded.encode(PAIRS))
         assert (again.max_seq_length, again.prompts["new"], again.similarity_fn_name) == (100, "N: ", "dot")
     for options in ({"path": tmp_path / "one"}, {"path": None}, {"path": ""}, {"path": b"x"}):

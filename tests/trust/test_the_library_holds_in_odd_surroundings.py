@@ -225,7 +225,7 @@ def test_too_little_memory_says_what_to_make_smaller(reason: str, model: Instruc
     def fail(batch: Any) -> None:
         raise jax.errors.JaxRuntimeError(reason)
 
-    monkeypatch.setattr(model._model, "embed", fail)
+    monkeypatch.setattr(model._ready(), "embed", fail)
     with pytest.raises(MemoryError, match=r"a call of \d+ tokens: .*tokens_per_call.*batch_size") as caught:
         model.encode(["x"])
     assert "\n" not in str(caught.value)

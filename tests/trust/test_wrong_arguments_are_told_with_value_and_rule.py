@@ -141,7 +141,7 @@ def test_wrong_options_of_loading(tiny_folder: Path, options: dict[str, Any], me
 )
 def test_odd_but_clear_options_of_loading(tiny_folder: Path, embedder: Instructor, options: dict[str, Any]) -> None:
     model = Instructor.from_pretrained(tiny_folder, **{"devices": jax.devices()[:1], "tokens_per_call": 512, **options})
-    assert model._model.devices == jax.devices()[:1]
+    assert model._ready().devices == jax.devices()[:1]
     np.testing.assert_array_equal(model.encode(["x"]), embedder.encode(["x"]))
 
 
