@@ -74,7 +74,7 @@ class Job:
 def fingerprint(settings: Mapping[str, Any]) -> str:
     """Sixteen hexadecimal digits of settings (JSON values), whatever their order."""
     text = json.dumps(settings, sort_keys=True, ensure_ascii=False)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 class ScoreFolder:

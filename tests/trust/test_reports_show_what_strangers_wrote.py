@@ -1,5 +1,6 @@
 """Names, licences and texts of strangers in pages, reports, model cards and on the terminal: shown, never obeyed."""
 
+import html
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from instructor_jax.evaluation.runner import Run
 from instructor_jax.evaluation.scores import TaskScore, missing
 from instructor_jax.evaluation.studies.outcomes import StudyOutcome, TaskOutcome
 from instructor_jax.evaluation.studies.report import study_markdown, study_page
-from instructor_jax.html import Html, bullets, cards, code, escaped, label, page, section, table
 from instructor_jax.train.run.report import report
 
 PUBLISHED = published_scores()
@@ -66,19 +66,6 @@ def harmless(text: str) -> None:
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert text.count("<h1>") == 1
-
-
-@pytest.mark.parametrize("text", HOSTILE)
-def test_every_part_of_a_page_escapes(text) -> None:
-    parts = [cards([(text, text)]), section(text, text, table([text], [[text]]), bullets([text]), code(text), text)]
-    harmless(page(text, text, parts))
-
-
-def test_only_what_the_page_made_itself_is_html() -> None:
-    assert escaped("<b>") == "&lt;b&gt;"
-    assert escaped(Html("<b>")) == "<b>"
-    assert escaped(Html("<b>") + "<i>") == "&lt;b&gt;&lt;i&gt;"
-    assert escaped(f"{Html('<b>')}") == "&lt;b&gt;"
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -150,12 +137,6 @@ def test_reports_of_studies_and_trainings(text) -> None:
     harmless(report([line, {"step": 1, "held_out": held}, {"step": 1, "evaluation": {text: 5.0}}], text))
 
 
-def test_labels_of_plots_are_short_and_never_left_out() -> None:
-    assert label("_hidden") == " _hidden"
-    assert len(label("x" * 500)) == 60
-    assert "\n" not in label("a\nb")
-
-
 # like with like
 
 
@@ -221,9 +202,9 @@ def test_the_page_and_the_markdown_say_how_many_tasks() -> None:
     runs = [(run(), [score("STS12", 77.0), score("Banking77Classification", 78.0)])]
     page_text, text = report_page(runs, PUBLISHED), report_markdown(runs, PUBLISHED)
     for shown in (page_text, text):
-        assert "2 of the paper's 70 tasks" in shown.replace("&#x27;", "'")
-        assert "mean of MTEB" not in shown.replace("&#x27;", "'")
-    assert "mean of 2 of MTEB's 56 tasks" in page_text.replace("&#x27;", "'")
+        assert "2 of the paper's 70 tasks" in html.unescape(shown)
+        assert "mean of MTEB" not in html.unescape(shown)
+    assert "mean of 2 of MTEB's 56 tasks" in html.unescape(page_text)
 
 
 def test_what_medi_inspect_prints_is_for_the_terminal(capsys, tmp_path: Path) -> None:

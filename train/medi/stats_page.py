@@ -95,7 +95,7 @@ def _sizes(stats: MixtureStats) -> Callable[[Any], None]:
         axes.set_yscale("log")
         axes.set_ylabel("rows")
         if len(ordered) <= 30:
-            axes.set_xticks(places, [label(task.name) for task in ordered], rotation=55, ha="right", fontsize=7)
+            axes.set_xticks(places, [label(task.name, 30) for task in ordered], rotation=55, ha="right", fontsize=7)
         else:
             axes.set_xlabel("tasks, largest first")
         axes.set_xlim(-0.7, len(ordered) - 0.3)

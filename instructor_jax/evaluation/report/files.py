@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from instructor_jax.evaluation.report.markdown import TITLE
-from instructor_jax.html import is_our_page
+from instructor_jax.pages.own_pages import is_our_page
 
 MARKDOWN, PAGE = "report.md", "report.html"
 

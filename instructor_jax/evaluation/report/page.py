@@ -10,7 +10,6 @@ from instructor_jax.evaluation.report.markdown import OTHERS, legend
 from instructor_jax.evaluation.report.published import Published
 from instructor_jax.evaluation.report.tables import (
     Column,
-    Table,
     average_table,
     data_table,
     missing_tables,
@@ -23,28 +22,15 @@ from instructor_jax.evaluation.report.tables import (
 )
 from instructor_jax.evaluation.runner import Run
 from instructor_jax.evaluation.scores import TaskScore
-from instructor_jax.html import (
-    COLOURS,
-    Html,
-    bullets,
-    cards,
-    joined,
-    label,
-    narrow,
-    page,
-    paragraph,
-    plot,
-    section,
-    small,
-    table,
-)
+from instructor_jax.pages.plots import COLOURS, Plot, label, plot
+from instructor_jax.pages.render import render
 
 _BESIDE = ("instructor-base", "instructor-large", "instructor-xl")  # published models that the plots show
 _GREYS = ("#c3c9d1", "#9aa3ad", "#6d7782")
 
 
 def report_page(runs: Sequence[tuple[Run, Sequence[TaskScore]]], published: Published) -> str:
-    """The page's HTML.
+    """Returns the page's HTML.
 
     Args:
         runs: every run and its scores, at least one.
@@ -54,45 +40,77 @@ def report_page(runs: Sequence[tuple[Run, Sequence[TaskScore]]], published: Publ
         ImportError: Matplotlib is absent.
     """
     own = [run_column(run, scores, published) for run, scores in runs]
-    others = published_columns(published)
-    whole = any(not column.sample for column in own)  # figures of samples do not stand beside published ones
-    beside = [column for column in others if column.title in _BESIDE and whole]
-    columns = [*own, *others]
-    averages = " ".join(f"{column.title}: {column.describe()}" for column in own)
-    sections = [
-        _cards(runs, own, published.tasks),
-        section("Averages of whole benchmarks", averages, _table(average_table(columns)), paragraph(legend())),
-    ]
-    for one in comparisons(columns, published.tasks):
-        drawn = plot(_groups(one), 3.4)
-        sections.append(section(f"Like with like: {one.title}", one.note, drawn, _table(comparison_table(one))))
-    measured = [task for task in published.tasks if any(task in column.figures for column in own)]
-    parts = [plot(_tasks([*own, *beside], measured), 1.0 + 0.24 * len(measured))] if measured else []
-    parts.append(_table(task_table(columns, published.tasks), sortable=True))
-    sections.append(section("The paper's 70 tasks", "In percent; click on a heading to sort.", *parts))
-    other = other_table(runs, published.tasks)
-    if other.rows:
-        drawn = plot(_others(runs, [row[0] for row in other.rows]), 1.0 + 0.24 * len(other.rows))
-        sections.append(section("Other tasks", OTHERS, drawn, _table(other, sortable=True)))
-    for run, scores in runs:
-        sections += [_run(run), _not_run(run, scores), _encoded(run, scores)]
-    sections.append(section("Differences from the published evaluation", "No switch undoes these.", bullets(REMAINING)))
-    return page("Evaluation", ", ".join(run.title for run, _ in runs), sections)
+    columns = [*own, *published_columns(published)]
+    return render(
+        "instructor_jax.evaluation.report",
+        "page.html.jinja",
+        title="Evaluation",
+        runs=[_run(run, scores) for run, scores in runs],
+        figures=_figures(runs, own, published.tasks),
+        averages=" ".join(f"{column.title}: {column.describe()}" for column in own),
+        average_table=average_table(columns),
+        legend=legend(),
+        comparisons=[_compared(one) for one in comparisons(columns, published.tasks)],
+        tasks_plot=_tasks_plot(columns, published.tasks),
+        task_table=task_table(columns, published.tasks),
+        others=_other_tasks(runs, published.tasks),
+        remaining=REMAINING,
+    )
 
 
-def _cards(runs: Sequence[tuple[Run, Sequence[TaskScore]]], own: Sequence[Column], tasks: Mapping[str, str]) -> Html:
+def _figures(
+    runs: Sequence[tuple[Run, Sequence[TaskScore]]], own: Sequence[Column], tasks: Mapping[str, str]
+) -> list[tuple[str, ...]]:
+    """Returns the figures at the page's top, each (what, value) or (what, value, remark)."""
     mteb = [task for task, group in tasks.items() if group in MTEB_GROUPS]
-    values = []
+    figures: list[tuple[str, ...]] = []
     for (run, scores), column in zip(runs, own, strict=True):
         done = sum(score.score is not None for score in scores)
         known = [task for task in mteb if task in column.figures]
         if column.averages.macro is not None:
-            values.append((f"{run.title}: average of 9 groups", number(column.averages.macro, 1)))
+            figures.append((f"{run.title}: average of 9 groups", number(column.averages.macro, 1)))
         elif known:
             what = f"mean of {len(known)} of MTEB's {len(mteb)} tasks"
-            values.append((f"{run.title}: {what}", number(mean_of(column.figures, known), 1)))
-        values.append((f"{run.title}: tasks run", joined(f"{done} ", small(f"of {len(scores)}"))))
-    return cards(values)
+            figures.append((f"{run.title}: {what}", number(mean_of(column.figures, known), 1)))
+        figures.append((f"{run.title}: tasks run", str(done), f"of {len(scores)}"))
+    return figures
+
+
+def _run(run: Run, scores: Sequence[TaskScore]) -> dict[str, Any]:
+    """Returns what the page says about one run."""
+    return {
+        "title": run.title,
+        "facts": run_facts(run),
+        "protocol": Protocol(**run.protocol).describe(),
+        "not_run": [(reason, ", ".join(tasks)) for reason, tasks in missing_tables(scores)],
+        "encoded": data_table(scores),
+    }
+
+
+def _compared(comparison: Comparison) -> dict[str, Any]:
+    alt = f"Bars of every model's mean for each group, over {comparison.title}; the table below has the figures."
+    drawn = plot(alt, _groups(comparison), 3.4)
+    return {"title": comparison.title, "note": comparison.note, "plot": drawn, "table": comparison_table(comparison)}
+
+
+def _tasks_plot(columns: Sequence[Column], tasks: Mapping[str, str]) -> Plot | None:
+    own = [column for column in columns if column.own]
+    measured = [task for task in tasks if any(task in column.figures for column in own)]
+    if not measured:
+        return None
+    whole = any(not column.sample for column in own)  # figures of samples do not stand beside published ones
+    beside = [column for column in columns if not column.own and column.title in _BESIDE and whole]
+    alt = f"Every model's score on each of {len(measured)} tasks; the table below has the figures."
+    return plot(alt, _tasks([*own, *beside], measured), 1.0 + 0.24 * len(measured))
+
+
+def _other_tasks(runs: Sequence[tuple[Run, Sequence[TaskScore]]], tasks: Mapping[str, str]) -> dict[str, Any] | None:
+    other = other_table(runs, tasks)
+    if not other.rows:
+        return None
+    alt = f"The runs' scores on {len(other.rows)} other tasks; the table below has the figures."
+    drawn = plot(alt, _others(runs, [row[0] for row in other.rows]), 1.0 + 0.24 * len(other.rows))
+    return {"note": OTHERS, "plot": drawn, "table": other}
 
 
 def _groups(comparison: Comparison) -> Callable[[Any], None]:
@@ -161,23 +179,3 @@ def _rows(axes: Any, tasks: Sequence[str]) -> None:
 def _colours(columns: Sequence[Column]) -> list[str]:
     ours, theirs = iter(COLOURS * len(columns)), iter(_GREYS * len(columns))
     return [next(ours) if column.own else next(theirs) for column in columns]
-
-
-def _run(run: Run) -> Html:
-    protocol = Protocol(**run.protocol).describe()
-    return section(f"{run.title}: what was run", "", table(["", ""], run_facts(run)), bullets(protocol))
-
-
-def _not_run(run: Run, scores: Sequence[TaskScore]) -> Html:
-    rows = [[reason, ", ".join(tasks)] for reason, tasks in missing_tables(scores)]
-    note = "Each with its reason." if rows else "Every task that was asked for ran."
-    return section(f"{run.title}: not run", note, table(["reason", "tasks"], rows) if rows else "")
-
-
-def _encoded(run: Run, scores: Sequence[TaskScore]) -> Html:
-    note = "The first string of each side exactly as it went to the tokenizer (long ones cut here)."
-    return section(f"{run.title}: what was encoded", note, _table(data_table(scores)))
-
-
-def _table(rows: Table, sortable: bool = False) -> Html:
-    return table([narrow(head) for head in rows.heads], rows.rows, sortable=sortable)

@@ -6,8 +6,9 @@ from typing import Any
 
 from instructor_jax import markdown
 from instructor_jax.evaluation.studies.outcomes import StudyOutcome, TaskOutcome, as_json
-from instructor_jax.html import COLOURS, bullets, cards, label, page, plot, section, table
 from instructor_jax.io.atomic import whole_file
+from instructor_jax.pages.plots import COLOURS, label, plot
+from instructor_jax.pages.render import render
 
 _MISSING = "–"
 _INCOMPLETE = "Not run under every variant, and in no mean"
@@ -47,21 +48,25 @@ def study_markdown(outcome: StudyOutcome) -> str:
 
 
 def study_page(outcome: StudyOutcome) -> str:
-    """The page; it needs nothing else."""
-    shown = {name: mean for name, mean in outcome.means().items() if not name.isdigit()}  # of paraphrases no single one
+    """Returns the page's HTML."""
+    means = {name: mean for name, mean in outcome.means().items() if not name.isdigit()}  # of paraphrases no single one
     complete = _widest_first(outcome)
-    parts = [_html_table(*_tasks(outcome))]
-    if complete:
-        parts.append(plot(lambda axes: _draw(axes, outcome, complete), 1.5 + 0.28 * len(complete)))
-    sections = [
-        cards((name, f"{mean:.1f}") for name, mean in shown.items()),
-        section("Scores", f"Percent. {_NOTES[outcome.study]}", *parts),
-        section("Means", "Over the tasks that ran under every variant.", _html_table(*_means(outcome))),
-    ]
-    reasons = [f"{task.task}: {task.reason}" for task in outcome.tasks if task.reason]
-    if reasons:
-        sections.append(section("What is missing", f"{_INCOMPLETE}.", bullets(reasons)))
-    return page(f"Study: {outcome.study}", f"{outcome.question} {outcome.model}", sections)
+    alt = f"Every task's score under each of {', '.join(outcome.variants)}; the table above has the figures."
+    drawn = plot(alt, lambda axes: _draw(axes, outcome, complete), 1.5 + 0.28 * len(complete)) if complete else None
+    return render(
+        "instructor_jax.evaluation.studies",
+        "report.html.jinja",
+        title=f"Study: {outcome.study}",
+        question=outcome.question,
+        model=outcome.model,
+        figures=[(name, f"{mean:.1f}") for name, mean in means.items()],
+        note=f"Percent. {_NOTES[outcome.study]}",
+        tasks=_tasks(outcome),
+        plot=drawn,
+        means=_means(outcome),
+        incomplete=f"{_INCOMPLETE}.",
+        reasons=[f"{task.task}: {task.reason}" for task in outcome.tasks if task.reason],
+    )
 
 
 def _heads(outcome: StudyOutcome) -> list[str]:
@@ -92,10 +97,6 @@ def _widest_first(outcome: StudyOutcome) -> list[TaskOutcome]:
         return list(outcome.figures(task).values())[-1]
 
     return sorted((task for task in outcome.tasks if task.complete), key=width, reverse=True)
-
-
-def _html_table(heads: list[str], rows: list[list[str]]) -> str:
-    return table(heads, rows, sortable=True)
 
 
 def _shown(figure: float | None) -> str:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from instructor_jax.evaluation.studies import compare_instructions as module
-from instructor_jax.evaluation.studies.compare_instructions import compare_instructions, rank
+from instructor_jax.evaluation.studies.compare_instructions import compare_instructions
 from instructor_jax.evaluation.studies.labelled_files import Labels, Pairs
+from instructor_jax.evaluation.studies.ranking import rank
 from instructor_jax.model_options import ModelOptions
 
 pytest.importorskip("scipy")
