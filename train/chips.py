@@ -19,14 +19,15 @@ class Chip:
     """The datasheet of one chip.
 
     Attributes:
-        name: what people call it.
-        flops: dense bfloat16 operations a second.
-        memory: bytes a second to and from its memory (HBM).
-        interconnect: bytes a second that it can send to other chips, over all of its links together; it can receive as
+        name: Name that people use.
+        flops: Dense bfloat16 operations a second.
+        memory: Bytes a second to and from its memory (HBM).
+        interconnect: Bytes a second that it can send to other chips, over all of its links together; it can receive as
             many at the same time. Datasheets that give both directions together are halved here.
-        high: how many times as long a float32 product takes at JAX's precision HIGH; on TPUs its bfloat16 passes.
-        highest: likewise at HIGHEST; on GPUs that is the rate of ordinary float32 arithmetic.
-        source: where the figures stand.
+        high: Factor by which a float32 product takes longer at JAX's precision HIGH; on TPUs the number of its bfloat16
+            passes.
+        highest: The same factor at HIGHEST; on GPUs that is the rate of ordinary float32 arithmetic.
+        source: Place where the figures stand.
     """
 
     name: str
@@ -54,10 +55,10 @@ CHIPS: dict[str, Chip] = {
 
 
 def chip_of(device_kind: str) -> Chip | None:
-    """The datasheet for a device kind as JAX reports it; None for what is not in the table, CPUs among them."""
+    """Returns the datasheet for a device kind as JAX reports it; None for what is not in the table, CPUs among them."""
     return next((chip for name, chip in CHIPS.items() if device_kind.startswith(name)), None)
 
 
 def devices_per_chip(devices: Sequence[Device]) -> int:
-    """How many devices share a chip: 2 on TPUs whose cores count apart, 1 elsewhere."""
+    """Returns how many devices share a chip: 2 on TPUs whose cores count apart, 1 elsewhere."""
     return 1 + max(getattr(device, "core_on_chip", None) or 0 for device in devices)

@@ -20,13 +20,13 @@ from .step import TrainState, state_shardings, train_step
 def compiled_step(
     config: TrainConfig, mesh: Mesh, shardings: TrainState | None = None, loss: OwnLoss | None = None
 ) -> Callable[[TrainState, PairBatch], tuple[TrainState, Metrics]] | Any:
-    """`train_step` under `jax.jit`: the old state's memory becomes the new one's, metrics are on every device.
+    """Compiles `train_step`, which takes over the memory of the old state and leaves metrics on every device.
 
     Args:
-        config: of the run.
-        mesh: the devices; call the step under `jax.set_mesh(mesh)`.
-        shardings: `state_shardings(config, mesh)`, if they are at hand.
-        loss: takes the place of the configured one.
+        config: Configuration of the run.
+        mesh: Mesh of the devices; call the step under `jax.set_mesh(mesh)`.
+        shardings: Result of `state_shardings(config, mesh)`, where it is at hand.
+        loss: Loss in the place of the configured one.
     """
     return jax.jit(
         partial(train_step, config, loss=loss),

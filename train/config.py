@@ -7,15 +7,15 @@ the same configuration gives the same batches and, to rounding, the same losses 
 
 import dataclasses
 from dataclasses import field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from instructor_jax.config import PUBLISHED, ModelConfig
-from instructor_jax.nn.encoder import Remat
-from instructor_jax.nn.fused_attention.plan import Attention
+from instructor_jax.backbones.published import PUBLISHED
+from instructor_jax.config import ModelConfig
+from instructor_jax.nn.compute import Attention, Compute, Remat
+from instructor_jax.nn.layout import STACKED, UNROLLED
 from instructor_jax.nn.model import abstract_params, param_shardings
 from instructor_jax.sharding import MeshShape, data_shards
 
@@ -31,27 +31,28 @@ _UNROLLED_LAYERS = 12  # those of the base size
 @accepts_former_names
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """One training run.
+    """What a training run computes.
 
     Attributes:
-        model: what is trained; embeddings must be normalised, the losses are on cosines.
-        group: static shape of a group: packed rows, their length, examples, negatives.
-        groups: groups of the global batch, each packed on its own; a multiple of the devices that hold different
-            examples. The global batch has at most `groups * group.examples` examples.
-        steps: updates to make.
-        loss: what is minimised.
-        distill: what is learned from a teacher beside it.
-        optimizer: how.
-        mesh: how the devices are used.
-        tasks: names of the mixture's tasks in the order of their numbers; filled in when the mixture is opened.
-        seed: of initialisation, dropout and data order.
-        dropout: whether the encoder's dropout is on, at the rate of `model.encoder.dropout`.
-        dtype: of the computation; parameters, statistics and updates are float32 in any case.
+        model: Model that is trained; embeddings must be normalised, since the losses are on cosines.
+        group: Static shape of a group: packed sequences, their length, examples, negatives.
+        groups: Number of groups of the global batch, each packed on its own; a multiple of the devices that hold
+            different examples. The global batch has at most `groups * group.examples` examples.
+        steps: Number of updates.
+        loss: The contrastive loss.
+        distill: What is learned from a teacher besides.
+        optimizer: The optimizer and its learning rates.
+        mesh: How the devices are used.
+        tasks: Names of the mixture's tasks in the order of their numbers; filled in when the mixture is opened.
+        seed: Random seed for initialisation, dropout and data order.
+        dropout: Whether the encoder's dropout is on, at the rate of `model.encoder.dropout`.
+        dtype: Floating-point type of the computation; parameters, statistics and updates are float32 in any case.
         gradient_cache_chunks: Number of parts into which the sequences of a group are cut, to encode a batch larger
             than memory.
-        remat: what each layer computes again in the backward pass: none, dots (all but matrix products), full.
-        attention: einsum, fused (kernels that write no scores to memory), or auto, which takes the kernels on TPUs.
-        unroll: whether the layers are compiled one by one, not as a loop: `suited_to` decides.
+        remat: What each layer computes again in the backward pass: none, dots (all but matrix products), full.
+        attention: Attention back end: einsum, fused (kernels that write no scores to memory), or auto, which takes the
+            kernels on TPUs.
+        unroll: Whether the layers are compiled one by one, not as a loop; `suited_to` decides it.
     """
 
     model: ModelConfig = PUBLISHED["instructor-large"]
@@ -104,17 +105,20 @@ class TrainConfig:
             untaught(self.distill, self.tasks)
 
     @property
-    def compute_dtype(self) -> Any:
-        """`dtype` as JAX knows it."""
-        return jnp.dtype(self.dtype)
+    def compute(self) -> Compute:
+        """Returns how the model computes: type, what is computed again, layout of the layers, attention."""
+        return Compute(self.dtype, self.remat, UNROLLED if self.unroll else STACKED, self.attention)
 
     @property
     def loss_precision(self) -> jax.lax.Precision:
-        """Of products of embeddings: those of bfloat16 computation have fewer true digits than HIGH (TF32) keeps."""
+        """Returns the precision of the loss's matrix products.
+
+        Bfloat16 vectors have fewer true digits than HIGH (TF32) keeps.
+        """
         return jax.lax.Precision.HIGHEST if self.dtype == "float32" else jax.lax.Precision.HIGH
 
     def suited_to(self, mesh: Mesh) -> "TrainConfig":
-        """The same run, compiled as these devices like it.
+        """Returns the same configuration, compiled in the way that is fast on these devices.
 
         On CPUs a loop over the layers costs a sixth of the time. Elsewhere it bounds what is gathered at a time, and
         with `remat` it keeps the compiler from undoing it; of deep models the compilation would take minutes.
@@ -125,10 +129,10 @@ class TrainConfig:
         )
 
     def check_mesh(self, mesh: Mesh) -> None:
-        """Whether the batch and every parameter can be divided among the devices.
+        """Checks that the batch and every parameter can be divided among the devices.
 
         Raises:
-            ValueError: one cannot; says which, and what to change.
+            ValueError: One cannot; says which, and what to change.
         """
         shards = data_shards(mesh)
         if self.groups % shards:

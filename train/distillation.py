@@ -27,24 +27,26 @@ from .task_table import look_up
 @accepts_former_names
 @dataclasses.dataclass(frozen=True)
 class DistillConfig:
-    """What is learned from a teacher; without one, nothing.
+    """What is learned from a teacher. Without a teacher there is no distillation.
 
     Attributes:
-        teacher: model that sentence-transformers loads: a folder, `package:NAME` (a model that an installed package of
+        teacher: Model that sentence-transformers loads: a folder, `package:NAME` (a model that an installed package of
             that name carries), or a name on the hub; "" for no distillation.
-        teacher_tokens: most tokens of a text that it reads; its own limit where that is lower.
-        teacher_prompt: what stands before every text that it reads.
-        teacher_dtype: of its computation; bfloat16 is faster where the processor has it.
-        weight: share of distillation in the loss, 0 to 1; the rest is the contrastive loss.
-        alone: share of the run's steps, from the first one on, in which distillation is the whole loss.
-        fade: share of the steps after those in which it falls to `weight`.
-        without: tasks, by name or pattern, that learn nothing from the teacher once it is no longer alone: those where
-            texts that it finds alike are to lie apart.
-        bare: whether the student reads texts without instructions while distillation is alone: half the tokens.
-        vectors: weight of each text's own vector, which must have the teacher's size or a smaller one.
-        similarities: weight of how similar the texts of a group are to one another.
-        temperature: of both; the smaller, the more the nearest texts count.
-        static_init: whether random weights start as a bag of pieces with the teacher's vector of each piece.
+        teacher_tokens: Largest number of tokens of a text that it reads; its own limit where that is lower.
+        teacher_prompt: Text that stands before every text that it reads.
+        teacher_dtype: Floating-point type of its computation; bfloat16 is faster where the processor has it.
+        weight: Weight of distillation in the loss, 0 to 1; the rest is the contrastive loss.
+        distill_only: Fraction of the run's steps, from the first one on, in which distillation is the whole loss.
+        decay: Fraction of the steps after those over which its weight falls to `weight`.
+        without: Tasks, by name or pattern, that learn nothing from the teacher after the distill-only phase: those
+            where texts that it finds alike are to lie apart.
+        no_instruction: Whether the student reads texts without instructions in the distill-only phase, which is half
+            the tokens.
+        vectors: Weight of the loss on each text's own vector, which must have the teacher's size or a smaller one.
+        similarities: Weight of the loss on how similar the texts of a group are to one another.
+        temperature: Temperature of both; the smaller, the more the nearest texts count.
+        static_init: Whether random weights start as a static model of the teacher: a bag of subwords, each with the
+            teacher's vector of it.
     """
 
     teacher: str = ""
@@ -86,26 +88,26 @@ class DistillConfig:
 
     @property
     def on(self) -> bool:
-        """Whether any step needs the teacher's vectors of the texts."""
+        """Returns whether any step needs the teacher's vectors of the texts."""
         return bool(self.teacher) and (self.weight > 0 or self.distill_only > 0 or self.decay > 0)
 
     def steps_alone(self, steps: int) -> int:
-        """Steps of a run of so many in which distillation is the whole loss."""
+        """Returns the number of steps of the distill-only phase in a run of `steps`."""
         return round(self.distill_only * steps)
 
 
 def share_at(config: DistillConfig, steps: int, step: int | Int[Array, ""]) -> Float[Array, ""]:
-    """Share of distillation in the loss of a step, the first being 0, in a run of `steps`."""
+    """Returns the weight of distillation in the loss of a step, the first being 0, in a run of `steps`."""
     alone, fade = config.steps_alone(steps), round(config.decay * steps)
     faded = jnp.clip((step + 1.0 - alone) / (fade + 1), 0.0, 1.0)
     return 1.0 + (config.weight - 1.0) * faded
 
 
 def untaught(config: DistillConfig, tasks: Sequence[str]) -> Bool[np.ndarray, "tasks"]:
-    """Which tasks `without` names.
+    """Returns which tasks `without` names.
 
     Raises:
-        ValueError: one of its patterns fits no task.
+        ValueError: One of its patterns fits no task.
     """
     named = set(chosen_tasks(tasks, config.without)) if config.without else set()
     return np.array([task in named for task in tasks])
@@ -114,10 +116,10 @@ def untaught(config: DistillConfig, tasks: Sequence[str]) -> Bool[np.ndarray, "t
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class DistilledLosses(RowLosses):
-    """Losses of rows with their share of distillation.
+    """Losses of examples with distillation mixed in.
 
     Attributes:
-        agreement: mean cosine of the row's texts with the teacher's vectors; 0 where those have another size.
+        agreement: Mean cosine of the example's texts with the teacher's vectors; 0 where those have another size.
     """
 
     agreement: Float[Any, "groups n"]
@@ -132,16 +134,16 @@ def with_distillation(
     share: float | Float[Array, ""],
     precision: jax.lax.Precision = jax.lax.Precision.HIGHEST,
 ) -> DistilledLosses:
-    """Rows' losses with distillation mixed in: (1 - share) * contrastive + share * mean over the row's texts.
+    """Returns examples' losses with distillation mixed in: (1 - weight) * contrastive + weight * mean over the texts.
 
     Args:
-        config: what is matched.
-        tasks: names of all tasks, in the order of their numbers.
-        losses: the contrastive ones.
-        batch: with `teacher` vectors.
-        vectors: of `batch.texts`, of unit length.
-        share: of distillation, 0 to 1.
-        precision: of products of vectors.
+        config: What is matched.
+        tasks: Names of all tasks, in the order of their numbers.
+        losses: The contrastive losses.
+        batch: Batch with `teacher` vectors.
+        vectors: Vectors of `batch.texts`, of unit length.
+        share: Weight of distillation, 0 to 1.
+        precision: Precision of products of vectors.
     """
     assert batch.teacher is not None
     teacher = batch.teacher.astype(vectors.dtype)
@@ -163,7 +165,7 @@ def with_distillation(
 
 
 def _mean_of_row(batch: PairBatch, x: Float[Array, "groups texts"]) -> Float[Array, "groups n"]:
-    """Means over the texts of each row; 0 for filler rows."""
+    """Returns the mean over the texts of each example; 0 for filler examples."""
     query, positive, negatives = batch.split(x[..., None])
     total, count = query[..., 0] + positive[..., 0], jnp.full(batch.valid.shape, 2.0)
     if negatives is not None and batch.negative_valid is not None:

@@ -34,13 +34,13 @@ def dry_run(run: RunConfig, loss: OwnLoss | None = None, examples: Any = None) -
     """Checks a run and returns what it would do, in lines.
 
     Args:
-        run: the settings.
-        loss: takes the place of the configured one.
-        examples: rows in memory, in the place of `run.data`.
+        run: Settings of the run.
+        loss: Loss in the place of the configured one.
+        examples: Examples in memory, in the place of `run.data`.
 
     Raises:
-        ValueError: something does not fit; names the setting.
-        FileNotFoundError: there is no mixture in `run.data`, or a place of `mixture.avoid` does not exist.
+        ValueError: Something does not fit; names the setting.
+        FileNotFoundError: There is no mixture in `run.data`, or a place of `mixture.avoid` does not exist.
     """
     mesh = mesh_of(run)
     avoided_files(run.mixture.avoid)
@@ -72,7 +72,7 @@ def dry_run(run: RunConfig, loss: OwnLoss | None = None, examples: Any = None) -
 def _with_lengths(
     run: RunConfig, data: OpenedData, folder: ModelFolder, mesh: Mesh, config: TrainConfig
 ) -> tuple[TrainConfig, MixturePlan | None]:
-    """The configuration and plan of the run itself, where all texts were tokenised before; else as they are."""
+    """Returns the configuration and plan of the run itself where all texts were tokenised before, else no plan."""
     readings = tokens_at_hand(run, data, folder)
     if readings is None:
         return config, None
@@ -90,7 +90,7 @@ def _with_rows(lines: dict[str, str], run: RunConfig, data: OpenedData) -> dict[
 
 
 def _memory(config: TrainConfig, mesh: Mesh, loss: OwnLoss | None, teacher_dim: int) -> str:
-    """Bytes on one device: of the state, by arithmetic; of the whole step, by the compiler."""
+    """Describes the bytes on one device: of the state by arithmetic, of the whole step by the compiler."""
     state, shardings = abstract_state(config), state_shardings(config, mesh)
     sizes = jax.tree.map(lambda x, place: math.prod(place.shard_shape(x.shape)) * x.dtype.itemsize, state, shardings)
     available = available_memory(list(mesh.devices.flat))

@@ -8,7 +8,7 @@ from .chips import chip_of, devices_per_chip
 
 
 def training_flops_per_token(config: ModelConfig) -> float:
-    """Floating-point operations of the forward and backward pass per token: 6 for each weight of a matrix product.
+    """Returns the operations of forward and backward pass per token: 6 for each weight of a matrix product.
 
     The token table is looked up, the projection is per text; neither is counted. Nor are attention's scores, whose
     number depends on the texts: 11 % more for texts of 512 tokens in a model of base size, 1 % for texts of 50.
@@ -20,13 +20,19 @@ def training_flops_per_token(config: ModelConfig) -> float:
 
 
 def peak_flops(device_kind: str) -> float | None:
-    """Peak of one chip in bfloat16 operations a second; None for devices that no table has, CPUs among them."""
+    """Returns the peak of one chip in bfloat16 operations a second.
+
+    None for devices that no table has, CPUs among them.
+    """
     chip = chip_of(device_kind)
     return None if chip is None else chip.flops
 
 
 def utilization(config: ModelConfig, tokens_per_second: float) -> float | None:
-    """Share of the devices' bfloat16 peak that useful arithmetic takes; None where the peak is not known."""
+    """Returns the fraction of the devices' bfloat16 peak that useful arithmetic takes.
+
+    None where the peak is not known.
+    """
     peak = peak_flops(jax.devices()[0].device_kind)
     if peak is None:
         return None

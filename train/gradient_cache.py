@@ -14,12 +14,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from instructor_jax.config import ModelConfig
-from instructor_jax.nn.encoder import Remat
-from instructor_jax.nn.fused_attention.plan import Attention
-from instructor_jax.nn.layout import STACKED, Layout
+from instructor_jax.nn.compute import FLOAT32, Compute
 from instructor_jax.nn.model import Params, embed
 from instructor_jax.nn.pooling import gather_slots
-from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import constrain
 from instructor_jax.text.batches import TokenBatch
 
@@ -31,44 +28,34 @@ def embed_in_chunks(
     row_keys: Key[Array, "groups rows"] | None = None,
     *,
     chunks: int = 1,
-    dtype: Dtype = jnp.float32,
-    remat: Remat = "none",
-    attention: Attention = "auto",
-    layout: Layout = STACKED,
+    compute: Compute = FLOAT32,
 ) -> Float[Array, "groups texts dim"]:
-    """The same vectors as `embed`, a share of every group's rows at a time.
+    """Returns the same vectors as `embed`, computed for a part of every group's sequences at a time.
 
     Args:
-        config: of the model.
-        params: its parameters.
-        texts: the whole batch.
-        row_keys: a random key per row for dropout; None for none.
-        chunks: into how many parts the rows of a group are cut; 1 keeps all activations.
-        dtype: of the computation.
-        remat: what is computed again within a chunk, layer by layer.
-        attention: see `choose_attention`.
-        layout: of the layers; stacked.
+        config: Configuration of the model.
+        params: Parameters of the model.
+        texts: Texts of the whole batch.
+        row_keys: Random key for each sequence's dropout; None for none.
+        chunks: Number of parts into which the sequences of a group are cut; 1 keeps all activations.
+        compute: How a chunk is computed, with the layers stacked; its `remat` counts within a chunk.
 
     Raises:
-        ValueError: the rows cannot be cut into so many equal parts.
+        ValueError: The rows cannot be cut into so many equal parts.
     """
     if chunks == 1:
-        return embed(
-            config, params, texts, dtype=dtype, remat=remat, row_keys=row_keys, attention=attention, layout=layout
-        )
+        return embed(config, params, texts, compute=compute, row_keys=row_keys)
     groups, rows, _ = texts.tokens.shape
     if rows % chunks:
         raise ValueError(f"chunks={chunks} must divide the {rows} rows of a group; {_advice(rows, chunks)}.")
     places = rows // chunks * texts.segments_per_row  # slots of a chunk: a text's slot is a place among all rows
 
     def encode(part: tuple[Any, ...]) -> Float[Array, "groups texts dim"]:
-        """The vectors of the chunk's texts, zeros for the texts of other chunks."""
+        """Returns the vectors of the chunk's texts, zeros for the texts of other chunks."""
         number, (tokens, segments, pooled, keys) = part
         every_place = jnp.broadcast_to(jnp.arange(places, dtype=jnp.int32), (groups, places))
         chunk = dataclasses.replace(texts, tokens=tokens, segments=segments, pooled=pooled, slots=every_place)
-        found = embed(
-            config, params, chunk, dtype=dtype, remat=remat, row_keys=keys, attention=attention, layout=layout
-        )
+        found = embed(config, params, chunk, compute=compute, row_keys=keys)
         own = texts.slots - number * places
         return gather_slots(found, jnp.where((own >= 0) & (own < places), own, -1))
 
@@ -87,7 +74,7 @@ def embed_in_chunks(
 
 
 def dropout_keys(seed: int, step: Int[Array, ""], groups: int, rows: int) -> Key[Array, "groups rows"]:
-    """A key per row of the global batch, whatever devices and chunks it is spread over."""
+    """Returns a random key for every sequence of the global batch, whatever devices and chunks it is spread over."""
     key = jax.random.fold_in(jax.random.key(seed), step)
     number = jnp.arange(groups * rows).reshape(groups, rows)
     return jax.vmap(jax.vmap(lambda n: jax.random.fold_in(key, n)))(number)

@@ -150,7 +150,7 @@ def _train(recipe: "Recipe", own: "Processes", name: str) -> int:
 
 
 def too_large(error: Exception) -> str | None:
-    """What to do where the devices' memory did not suffice; None for any other error."""
+    """Returns what to do where the devices' memory did not suffice; None for any other error."""
     import jax
 
     if not isinstance(error, jax.errors.JaxRuntimeError) or "RESOURCE_EXHAUSTED" not in str(error):
@@ -162,7 +162,7 @@ def too_large(error: Exception) -> str | None:
 
 
 def stop_message(error: Exception) -> str:
-    """What one of several processes says when it has to stop: its own mistake, or that it may have lost the others."""
+    """Returns the last words of one of several processes: its own mistake, or that it may have lost the others."""
     import jax
 
     own = f"process {jax.process_index()} of {jax.process_count()}: {type(error).__name__}: {error}"

@@ -16,8 +16,8 @@ def avoided_texts(run: "RunConfig") -> "Iterator[tuple[str, str]] | None":
     """Returns (evaluation set, text) pairs of everything that `mixture.avoid` names; None where it names nothing.
 
     Raises:
-        FileNotFoundError: a place does not exist.
-        ValueError: a folder has none of the evaluation sets, or a file is not as expected.
+        FileNotFoundError: A place does not exist.
+        ValueError: A folder has none of the evaluation sets, or a file is not as expected.
     """
     if not run.mixture.avoid:
         return None
@@ -32,11 +32,11 @@ def avoided_texts(run: "RunConfig") -> "Iterator[tuple[str, str]] | None":
 
 
 def evaluation(prepared: "Prepared") -> "Evaluate | None":
-    """What the run measures on evaluation tasks while it trains, if it does.
+    """Returns the function that measures a run on evaluation tasks while it trains; None where none is asked for.
 
     Raises:
-        ValueError: a task is not known, or its data are not there.
-        ImportError: the extra `eval` is absent.
+        ValueError: A task is not known, or its data are not there.
+        ImportError: The extra `eval` is absent.
     """
     settings = prepared.run.evaluation
     if not settings.every:

@@ -17,15 +17,15 @@ from .objective import row_weights
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TaskSums:
-    """Sums over rows, one entry per task; sums of several batches may be added entry by entry.
+    """Sums over examples, one entry per task; sums of several batches may be added entry by entry.
 
     Attributes:
-        loss: weighted losses; divided by `weight` the mean loss.
-        weight: weights of the rows.
-        rows: number of real rows.
-        correct: rows whose positive beat every candidate.
-        contrasted: rows that had candidates; `correct / contrasted` is the in-batch accuracy.
-        agreement: cosines with a teacher's vectors; divided by `rows` their mean. None without a teacher.
+        loss: Sum of weighted losses; divided by `weight` it is the mean loss.
+        weight: Sum of the examples' weights.
+        rows: Number of real examples.
+        correct: Number of examples whose positive beat every candidate.
+        contrasted: Number of examples that had candidates; `correct / contrasted` is the in-batch accuracy.
+        agreement: Sum of cosines with a teacher's vectors; divided by `rows` it is their mean. None without a teacher.
     """
 
     loss: Float[Any, "tasks"]
@@ -39,16 +39,17 @@ class TaskSums:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Metrics:
-    """Of one training step.
+    """Metrics of one training step.
 
     Attributes:
-        loss: weighted mean over rows.
-        accuracy: share of the contrasted rows whose positive beat every candidate; NaN where none was contrasted.
-        gradient_norm: global, before clipping.
-        learning_rate: of this update.
-        tokens: real tokens; the batch's shape says how many were computed.
-        texts: real texts.
-        by_task: sums per task.
+        loss: Weighted mean loss over examples.
+        accuracy: Fraction of the contrasted examples whose positive beat every candidate; NaN where none was
+            contrasted.
+        gradient_norm: Global gradient norm before clipping.
+        learning_rate: Learning rate of this update.
+        tokens: Number of real tokens; the batch's shape says how many were computed.
+        texts: Number of real texts.
+        by_task: Sums per task.
     """
 
     loss: Float[Any, ""]
@@ -61,7 +62,7 @@ class Metrics:
 
 
 def task_sums(batch: PairBatch, losses: RowLosses, tasks: int) -> TaskSums:
-    """Sums of a batch for each of `tasks` tasks. Rows lie on all devices; the sums are everywhere."""
+    """Sums a batch for each of `tasks` tasks. Examples lie on all devices; the sums are everywhere."""
     weight = row_weights(batch)
 
     def by_task(x: Array) -> Float[Array, "tasks"]:
@@ -78,5 +79,5 @@ def task_sums(batch: PairBatch, losses: RowLosses, tasks: int) -> TaskSums:
 
 
 def count_texts(batch: PairBatch) -> tuple[Int[Array, ""], Int[Array, ""]]:
-    """Real tokens and real texts of a batch."""
+    """Counts the real tokens and the real texts of a batch."""
     return (batch.texts.segments >= 0).sum(), (batch.texts.slots >= 0).sum()

@@ -26,13 +26,13 @@ from .task_table import look_up
 
 @dataclasses.dataclass(frozen=True)
 class TaskLoss:
-    """Settings of one task that differ from the others'.
+    """Loss settings of one task that differ from the others'.
 
     Attributes:
-        task: its name.
-        temperature: None for that of all tasks.
-        in_batch: whether other rows' texts are negatives. Where classes are few (sentiment), most of them would be
-            false, and a row has only its own hard negatives.
+        task: Name of the task.
+        temperature: Temperature of the task; None for that of all tasks.
+        in_batch: Whether other examples' texts are negatives. Where classes are few (sentiment), most of them would be
+            false, and an example has only its own hard negatives.
     """
 
     task: str
@@ -42,20 +42,21 @@ class TaskLoss:
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """The loss; its defaults are the original's.
+    """The contrastive loss; its defaults are the original's.
 
     Attributes:
-        name: `original`, the published code's (only hard negatives are negatives of a query), or `in_batch`, with all
-            texts of the task in the global batch.
-        temperature: cosines are divided by it. 0.01 is the paper's, and the README's until 2023-09-15, which says 0.1
-            since then.
-        both_directions: in_batch only: adds the loss from positive to query. The original always has it.
-        mask_false_negatives: in_batch only: leaves out texts known to be right. The original never does.
-        dims: sizes of nested prefixes that are trained too, descending (Matryoshka); () for the whole vector alone.
-        dim_weights: their weights; () for 1 each.
-        per_task: tasks with settings of their own.
-        score_scale: steepness of the ranking loss of scored rows.
-        rows_at_a_time: rows of scores that a device holds at once; memory against number of steps of a loop.
+        name: Name of the loss: `original`, the published code's (only hard negatives are negatives of a query), or
+            `in_batch`, with all texts of the task in the global batch.
+        temperature: Temperature that cosines are divided by. 0.01 is the paper's, and the README's until 2023-09-15,
+            which says 0.1 since then.
+        both_directions: Whether `in_batch` adds the loss from positive to query. The original always has it.
+        mask_false_negatives: Whether `in_batch` leaves out false negatives: texts known to be right. The original never
+            does.
+        dims: Sizes of nested prefixes that are trained too, descending (Matryoshka); () for the whole vector alone.
+        dim_weights: Weights of the prefixes; () for 1 each.
+        per_task: Tasks with settings of their own.
+        score_scale: Steepness of the ranking loss of scored examples.
+        rows_at_a_time: Number of score rows that a device holds at once; memory against number of steps of a loop.
     """
 
     name: Literal["original", "in_batch"] = "original"
@@ -102,15 +103,15 @@ def row_losses(
     precision: jax.lax.Precision = jax.lax.Precision.HIGHEST,
     own: OwnLoss | None = None,
 ) -> RowLosses:
-    """Returns the loss of every row.
+    """Returns the loss of every example.
 
     Args:
-        config: which loss.
-        tasks: names of all tasks, in the order of their numbers.
-        batch: what is known of the rows.
-        vectors: of `batch.texts`, of unit length.
-        precision: of products of vectors.
-        own: the caller's loss, which takes the place of the configured one.
+        config: Settings of the loss.
+        tasks: Names of all tasks, in the order of their numbers.
+        batch: Batch of the examples.
+        vectors: Vectors of `batch.texts`, of unit length.
+        precision: Precision of products of vectors.
+        own: Caller's loss, which takes the place of the configured one.
 
     Raises:
         ValueError: `own` gives something else than the contract of `own_loss` says.
@@ -129,7 +130,7 @@ def row_losses(
 
 
 def row_weights(batch: PairBatch) -> Float[Array, "groups n"]:
-    """How much each row counts in the mean loss; 0 for filler rows."""
+    """Returns how much each example counts in the mean loss; 0 for filler examples."""
     weight = jnp.ones(batch.valid.shape, jnp.float32) if batch.weight is None else batch.weight
     return jnp.where(batch.valid, weight, 0.0)
 
@@ -155,13 +156,14 @@ def pairs_of(
     config: LossConfig = LossConfig(),
     tasks: Sequence[str] = ("all",),
 ) -> LossInputs:
-    """Returns queries, positives and negatives with all that is known of their rows: what every loss is given.
+    """Returns queries, positives and negatives with all that is known of their examples, as every loss is given them.
 
     Args:
-        batch: the rows.
-        vectors: of `batch.texts`, as the model gives them, of unit length.
-        config: says the rows' temperatures, and whether other rows' texts are their candidates.
-        tasks: names of all tasks, in the order of their numbers; they matter where `config.per_task` names any.
+        batch: Batch of the examples.
+        vectors: Vectors of `batch.texts`, as the model gives them, of unit length.
+        config: Settings of the loss: the examples' temperatures, and whether other examples' texts are their
+            candidates.
+        tasks: Names of all tasks, in the order of their numbers; they matter where `config.per_task` names any.
     """
     query, positive, negatives = batch.split(vectors)
     teacher = (None, None, None) if batch.teacher is None else batch.split(batch.teacher)
@@ -190,7 +192,7 @@ def pairs_of(
 def task_tables(
     config: LossConfig, tasks: Sequence[str]
 ) -> tuple[Float[np.ndarray, "tasks"], Bool[np.ndarray, "tasks"]]:
-    """Temperature and in-batch switch of every task, in the order of their numbers.
+    """Returns the temperature and the in-batch switch of every task, in the order of their numbers.
 
     Raises:
         ValueError: `per_task` names a task that there is not.

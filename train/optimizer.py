@@ -18,24 +18,25 @@ _NOT_DECAYED = ("scale", "relative_bias")  # norms and position biases, as in th
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
-    """What turns gradients into updates. The defaults are the original's: Trainer's AdamW, with nothing set.
+    """The optimizer and its schedule. The defaults are the original's: Trainer's AdamW, with nothing set.
 
     Attributes:
-        name: adamw, or adafactor (Shazeer and Stern 2018), whose state is a few vectors per matrix instead of two
-            copies of it; its learning rate is relative to the size of each parameter (T5 was fine-tuned with 1e-3,
-            constant), where a parameter is that of all layers, stacked.
-        learning_rate: the highest, reached after warm-up.
-        schedule: how it falls from there: linear, cosine, or constant (not at all).
-        warmup_steps: steps over which it rises linearly from 0; the first step has 0, as Trainer's.
-        schedule_steps: nominal last step, where it has fallen to `final_fraction`; may be after the last step made.
-            In a `RunConfig` 0 stands for the run's own steps.
-        final_fraction: share of the learning rate that is left there.
-        b1, b2, epsilon: AdamW's.
-        weight_decay: AdamW's, times the learning rate; of all parameters but norm scales and the position bias.
-        relative: AdamW's updates are multiplied by the root mean square of their parameter, as Adafactor's are. For
-            random weights: T5's embeddings start sixteen times as large as its other matrices, and a step that moves
-            them at all breaks those.
-        clip_norm: gradients are scaled down to this global norm; None for no clipping.
+        name: Name of the optimizer: adamw, or adafactor (Shazeer and Stern 2018), whose state is a few vectors per
+            matrix instead of two copies of it; its learning rate is relative to the size of each parameter (T5 was
+            fine-tuned with 1e-3, constant), where a parameter is that of all layers, stacked.
+        learning_rate: Highest learning rate, reached after warm-up.
+        schedule: How the learning rate falls from there: linear, cosine, or constant (not at all).
+        warmup_steps: Number of steps over which it rises linearly from 0; the first step has 0, as Trainer's.
+        schedule_steps: Nominal last step, where it has fallen to `final_fraction`; may be after the last step made. In
+            a `RunConfig` 0 stands for the run's own steps.
+        final_fraction: Fraction of the learning rate that is left there.
+        b1, b2, epsilon: Constants of AdamW.
+        weight_decay: Weight decay of AdamW, times the learning rate; it applies to all parameters but norm scales and
+            the position bias.
+        relative: Whether AdamW's updates are multiplied by the root mean square of their parameter, as Adafactor's are.
+            For random weights: T5's embeddings start sixteen times as large as its other matrices, and a step that
+            moves them at all breaks those.
+        clip_norm: Global norm to which gradients are scaled down; None for no clipping.
     """
 
     name: Literal["adamw", "adafactor"] = "adamw"
@@ -86,7 +87,7 @@ class OptimizerConfig:
 
 
 def learning_rate(config: OptimizerConfig, step: int | Int[Array, ""]) -> Float[Array, ""]:
-    """The rate of the update made in `step` (0 is the first), as transformers' `get_linear_schedule_with_warmup`."""
+    """Returns the learning rate of the update made in `step` (0 is the first), as transformers' schedules do."""
     return jnp.asarray(_schedule(config)(step))
 
 
@@ -106,7 +107,10 @@ def _schedule(config: OptimizerConfig) -> optax.Schedule:
 
 
 def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
-    """Clipping, then the optimizer with its schedule; cheap, made anew wherever it is needed."""
+    """Returns gradient clipping followed by the optimizer with its schedule.
+
+    It is cheap and made anew wherever it is needed.
+    """
     if config.name == "adamw":
         update = optax.chain(  # optax.adamw, with a place for the scale of the parameter
             optax.scale_by_adam(config.b1, config.b2, config.epsilon),
@@ -121,7 +125,7 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
 
 
 def decayed(params: Any) -> Any:
-    """Which parameters weight decay applies to: a tree of booleans."""
+    """Returns which parameters weight decay applies to, as a tree of booleans."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: not any(getattr(key, "key", None) in _NOT_DECAYED for key in path), params
     )

@@ -35,12 +35,13 @@ _ROWS = 4  # rows of a group of the batch that a loss is tried on; the last of t
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class LossInputs(Pairs):
-    """The embedded rows of a global batch, with all that a row of the mixture may carry.
+    """The embedded examples of a global batch, with all that an example of the mixture may carry.
 
     Attributes:
-        score: similarity of query and positive in [0, 1], NaN for rows that have none; None where no row has one.
-        weight: weight of the row in the mean, which is applied after the loss; None for equal weights.
-        teacher_query, teacher_positive, teacher_negatives: a teacher's unit vectors of the same texts; None without a
+        score: Similarity of query and positive in [0, 1], NaN for examples that have none; None where no example has
+            one.
+        weight: Weight of the example in the mean, which is applied after the loss; None for equal weights.
+        teacher_query, teacher_positive, teacher_negatives: A teacher's unit vectors of the same texts; None without a
             teacher.
     """
 
@@ -56,7 +57,7 @@ OwnLoss: TypeAlias = Callable[[LossInputs], Any]
 
 
 def loss_name(loss: OwnLoss) -> str:
-    """The name that a run notes beside its checkpoints: the function's own, with what `functools.partial` binds."""
+    """Returns the name that a run notes of a loss: the function's own, with what `functools.partial` binds."""
     if isinstance(loss, functools.partial):
         bound = [*map(repr, loss.args), *(f"{key}={value!r}" for key, value in sorted(loss.keywords.items()))]
         return f"{loss_name(loss.func)}({', '.join(bound)})"
@@ -67,12 +68,12 @@ def own_row_losses(loss: OwnLoss, inputs: LossInputs, ranks: Loss | None = None)
     """Calls a loss and checks what it gives.
 
     Args:
-        loss: keeps the contract above.
-        inputs: what it is given.
-        ranks: says which rows rank their positive first, where the loss does not; None for no row.
+        loss: Loss that keeps the contract above.
+        inputs: Inputs of the loss.
+        ranks: Loss that says which examples rank their positive first, where the other does not; None for no example.
 
     Raises:
-        ValueError: it gives something else; names the loss, what it gave and what it must give.
+        ValueError: It gives something else; names the loss, what it gave and what it must give.
     """
     given = loss(inputs)
     if isinstance(given, RowLosses):
@@ -124,15 +125,15 @@ def try_loss(
     Call it under `jax.set_mesh`, as the step is called.
 
     Args:
-        loss: keeps the contract.
-        groups: of the batch; a multiple of the devices that hold different examples.
-        dim: size of the vectors.
-        negatives: most negatives of a row.
-        has: what rows of the run carry besides: score, weight.
-        teacher_dim: size of a teacher's vectors; 0 without a teacher.
+        loss: Loss that keeps the contract.
+        groups: Number of groups of the batch; a multiple of the devices that hold different examples.
+        dim: Size of the vectors.
+        negatives: Largest number of negatives of an example.
+        has: What examples of the run carry besides: score, weight.
+        teacher_dim: Size of a teacher's vectors; 0 without a teacher.
 
     Raises:
-        ValueError: the loss gives something of another kind, shape or dtype, or it or its gradient is not finite.
+        ValueError: The loss gives something of another kind, shape or dtype, or it or its gradient is not finite.
     """
 
     def total(vectors: tuple[Any, ...], rest: LossInputs) -> tuple[Float[Array, ""], Bool[Array, ""]]:

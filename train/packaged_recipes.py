@@ -13,7 +13,7 @@ from .settings.sections import BatchConfig, CheckpointConfig, HeldOutConfig
 
 
 def default() -> RunConfig:
-    """The first stage of the small model that the package carries: 7.7 million weights, 15 MB in float16.
+    """Sets up the first stage of the small model that the package carries: 7.7 million weights, 15 MB in float16.
 
     Taught by all-MiniLM-L6-v2, it starts as a bag of pieces with the teacher's vectors. For 60 % of the steps it learns
     the teacher's vectors of bare texts; then the contrastive loss with instructions comes in, with distillation beside
@@ -75,7 +75,7 @@ SAME_TEXTS = (
 
 
 def default_instructions() -> RunConfig:
-    """The second stage of the packaged model, in which it learns to obey: more of one text under two instructions.
+    """Sets up the second stage of the packaged model, which learns to obey: more of one text under two instructions.
 
     A model that knows where texts lie has no need of instructions, and the teacher knows none. So those tasks come four
     times as often (reviews and their rewriting, of which there are few, twelve times), the sentiment of film reviews

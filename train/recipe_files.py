@@ -22,13 +22,15 @@ from .settings.run_config import RunConfig
 
 
 class Recipe(NamedTuple):
-    """Settings of a run with the functions and rows that go with them; what a function of one's own file may return.
+    """Settings of a run with the functions and examples that go with them.
+
+    What a function of one's own file may return.
 
     Attributes:
-        config: the settings, which `key=value` on the command line changes.
-        loss: takes the place of the configured loss.
-        examples: rows in memory, in the place of `config.data`.
-        on_metrics: called with every line of metrics.
+        config: Settings, which `key=value` on the command line changes.
+        loss: Loss in the place of the configured one.
+        examples: Examples in memory, in the place of `config.data`.
+        on_metrics: Function that is called with every line of metrics.
     """
 
     config: RunConfig
@@ -41,11 +43,11 @@ def load_recipe(name: str) -> Recipe:
     """Returns a recipe by its name, or what a function of a file returns.
 
     Args:
-        name: of a recipe, or `path/to/file.py:function`; that file is run.
+        name: Name of a recipe, or `path/to/file.py:function`; that file is run.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: no recipe or function is called so, the file or the function fails, or it returns something else.
+        FileNotFoundError: There is no such file.
+        ValueError: No recipe or function is called so, the file or the function fails, or it returns something else.
     """
     path, colon, function = name.rpartition(":")
     if not colon and name.endswith(".py"):
@@ -84,7 +86,7 @@ def _run(file: Path) -> ModuleType:
 
 
 def _told(error: Exception, file: Path) -> str:
-    """The error in one line, with the last line of the file that it came from."""
+    """Returns the error in one line, with the last line of the file that it came from."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
     where = f" (line {lines[-1]})" if lines else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"

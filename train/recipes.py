@@ -23,7 +23,7 @@ _PUBLISHED_ROWS = 1_435_000  # of the published medi-data.json
 
 
 def tiny() -> RunConfig:
-    """A model of 5 million weights from scratch, with a vocabulary of its own: for a laptop, tests and tutorials.
+    """Sets up a model of 5 million weights from scratch, with its own vocabulary: for laptops, tests and tutorials.
 
     Data: any mixture. Hardware: two CPU cores. Score: not measured; it is for trying out.
 
@@ -47,7 +47,7 @@ def tiny() -> RunConfig:
 
 
 def instructor_base() -> RunConfig:
-    """INSTRUCTOR-base as published: from GTR-base, triples of one task, batch 4, 40,000 steps.
+    """Sets up INSTRUCTOR-base as published: from GTR-base, triples of one task, batch 4, 40,000 steps.
 
     Data: the published mixture (`instructor-jax medi import medi-data.json --to data/medi`). Hardware: one GPU or TPU
     core with 16 GB; about 6 hours on the authors' (issue 14 of their repository). Score: not measured here; the
@@ -61,7 +61,7 @@ def instructor_base() -> RunConfig:
 
 
 def instructor_large() -> RunConfig:
-    """INSTRUCTOR-large as published: from GTR-large, triples of one task, batch 4, 20,000 steps.
+    """Sets up INSTRUCTOR-large as published: from GTR-large, triples of one task, batch 4, 20,000 steps.
 
     Data: as instructor_base. Hardware: one device with 40 GB (the paper's A100), about 12 hours on theirs (issue 14).
     Score: not measured here; the published model has 58.4 on average over MTEB's 56 tasks (their README).
@@ -72,7 +72,7 @@ def instructor_large() -> RunConfig:
 
 
 def instructor_xl() -> RunConfig:
-    """INSTRUCTOR-xl as published: from GTR-xl (encoder of T5-3b), triples of one task, batch 4.
+    """Sets up INSTRUCTOR-xl as published: from GTR-xl (encoder of T5-3b), triples of one task, batch 4.
 
     Data: as instructor_base. Hardware: weights and AdamW's state take 20 GB; `mesh.fsdp=4` splits them over four
     devices with `batch.groups=4 batch.rows=3 mixture.rows_per_group=1`. About 30 hours on the authors' machine (issue
@@ -84,7 +84,7 @@ def instructor_xl() -> RunConfig:
 
 
 def modern_base() -> RunConfig:
-    """Base size with what came after: every text of the batch a negative, false ones masked, nested dimensions, bf16.
+    """Sets up a base model with what came after: in-batch negatives, false ones masked, nested dimensions, bfloat16.
 
     Data: any mixture with instructions. Hardware: made for one GPU with 80 GB or 8 TPU cores;
     `gradient_cache_chunks` trades memory for time. Score: not measured.
@@ -146,10 +146,10 @@ RECIPES: dict[str, Callable[[], RunConfig]] = {
 
 
 def recipe(name: str) -> RunConfig:
-    """A recipe by its name.
+    """Returns a recipe by its name.
 
     Raises:
-        ValueError: there is none of this name.
+        ValueError: There is none of this name.
     """
     if name not in RECIPES:
         raise ValueError(f"no recipe is called {name!r}; there are {', '.join(RECIPES)}.")

@@ -15,7 +15,6 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from instructor_jax.losses.records import RowLosses
-from instructor_jax.nn.layout import STACKED, UNROLLED
 from instructor_jax.nn.model import Params, abstract_params, param_shardings
 from instructor_jax.sharding import named_sharding
 
@@ -32,12 +31,12 @@ from .own_loss import OwnLoss
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """What one step hands to the next.
+    """State of a run between two steps.
 
     Attributes:
-        params: float32 master weights, whatever the dtype of the computation.
-        optimizer: state of the optimizer.
-        step: number of updates made.
+        params: Master weights in float32, whatever the type of the computation.
+        optimizer: State of the optimizer.
+        step: Number of updates made.
     """
 
     params: Params
@@ -51,10 +50,10 @@ def train_step(
     """Updates the parameters on one global batch.
 
     Args:
-        config: of the run.
-        state: before the step.
-        batch: rows.
-        loss: takes the place of the configured one; see `own_loss`.
+        config: Configuration of the run.
+        state: State before the step.
+        batch: Batch of the examples.
+        loss: Loss in the place of the configured one; see `own_loss`.
     """
 
     def mean_loss(params: Params) -> tuple[Float[Array, ""], RowLosses]:
@@ -81,7 +80,7 @@ def train_step(
 
 
 def held_out_sums(config: TrainConfig, params: Params, batch: PairBatch, loss: OwnLoss | None = None) -> TaskSums:
-    """Loss and accuracy per task on rows that are not trained on, without dropout."""
+    """Returns loss and accuracy per task on examples that are not trained on, without dropout."""
     return task_sums(batch, batch_losses(config, params, batch, dropout_at=None, loss=loss), len(config.tasks))
 
 
@@ -93,15 +92,15 @@ def batch_losses(
     step: Any = None,
     loss: OwnLoss | None = None,
 ) -> RowLosses:
-    """The loss of every row of a batch.
+    """Returns the loss of every example of a batch.
 
     Args:
-        config: of the run.
-        params: weights.
-        batch: rows; where they carry a teacher's vectors, the losses have their share of distillation.
-        dropout_at: the step whose dropout is on; None for none.
-        step: the step whose share of distillation counts; None for the share that the run ends with.
-        loss: takes the place of the configured one.
+        config: Configuration of the run.
+        params: Weights of the model.
+        batch: Batch of the examples; where it carries a teacher's vectors, distillation is mixed into the losses.
+        dropout_at: Step whose dropout is on; None for none.
+        step: Step whose weight of distillation counts; None for the weight that the run ends with.
+        loss: Loss in the place of the configured one.
     """
     groups, rows, _ = batch.texts.tokens.shape
     keys = None if dropout_at is None else dropout_keys(config.seed, dropout_at, groups, rows)
@@ -111,10 +110,7 @@ def batch_losses(
         batch.texts,
         keys,
         chunks=config.gradient_cache_chunks,
-        dtype=config.compute_dtype,
-        remat=config.remat,
-        attention=config.attention,
-        layout=UNROLLED if config.unroll else STACKED,
+        compute=config.compute,
     )
     losses = row_losses(config.loss, config.tasks, batch, vectors, config.loss_precision, loss)
     if batch.teacher is None:
@@ -124,17 +120,17 @@ def batch_losses(
 
 
 def new_state(config: TrainConfig, params: Params) -> TrainState:
-    """The state before the first step."""
+    """Returns the state before the first step."""
     return TrainState(params, make_optimizer(config.optimizer).init(params), jnp.zeros((), jnp.int32))
 
 
 def abstract_state(config: TrainConfig) -> TrainState:
-    """Shapes of the state; nothing is allocated."""
+    """Returns the shapes of the state; nothing is allocated."""
     return jax.eval_shape(lambda params: new_state(config, params), abstract_params(config.model))
 
 
 def state_shardings(config: TrainConfig, mesh: Mesh) -> TrainState:
-    """Where every array of the state lies: what has a parameter's shape lies with it, the rest is on every device.
+    """Returns where every array of the state lies: what has a parameter's shape with it, the rest on every device.
 
     The rest are counts, and Adafactor's factors, which are vectors where the parameter is a matrix.
     """

@@ -28,24 +28,24 @@ def train(
     """Trains until all steps are made, from the latest checkpoint in `config.output` if there is one.
 
     Args:
-        config: settings, e.g. those of a recipe with some fields replaced; `output` must be set, and `data` too unless
+        config: Settings, e.g. those of a recipe with some fields replaced; `output` must be set, and `data` too unless
             there are `examples`.
-        examples: rows from memory in the place of `config.data`: a list of `Example` or of dicts, a Hugging Face
+        examples: Examples in memory, in the place of `config.data`: a list of `Example` or of dicts, a Hugging Face
             dataset, anything with a length that gives such rows, or what `from_memory` makes of them.
-        loss: function from `LossInputs` to one number per row, in the place of the configured loss.
-        on_metrics: called on process 0 with the step and a dict of numbers for every line of metrics.jsonl. A run that
-            goes on from a checkpoint tells the steps after it again.
-        evaluate: called on every process with all parameters, as NumPy arrays, every `config.evaluation.every` steps;
-            by default the evaluation tasks that the settings name.
-        stop: asked after every step; a requested stop saves and returns.
+        loss: Function from `LossInputs` to one number per row, in the place of the configured loss.
+        on_metrics: Function that is called on process 0 with the step and a dict of figures for every line of
+            metrics.jsonl. A run that goes on from a checkpoint tells the steps after it again.
+        evaluate: Function that is called on every process with all parameters, as NumPy arrays, every
+            `config.evaluation.every` steps; by default it measures the evaluation tasks that the settings name.
+        stop: Request that is looked at after every step; a requested stop saves and returns.
 
     Returns:
         How far it came, and where the model lies.
 
     Raises:
-        ValueError: something does not fit; says what, and what to change.
-        FileNotFoundError: there is no mixture in `config.data`.
-        NonFiniteLoss: a loss is not finite.
+        ValueError: Something does not fit; says what, and what to change.
+        FileNotFoundError: There is no mixture in `config.data`.
+        NonFiniteLoss: A loss is not finite.
     """
     prepared = prepare(config, avoid=avoided_texts(config), loss=loss, examples=examples)
     return run_steps(prepared, stop, evaluate or evaluation(prepared), on_metrics)

@@ -28,13 +28,13 @@ _ROWS_AT_ONCE = 2048
 
 
 def text_hashes(source: ExampleSource, cache: TokenCache) -> UInt64[np.ndarray, "texts two"]:
-    """Of every text of a cache: the hash of the bare text, and that of its form for comparison with evaluation data.
+    """Returns two hashes of every cached text: of the text without instruction, and of its form for decontamination.
 
     The second is 0 for texts too short to be compared (`medi.contamination`).
 
     Args:
-        source: the mixture.
-        cache: its token cache.
+        source: Mixture of the texts.
+        cache: Token cache of the mixture.
     """
     parent = cache.folder.parent
     path = parent / f"texts-{FORMAT}-{source.fingerprint}.npy"
@@ -48,7 +48,7 @@ def text_hashes(source: ExampleSource, cache: TokenCache) -> UInt64[np.ndarray, 
 def bare_texts(
     source: ExampleSource, cache: TokenCache, wanted: Bool[np.ndarray, "texts"]
 ) -> Iterator[tuple[int, str]]:
-    """Number and bare text of each wanted text, in the order of the rows; rows without one are not read."""
+    """Yields number and text of each wanted text, in the order of the examples; examples without one are not read."""
     left = wanted.copy()
     for number, side in _sides(source, cache, _rows_with(cache, wanted)):
         if left[number]:
@@ -57,12 +57,12 @@ def bare_texts(
 
 
 def bare(side: Side) -> str:
-    """What is read of a text where no instruction is: the tokenizer strips it too."""
+    """Returns the text as it is read without an instruction; the tokenizer strips it too."""
     return side.text.strip()
 
 
 def rows_with_any(cache: TokenCache, texts: Bool[np.ndarray, "texts"]) -> Bool[np.ndarray, "rows"]:
-    """Whether the query, the positive or a negative of each row is one of these texts."""
+    """Returns whether the query, the positive or a negative of each example is one of these texts."""
     found = texts[cache.array("query")] | texts[cache.array("positive")]
     listed = np.append(0, np.cumsum(texts[cache.array("negative")]))
     ends = cache.array("negative_ends")
@@ -70,7 +70,7 @@ def rows_with_any(cache: TokenCache, texts: Bool[np.ndarray, "texts"]) -> Bool[n
 
 
 def texts_of(cache: TokenCache, rows: Int64[np.ndarray, "rows"], negatives: bool = True) -> Bool[np.ndarray, "texts"]:
-    """Which texts occur in these rows, with or without all of their negatives."""
+    """Returns which texts occur in these examples, with or without all of their negatives."""
     found = np.zeros(len(cache.array("text_ends")), bool)
     found[cache.array("query")[rows]] = True
     found[cache.array("positive")[rows]] = True
@@ -108,7 +108,7 @@ def _rows_with(cache: TokenCache, texts: Bool[np.ndarray, "texts"]) -> Int64[np.
 def _sides(
     source: ExampleSource, cache: TokenCache, rows: Int64[np.ndarray, "rows"], bar: "tqdm | None" = None
 ) -> Iterator[tuple[int, Side]]:
-    """Number and side of every text of the rows, as often as it occurs."""
+    """Yields number and side of every text of the examples, as often as it occurs."""
     # as plain arrays: every slice of a memory map is an object of its own, which takes longer than the slice
     names = ("query", "positive", "negative_ends", "negative")
     query, positive, ends, negative = (np.asarray(cache.array(name)) for name in names)

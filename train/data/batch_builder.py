@@ -23,11 +23,11 @@ class HostBatch:
     """The groups of one host in one step.
 
     Attributes:
-        step: number of the step.
+        step: Number of the step.
         batch: NumPy arrays [this host's groups, ...].
-        examples: real examples in them.
-        tokens: real tokens in them.
-        cut_tokens: tokens that had to be cut off to fit the static shape; 0 in nearly every step.
+        examples: Number of real examples in them.
+        tokens: Number of real tokens in them.
+        cut_tokens: Number of tokens that had to be cut off to fit the static shape; 0 in nearly every step.
     """
 
     step: int
@@ -38,7 +38,7 @@ class HostBatch:
 
 
 class BatchBuilder:
-    """Step number -> this host's part of the step's batch. May be pickled and used from several threads."""
+    """Builds this host's part of a batch from the step's number. May be pickled, and used from several threads."""
 
     def __init__(
         self,
@@ -50,11 +50,11 @@ class BatchBuilder:
     ) -> None:
         """
         Args:
-            plan: what is in each group, made from `cache.rows`.
-            cache: the tokens.
-            groups: this host's groups, ascending, `pipeline.local_groups`; None means all.
-            task_numbers: number of each of the plan's tasks in the run; None where they are the plan's own.
-            teacher: a teacher's vectors of the cache's texts, where batches are to carry them.
+            plan: Plan of what is in each group, made from `cache.rows`.
+            cache: Token cache of the mixture.
+            groups: Numbers of this host's groups, ascending, `pipeline.local_groups`; None means all.
+            task_numbers: Number of each of the plan's tasks in the run; None where they are the plan's own.
+            teacher: Vectors of a teacher for the cache's texts, where batches are to carry them.
         """
         self.plan, self.cache, self.teacher = plan, cache, teacher
         self.groups = list(range(plan.groups)) if groups is None else list(groups)
@@ -62,7 +62,7 @@ class BatchBuilder:
         self._task_numbers = np.append(range(len(plan.tasks)) if task_numbers is None else task_numbers, -1)
 
     def __call__(self, step: int) -> HostBatch:
-        """The host's groups of a step."""
+        """Returns the host's groups of a step."""
         plan = self.plan(step)
         rows = [self._rows(int(plan.task[group]), int(plan.cell[group])) for group in self.groups]
         shape, cache = self.plan.shape, self.cache
@@ -93,7 +93,7 @@ class BatchBuilder:
     def _numbers(
         self, rows: Int64[np.ndarray, "m"], passes: Int64[np.ndarray, "m"]
     ) -> Int64[np.ndarray, "n texts_of_row"]:
-        """Text numbers of a group's examples, -1 from the last real one on."""
+        """Returns the text numbers of a group's examples, -1 from the last real one on."""
         shape = self.plan.shape
         numbers = np.full((shape.examples, shape.texts_per_example), -1)
         numbers[: len(rows)] = self.cache.rows.of(rows, passes, shape.negatives)
@@ -133,6 +133,6 @@ class BatchBuilder:
 
 
 def slot_order(numbers: Int64[np.ndarray, "n texts_of_row"], shape: GroupShape) -> Int64[np.ndarray, "slots"]:
-    """Texts in the order of a group's slots: all queries, all positives, then each example's negatives."""
+    """Returns texts in the order of a group's text slots: all queries, all positives, then each example's negatives."""
     assert numbers.shape == (shape.examples, shape.texts_per_example)
     return np.concatenate([numbers[:, 0], numbers[:, 1], numbers[:, 2:].ravel()])

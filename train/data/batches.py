@@ -19,24 +19,25 @@ from instructor_jax.text.batches import TokenBatch
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class PairBatch:
-    """A global batch of `groups x n` rows, each a query, a positive and up to `k` negatives.
+    """A global batch of `groups x n` examples, each a query, a positive and up to `k` negatives.
 
     The slots of a group hold n queries, then n positives, then n * k negatives (at row * k + index).
     Rows and negatives that are only there to fill the static shape have `valid` (`negative_valid`) False.
 
     Attributes:
-        texts: n * (2 + k) texts per group, queries, positives and negatives.
-        task: task number of each row; in-batch negatives come only from rows of the same task.
-        query_id: hash of each query's instruction and text, as two words.
-        positive_id: likewise of each positive.
-        negative_id: likewise of each negative; None where the mixture has no negatives at all (k = 0).
-        valid: whether the row is real.
-        negative_valid: whether the row has this negative.
-        score: similarity of query and positive in [0, 1], NaN for rows that have none; None where no row has one.
-        weight: weight of the row in the loss; None for equal weights.
-        label: hash of the class each row's query and positive belong to, 0 where it is unknown (a hash of 0 becomes 1);
+        texts: The n * (2 + k) texts of each group: queries, positives and negatives.
+        task: Task number of each example; in-batch negatives come only from examples of the same task.
+        query_id: Hash of each query's instruction and text, as two words.
+        positive_id: The same hash of each positive.
+        negative_id: The same hash of each negative; None where the mixture has no negatives at all (k = 0).
+        valid: Whether the example is real.
+        negative_valid: Whether the example has this negative.
+        score: Similarity of query and positive in [0, 1], NaN for examples that have none; None where no example has
+            one.
+        weight: Weight of the example in the loss; None for equal weights.
+        label: Hash of the class each row's query and positive belong to, 0 where it is unknown (a hash of 0 becomes 1);
             None where no row has one. Rows of one class are never each other's negatives.
-        teacher: a teacher's vectors of all texts, in the order of their slots, of unit length, zeros in empty slots;
+        teacher: A teacher's vectors of all texts, in the order of their slots, of unit length, zeros in empty slots;
             None without a teacher.
     """
 
@@ -55,7 +56,7 @@ class PairBatch:
     def split(
         self, vectors: Float[Array, "groups texts dim"]
     ) -> tuple[Float[Array, "groups n dim"], Float[Array, "groups n dim"], Float[Array, "groups n k dim"] | None]:
-        """Vectors of queries, positives and negatives (None where k = 0) from those of `texts`."""
+        """Splits the vectors of `texts` into those of queries, positives and negatives (None where k = 0)."""
         groups, n = self.valid.shape
         query, positive, rest = vectors[:, :n], vectors[:, n : 2 * n], vectors[:, 2 * n :]
         if self.negative_valid is None:

@@ -25,14 +25,14 @@ _FIRST_TRY = 0.995  # of the tokens: packing seldom leaves less
 def token_stream(
     texts: RowTexts, rows: Int64[np.ndarray, "rows"], shape: GroupShape, groups: int, key: int
 ) -> TaskStream:
-    """A task's stream with cells that fill groups with tokens.
+    """Returns a task's stream with slices that fill groups with tokens.
 
     Args:
-        texts: rows of all tasks.
-        rows: the task's rows.
-        shape: of a group, with room for two examples at least.
-        groups: most cells of one step.
-        key: decides the order.
+        texts: Texts of the examples of all tasks.
+        rows: Numbers of the task's examples.
+        shape: Shape of a group, with room for two examples at least.
+        groups: Largest number of slices of one step.
+        key: Key that decides the order.
     """
     cost = texts.costs(shape.negatives, -(-shape.length // shape.segments_per_row), rows)
     total = int(cost.sum(dtype=np.int64))
@@ -58,19 +58,19 @@ def examples_needed(
     negatives: int,
     lost: float = 0.005,
 ) -> int:
-    """The fewest examples, a multiple of 8, that a group's shape must allow so that tokens are what limits it.
+    """Returns the fewest examples, a multiple of 8, that a group's shape must allow so that tokens are what limits it.
 
     Tasks of short texts have many examples to a group. Room for them costs next to nothing, beside the encoder: unused
     slots are masked. Too little room leaves the rows of those tasks half empty. Never more than a `GroupShape` with
     the usual number of segments takes.
 
     Args:
-        texts: rows of all tasks.
-        tasks: name -> rows.
-        weights: share of each task; only ratios count.
-        tokens: of a group.
-        negatives: most negatives of an example.
-        lost: share of the tokens that may be lost to the limit, 0 to 1.
+        texts: Texts of the examples of all tasks.
+        tasks: Numbers of the examples of each task, by its name.
+        weights: Weight of each task; only ratios count.
+        tokens: Number of tokens of a group.
+        negatives: Largest number of negatives of an example.
+        lost: Fraction of the tokens that may be lost to the limit, 0 to 1.
 
     Raises:
         ValueError: `lost` is out of range.
@@ -94,12 +94,12 @@ def examples_needed(
 
 
 def _limited(cost: Int32[np.ndarray, "rows"], budget: int, shape: GroupShape) -> Int32[np.ndarray, "rows"]:
-    """Costs such that no cell of a stream with this budget has more than `shape.examples` rows."""
+    """Returns costs such that no slice of a stream with this token budget has more than `shape.examples` examples."""
     return np.maximum(cost, math.ceil(budget / (shape.examples - 1))).astype(np.int32)
 
 
 def _expected_rows(stream: TaskStream, texts: RowTexts, rows: Int64[np.ndarray, "rows"], shape: GroupShape) -> float:
-    """Packed rows that nearly all cells of the stream get along with."""
+    """Returns the number of packed sequences that nearly all slices of the stream get along with."""
     first = rows[stream.cell(0)[0]]
     affordable = _SAMPLED_TEXTS // max(1, len(first) * shape.texts_per_example)
     samples = _MANY if affordable >= _MANY else min(max(_SAMPLES[0], affordable), _SAMPLES[1])
@@ -108,7 +108,7 @@ def _expected_rows(stream: TaskStream, texts: RowTexts, rows: Int64[np.ndarray, 
 
 
 def _rows_needed(texts: RowTexts, rows: Int64[np.ndarray, "n"], shape: GroupShape) -> float:
-    """Packed rows that these examples take; of the emptiest row only the part that is used."""
+    """Returns the number of packed sequences that these examples take; the emptiest one counts with its used part."""
     numbers = texts.of(rows, np.zeros_like(rows), shape.negatives)
     lengths = texts.lengths[numbers[numbers >= 0]]
     places = fill_rows(lengths, shape.length, shape.segments_per_row)

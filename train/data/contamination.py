@@ -19,17 +19,17 @@ SHORTEST = 20  # characters of a text that is compared; shorter ones coincide by
 
 
 def comparable(text: str) -> str:
-    """The form in which training and evaluation texts are compared: lower case, without punctuation, single spaces."""
+    """Returns a text as it is compared with evaluation data: lower case, without punctuation, single spaces."""
     return " ".join(re.sub(r"[^\w\s]|_", "", text.lower()).split())
 
 
 def text_hash(text: str) -> int:
-    """64 bits of the text."""
+    """Hashes a text to 64 bits."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def hashes_of(texts: Iterable[str]) -> set[int]:
-    """Hashes of the texts that are long enough to be compared."""
+    """Hashes the texts that are long enough to be compared."""
     return {text_hash(plain) for text in texts if len(plain := comparable(text)) >= SHORTEST}
 
 
@@ -47,7 +47,10 @@ class EvaluationTexts:
         self.any_set = np.unique(np.concatenate([np.zeros(0, np.uint64), *self.sets.values()]))
 
     def find(self, texts: Set[int]) -> dict[str, int]:
-        """Evaluation set -> how many of these hashes it has; under "" how many are in any set."""
+        """Marks which evaluation texts are among these hashes.
+
+        Returns how many each set has, and under "" how many any set has.
+        """
         ours = np.intersect1d(np.fromiter(texts, np.uint64), self.any_set, assume_unique=True)
         found = {"": len(ours)}
         for name, hashes in self.sets.items() if len(ours) else ():
@@ -58,15 +61,17 @@ class EvaluationTexts:
         return found
 
     def found(self) -> dict[str, tuple[int, int]]:
-        """Evaluation set -> its texts, and those found so far."""
+        """Returns for each evaluation set the number of its texts, and of those found so far."""
         return {name: (len(seen), int(seen.sum())) for name, seen in sorted(self.seen.items())}
 
 
 def read_evaluation_texts(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
-    """(file's name, text) of files of texts: `.txt`, one a line, or `.jsonl` with a field "text"; each also `.gz`.
+    """Yields (file's name, text) of files of texts: `.txt`, one a line, or `.jsonl` with a field "text".
+
+    Each also `.gz`.
 
     Raises:
-        ValueError: another kind of file, or a line without text.
+        ValueError: Another kind of file, or a line without text.
     """
     for path in paths:
         plain = Path(path.name.removesuffix(".gz"))

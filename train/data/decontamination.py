@@ -24,12 +24,12 @@ Rows = Mapping[str, Int64[np.ndarray, "_"]]
 
 @dataclasses.dataclass(frozen=True)
 class Avoided:
-    """What a comparison with evaluation data found.
+    """Result of a comparison with evaluation data.
 
     Attributes:
-        sets: evaluation set -> its texts that were compared, and those of them that the mixture has.
-        rows: task -> rows left out because of them; only tasks that lost any.
-        digest: hash of the evaluation texts.
+        sets: Numbers of texts of each evaluation set: those that were compared, and those of them that the mixture has.
+        rows: Number of examples of each task that are left out because of them; only tasks that lost any.
+        digest: Hash of the evaluation texts.
     """
 
     sets: dict[str, tuple[int, int]]
@@ -40,14 +40,14 @@ class Avoided:
 def avoid_rows(
     source: ExampleSource, cache: TokenCache, texts: Iterable[tuple[str, str]], kept: Rows, held: Rows
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Avoided]:
-    """A mixture's rows for training and those held out, without those that have a text of an evaluation set.
+    """Returns the examples for training and those held out, without those that have a text of an evaluation set.
 
     Args:
-        source: the mixture.
-        cache: its token cache.
+        source: Mixture of the examples.
+        cache: Token cache of the mixture.
         texts: (evaluation set, text) pairs.
-        kept: rows of each task for training; a task that has none left is dropped.
-        held: rows of each task that are held out; likewise.
+        kept: Numbers of the examples of each task for training; a task that has none left is dropped.
+        held: Numbers of the examples of each task that are held out; treated likewise.
     """
     known = EvaluationTexts(texts)
     hashes = text_hashes(source, cache)[:, 1]
@@ -69,10 +69,10 @@ def _without(bad: Bool[np.ndarray, "rows"], tasks: Rows) -> tuple[dict[str, np.n
 
 
 def avoided_files(places: Iterable[str]) -> list[Path]:
-    """The files among the places of `mixture.avoid`; the others are folders.
+    """Returns the files among the places of `mixture.avoid`; the others are folders.
 
     Raises:
-        FileNotFoundError: a place does not exist.
+        FileNotFoundError: A place does not exist.
     """
     paths = [Path(place) for place in places]
     for path in paths:

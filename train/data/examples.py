@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Side(NamedTuple):
-    """One text of an example with the instruction it is read under."""
+    """One text of an example with the instruction under which it is read."""
 
     instruction: str
     text: str
@@ -17,17 +17,17 @@ class Side(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Example:
-    """A row of the training mixture.
+    """One training example.
 
     Attributes:
-        query: the text that searches.
-        positive: the text that should be near the query.
-        negatives: hard negatives; may be empty, and need not be equally many in every row of a task.
-        task: name of the task the row belongs to, the unit of mixing.
-        row_id: stable and unique within the task; the same source gives the same ids on every build.
-        score: similarity of query and positive in [0, 1], for sources of scored pairs.
-        label: class of the query, for labelled sources; rows with the same label are never each other's negatives.
-        weight: relative weight of the row in the loss, positive.
+        query: Text that searches.
+        positive: Text that should be near the query.
+        negatives: Hard negatives; may be empty, and need not be equally many in every example of a task.
+        task: Name of the task the example belongs to, the unit of mixing.
+        row_id: Id that is stable and unique within the task; the same source gives the same ids on every build.
+        score: Similarity of query and positive in [0, 1], for sources of scored pairs.
+        label: Class of the query, for labelled sources; examples with the same label are never each other's negatives.
+        weight: Relative weight of the example in the loss, positive.
     """
 
     query: Side

@@ -19,11 +19,11 @@ class GroupShape:
     """Static shape of one group of a step.
 
     Attributes:
-        rows: packed rows.
-        length: tokens of a packed row; at least the longest text.
-        examples: most examples (query, positive, negatives); n of the `PairBatch`.
-        negatives: most negatives of an example; k of the `PairBatch`.
-        segments: most texts of a packed row; 0 means one for every 8 tokens.
+        rows: Number of packed sequences.
+        length: Number of tokens of a packed sequence; at least those of the longest text.
+        examples: Largest number of examples (query, positive, negatives); n of the `PairBatch`.
+        negatives: Largest number of negatives of an example; k of the `PairBatch`.
+        segments: Largest number of texts of a packed sequence; 0 means one for every 8 tokens.
     """
 
     rows: int
@@ -48,30 +48,30 @@ class GroupShape:
 
     @property
     def segments_per_row(self) -> int:
-        """Most texts of a packed row."""
+        """Returns the largest number of texts of a packed sequence."""
         return self.segments or max(4, self.length // 8)
 
     @property
     def texts_per_example(self) -> int:
-        """Query, positive and negatives."""
+        """Returns the number of texts of an example: query, positive and negatives."""
         return 2 + self.negatives
 
     @property
     def tokens(self) -> int:
-        """Tokens of a group, padding included."""
+        """Returns the number of tokens of a group, padding included."""
         return self.rows * self.length
 
 
 def fill_rows(lengths: Int[np.ndarray, "texts"], length: int, segments: int) -> Places:
-    """Longest first, each text into the fullest row that has room (best fit decreasing); texts of one length at once.
+    """Packs texts, the longest first, each into the fullest sequence that has room (best fit decreasing).
 
     Args:
-        lengths: tokens of each text, 1 to `length`.
-        length: tokens of a row.
-        segments: most texts of a row.
+        lengths: Number of tokens of each text, 1 to `length`.
+        length: Number of tokens of a sequence.
+        segments: Largest number of texts of a sequence.
 
     Raises:
-        ValueError: a text is empty or longer than a row.
+        ValueError: A text is empty or longer than a row.
     """
     if len(lengths) and not (lengths.min() >= 1 and lengths.max() <= length):
         raise ValueError(f"texts of {lengths.min()} to {lengths.max()} tokens must have 1 to {length}, the row length.")
@@ -79,10 +79,12 @@ def fill_rows(lengths: Int[np.ndarray, "texts"], length: int, segments: int) -> 
 
 
 def fit(lengths: Int[np.ndarray, "texts"], shape: GroupShape) -> tuple[Places, int]:
-    """Places in at most `shape.rows` rows, and the length that longer texts must be cut to (usually none is longer).
+    """Packs texts into at most `shape.rows` sequences.
+
+    Returns their places and the length that longer texts are cut to.
 
     Raises:
-        ValueError: there are more texts than the shape has room for.
+        ValueError: There are more texts than the shape has room for.
     """
     limit = int(lengths.max(initial=1))
     places = fill_rows(lengths, shape.length, shape.segments_per_row)
@@ -122,11 +124,11 @@ def pack_group(
     """Packs texts of a token store; a text that must be cut keeps its last token, the end of sequence.
 
     Args:
-        texts: numbers of the texts in the order of the group's slots; -1 leaves the slot empty.
-        tokens: ids of all stored texts, end to end.
-        ends: where each stored text ends.
-        unpooled: how many leading tokens of each stored text are not pooled.
-        shape: what they are packed into.
+        texts: Numbers of the texts in the order of the group's slots; -1 leaves the slot empty.
+        tokens: Token ids of all stored texts, end to end.
+        ends: Place where each stored text ends.
+        unpooled: Number of leading tokens of each stored text that are not pooled.
+        shape: Shape that they are packed into.
     """
     given = np.flatnonzero(texts >= 0)
     text = texts[given]

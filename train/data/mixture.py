@@ -27,17 +27,17 @@ logger: logging.Logger = logging.getLogger(__name__)
 def task_weights(
     counts: Sequence[int], max_examples: int | None = None, temperature: float = 1.0
 ) -> Float64[np.ndarray, "tasks"]:
-    """Shares of tasks, proportional to min(examples, max_examples) ** (1 / temperature), of sum 1.
+    """Returns weights of tasks, proportional to min(examples, max_examples) ** (1 / temperature), of sum 1.
 
     Examples-proportional mixing with a limit, and temperature, as in Raffel et al. 2020 (T5), section 3.5.2.
 
     Args:
-        counts: rows of each task.
-        max_examples: examples beyond which a task weighs no more; None for no such number.
-        temperature: 1 is proportional; the larger, the more equal the tasks.
+        counts: Number of examples of each task.
+        max_examples: Number of examples beyond which a task weighs no more; None for no limit.
+        temperature: Temperature of the weights: 1 is proportional; the larger, the more equal the tasks.
 
     Raises:
-        ValueError: there is no task, one is empty, or max_examples or temperature is not positive.
+        ValueError: There is no task, one is empty, or max_examples or temperature is not positive.
     """
     rows = np.asarray(counts, np.float64)
     if not len(rows) or rows.min() < 1:
@@ -49,13 +49,13 @@ def task_weights(
 
 
 def hold_out(rows: range, count: int, task: str) -> tuple[Int64[np.ndarray, "kept"], Int64[np.ndarray, "held"]]:
-    """Rows for training, and up to `count` rows (a tenth of the task at most) kept from it; the same in every run."""
+    """Splits off up to `count` examples, a tenth of the task at most, from those for training."""
     held = keyed_order(key_of("held out", task), len(rows))[: min(count, len(rows) // 10)]
     return np.delete(np.asarray(rows, np.int64), held), np.asarray(rows, np.int64)[np.sort(held)]
 
 
 class StepPlan(NamedTuple):
-    """Task and cell of each group of a step; both -1 for a group that stays empty."""
+    """Task and slice of each group of a step; both are -1 for a group that stays empty."""
 
     step: int
     task: Int64[np.ndarray, "groups"]
@@ -64,16 +64,16 @@ class StepPlan(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class PlannedTask:
-    """What the plan makes of a task.
+    """One task of a plan, and how often it comes.
 
     Attributes:
-        name: the task's name.
-        rows: how many rows it has.
-        weight: the share of all groups that was asked for.
-        share: the share it gets; differs where small tasks are too few to fill their steps.
-        cells: groups that a pass over its rows fills.
-        fill: share of the group's tokens that are real.
-        alone: whether its steps hold no other task.
+        name: Name of the task.
+        rows: Number of its examples.
+        weight: Weight among all groups that was asked for.
+        share: Weight that it gets; differs where small tasks are too few to fill their steps.
+        cells: Number of groups that a pass over its examples fills.
+        fill: Fraction of the group's tokens that are real.
+        alone: Whether its steps hold no other task.
     """
 
     name: str
@@ -86,7 +86,7 @@ class PlannedTask:
 
 
 class MixturePlan:
-    """Which rows fill which group of which step. Safe to use from several threads; may be pickled."""
+    """Which examples fill which group of which step. Safe to use from several threads; may be pickled."""
 
     def __init__(
         self,
@@ -101,19 +101,19 @@ class MixturePlan:
     ) -> None:
         """
         Args:
-            texts: lengths of all rows.
-            tasks: name -> rows.
-            weights: share of each task, in the order of `tasks`; only ratios count.
-            shape: of a group.
-            groups: of a step, on all hosts together.
-            seed: decides orders.
-            rows_per_group: every group takes so many rows; None fills it with tokens. The shape must then have room for
+            texts: Texts of the examples of all tasks, and their lengths.
+            tasks: Numbers of the examples of each task, by its name.
+            weights: Weight of each task, in the order of `tasks`; only ratios count.
+            shape: Shape of a group.
+            groups: Number of groups of a step, on all hosts together.
+            seed: Random seed for the orders.
+            rows_per_group: Every group takes so many rows; None fills it with tokens. The shape must then have room for
                 the longest such rows (`instructor_jax.train.data.group_packing` cuts texts that do not fit).
             shuffle: False, for `rows_per_group` only, takes rows in stored order, so that the same successive rows
                 meet, as they did in the original's training.
 
         Raises:
-            ValueError: a number is out of range, a task is empty, or a text is longer than the shape's rows.
+            ValueError: A number is out of range, a task is empty, or a text is longer than the shape's rows.
         """
         if not tasks or len(weights) != len(tasks) or groups < 1:
             raise ValueError(
@@ -179,10 +179,10 @@ class MixturePlan:
             )
 
     def __call__(self, step: int) -> StepPlan:
-        """Tasks and cells of a step.
+        """Returns the tasks and slices of a step.
 
         Raises:
-            ValueError: the step is negative.
+            ValueError: The step is negative.
         """
         if step < 0:
             raise ValueError(f"step={step} must not be negative.")
@@ -194,13 +194,13 @@ class MixturePlan:
         return StepPlan(step, np.where(places < 0, -1, self._small[places]), np.where(places < 0, -1, cells))
 
     def rows(self, task: int, cell: int) -> tuple[Int64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
-        """Numbers of the rows of a task's cell, and the pass over the task that each belongs to."""
+        """Returns the numbers of the examples of a task's slice, and the pass over the task that each belongs to."""
         index, passes = self._streams[task].cell(cell)
         rows = self._rows[task]
         return (rows.start + index * rows.step if isinstance(rows, range) else rows[index]), passes
 
     def rows_of_steps(self, steps: int) -> Int64[np.ndarray, "rows"]:
-        """Numbers of all rows that the first steps take, sorted, each once."""
+        """Returns the numbers of all examples that the first steps take, sorted, each once."""
         ends = np.zeros(len(self.names), np.int64)
         for step in range(steps):
             planned = self(step)
@@ -230,7 +230,7 @@ def _check(texts: RowTexts, shape: GroupShape, rows_per_group: int | None, shuff
 def shared_rates(
     weights: Float64[np.ndarray, "small"], limits: Int64[np.ndarray, "small"], places: int
 ) -> Float64[np.ndarray, "small"]:
-    """Places a step of tasks that share steps: proportional to weights, none above its limit, together `places`.
+    """Returns places a step of tasks that share steps: proportional to weights, within limits, together `places`.
 
     Where all limits together are smaller than that, every task has its limit, and places stay empty.
     """

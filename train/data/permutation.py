@@ -11,13 +11,13 @@ from jaxtyping import Int32
 
 
 def key_of(*parts: int | str) -> int:
-    """A 64-bit key of numbers and names; different parts give different keys."""
+    """Returns a 64-bit key of numbers and names; different parts give different keys."""
     text = "\0".join(f"{type(part).__name__}:{part}" for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def keyed_order(key: int, size: int) -> Int32[np.ndarray, "size"]:
-    """A permutation of 0 .. size - 1, size below 2**31."""
+    """Returns a permutation of 0 .. size - 1, size below 2**31."""
     # splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): its state after i steps,
     # mixed. The multiplications are meant to wrap.
     state = np.uint64(key) + np.arange(1, size + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)

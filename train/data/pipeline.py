@@ -21,10 +21,10 @@ from .batches import PairBatch
 
 
 def local_groups(mesh: Mesh, groups: int) -> Int64[np.ndarray, "local"]:
-    """The groups of a batch that devices of this host hold, ascending.
+    """Returns the groups of a batch that devices of this host hold, ascending.
 
     Raises:
-        ValueError: the groups cannot be divided evenly among the mesh's data shards.
+        ValueError: The groups cannot be divided evenly among the mesh's data shards.
     """
     shards = data_shards(mesh)
     if groups % shards:
@@ -34,12 +34,12 @@ def local_groups(mesh: Mesh, groups: int) -> Int64[np.ndarray, "local"]:
 
 
 def to_devices(batch: PairBatch, mesh: Mesh, groups: int) -> PairBatch:
-    """The global batch on the mesh, from the groups that this host built.
+    """Places the global batch on the mesh, from the groups that this host built.
 
     Args:
         batch: NumPy arrays of `local_groups(mesh, groups)`, in that order.
-        mesh: the devices of all hosts.
-        groups: of the global batch.
+        mesh: Mesh of the devices of all hosts.
+        groups: Number of groups of the global batch.
     """
     local = local_groups(mesh, groups)
     sharding = named_sharding(mesh, "batch")
@@ -73,17 +73,17 @@ class _Steps:
 def host_batches(
     builder: Callable[[int], HostBatch], steps: int, start: int = 0, workers: int = 0, prefetch: int = 2
 ) -> Iterator[Iterator[HostBatch]]:
-    """This host's batches of the steps `start` to `steps` - 1, in order, built ahead; workers end with the context.
+    """Yields an iterator over this host's batches of the steps `start` to `steps` - 1, built before they are needed.
 
     Args:
-        builder: builds a step's batch; pickled where there are workers.
-        steps: of the whole run.
-        start: the first step; resuming needs nothing else.
-        workers: processes that build; 0 builds in a thread of this process.
-        prefetch: batches that each worker, or the thread, has ready.
+        builder: Function that builds a step's batch; it is pickled where there are workers.
+        steps: Number of steps of the whole run.
+        start: First step; resuming needs nothing else.
+        workers: Number of processes that build; 0 builds in a thread of this process.
+        prefetch: Number of batches that each worker, or the thread, has ready.
 
     Raises:
-        ValueError: a number is out of range.
+        ValueError: A number is out of range.
         ImportError: Grain is absent.
     """
     if not 0 <= start <= steps or workers < 0 or prefetch < 1:

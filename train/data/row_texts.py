@@ -12,14 +12,14 @@ from jaxtyping import Int, Int32, Int64
 
 @dataclasses.dataclass(frozen=True)
 class RowTexts:
-    """Rows of all tasks, end to end.
+    """Examples of all tasks, end to end, as numbers of texts.
 
     Attributes:
-        lengths: tokens of each text, after truncation.
-        query: the text of each row's query.
-        positive: the text of each row's positive.
-        negative: the texts of all rows' negatives, end to end.
-        negative_ends: where each row's negatives end.
+        lengths: Number of tokens of each text, after truncation.
+        query: Text of each example's query.
+        positive: Text of each example's positive.
+        negative: Texts of all examples' negatives, end to end.
+        negative_ends: Place where each example's negatives end.
     """
 
     lengths: Int32[np.ndarray, "texts"]
@@ -34,12 +34,14 @@ class RowTexts:
     def of(
         self, rows: Int[np.ndarray, "n"], passes: Int[np.ndarray, "n"], negatives: int
     ) -> Int64[np.ndarray, "n texts_of_row"]:
-        """The texts of rows, each as query, positive and `negatives` negatives; -1 where a row has fewer.
+        """Returns the texts of examples, each as query, positive and `negatives` negatives.
+
+        -1 where an example has fewer.
 
         Args:
-            rows: numbers of rows.
-            passes: for each, how often its task was gone through before.
-            negatives: k, the most negatives of a row.
+            rows: Numbers of examples.
+            passes: For each, how often its task was gone through before.
+            negatives: Largest number of negatives of an example, k.
         """
         starts = np.where(rows > 0, self.negative_ends[rows - 1], 0)
         count = (self.negative_ends[rows] - starts)[:, None]
@@ -53,12 +55,12 @@ class RowTexts:
     def costs(
         self, negatives: int, least: int = 1, rows: Int64[np.ndarray, "chosen"] | None = None
     ) -> Int32[np.ndarray, "chosen"]:
-        """Tokens of rows as `of` takes them, on average over passes, rounded up.
+        """Returns the tokens of examples as `of` takes them, on average over passes, rounded up.
 
         Args:
-            negatives: k, the most negatives of a row.
-            least: what a shorter text counts as.
-            rows: numbers of rows; None for all.
+            negatives: Largest number of negatives of an example, k.
+            least: Number of tokens that a shorter text counts as.
+            rows: Numbers of examples; None for all.
         """
         rows = np.arange(len(self)) if rows is None else rows
         query, positive = (np.maximum(self.lengths[texts[rows]], least) for texts in (self.query, self.positive))

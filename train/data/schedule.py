@@ -35,13 +35,13 @@ class TaskTurns:
     ) -> None:
         """
         Args:
-            rates: places a step of each task, positive, at most its limit; their sum at most `places`.
-            seed: decides among tasks that are due at the same time.
-            places: places of a step; where the rates' sum is smaller, some stay empty.
-            limits: most places of each task in one step; None means 1.
+            rates: Places a step of each task, positive, at most its limit; their sum at most `places`.
+            seed: Random seed that decides among tasks that are due at the same time.
+            places: Number of places of a step; where the rates' sum is smaller, some stay empty.
+            limits: Largest number of places of each task in one step; None means 1.
 
         Raises:
-            ValueError: a rate is out of range, or their sum is.
+            ValueError: A rate is out of range, or their sum is.
         """
         self._arguments = (np.asarray(rates, np.float64), seed, places, limits)
         rates = self._arguments[0]
@@ -68,7 +68,7 @@ class TaskTurns:
         return TaskTurns, self._arguments
 
     def __call__(self, step: int) -> tuple[Int64[np.ndarray, "places"], Int64[np.ndarray, "places"]]:
-        """The task of each place of a step (-1: empty), and how many places it had before that one, ever."""
+        """Returns the task of each place of a step (-1: empty), and how many places it had before that one, ever."""
         chunk, index = divmod(step, _CHUNK)
         if chunk >= len(self._chunks):
             with self._lock:
@@ -92,7 +92,7 @@ class TaskTurns:
         )
 
     def _take(self, start: int) -> list[int]:
-        """The tasks of a chunk's places: turns that are due soonest, none beyond its task's limit of the step."""
+        """Returns the tasks of a chunk's places: turns that are due soonest, none beyond its task's limit."""
         releases, keys = self._turns(start, start + _CHUNK)
         releases.append(start + _CHUNK)
         task_of, size = np.argsort(self._rank).tolist(), len(self._rates)
@@ -125,7 +125,7 @@ class TaskTurns:
         return tasks
 
     def _turns(self, start: int, end: int) -> tuple[list[int], list[int]]:
-        """Steps from which the turns of [start, end) may be taken, ascending, and their heap keys."""
+        """Returns the steps from which the turns of [start, end) may be taken, ascending, and their heap keys."""
         first, last = (-(-step * self._rates // _RESOLUTION) for step in (start, end))
         task = np.repeat(np.arange(len(self._rates)), last - first)
         turn = np.arange(len(task)) - np.repeat(np.cumsum(last - first) - last, last - first)

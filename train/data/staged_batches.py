@@ -13,12 +13,12 @@ from .token_cache import TokenCache
 
 @dataclasses.dataclass(frozen=True)
 class StagedBatches:
-    """Step number -> this host's part of the step's batch, whichever stage the step is in.
+    """Builds this host's part of a step's batch from the step's number, whichever stage the step is in.
 
     Attributes:
-        first: batches of the first stage.
-        steps: of the first stage.
-        then: batches of the rest; their shapes are the first's.
+        first: Batches of the first stage.
+        steps: Number of steps of the first stage.
+        then: Batches of the second stage; their shapes are the first's.
     """
 
     first: BatchBuilder
@@ -30,17 +30,17 @@ class StagedBatches:
             raise ValueError("both stages of a run need batches of one shape, or the step would be compiled twice.")
 
     def __call__(self, step: int) -> HostBatch:
-        """The host's groups of a step."""
+        """Returns the host's groups of a step."""
         if step < self.steps:
             return self.first(step)
         return dataclasses.replace(self.then(step - self.steps), step=step)
 
     @property
     def plan(self) -> MixturePlan:
-        """That of the rest."""
+        """Returns the plan of the second stage."""
         return self.then.plan
 
     @property
     def cache(self) -> TokenCache:
-        """That of the rest."""
+        """Returns the token cache of the second stage."""
         return self.then.cache

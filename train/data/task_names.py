@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 
 def chosen_tasks(tasks: Sequence[str], only: Sequence[str] = (), without: Sequence[str] = ()) -> tuple[str, ...]:
-    """Tasks that a pattern of `only` fits (all, if there is none) and none of `without`, in their order.
+    """Returns tasks that a pattern of `only` fits (all, if there is none) and none of `without`, in their order.
 
     Raises:
-        ValueError: a pattern fits no task, or no task is left.
+        ValueError: A pattern fits no task, or no task is left.
     """
     for pattern in (*only, *without):
         if not fnmatch.filter(tasks, pattern):

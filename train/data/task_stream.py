@@ -25,21 +25,21 @@ _HALVES = (4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128)
 
 
 class TaskStream:
-    """Cells of one task. Safe to use from several threads; may be pickled."""
+    """The slices of one task. Safe to use from several threads; may be pickled."""
 
     def __init__(
         self, cost: Int32[np.ndarray, "rows"], budget: int, cells_at_once: int, key: int, shuffle: bool = True
     ) -> None:
         """
         Args:
-            cost: of each row, positive.
-            budget: cost of a cell.
-            cells_at_once: most successive cells of one step, which must not hold a row twice.
-            key: decides the order.
-            shuffle: False takes the rows in the order given, in every pass.
+            cost: Cost of each example, positive.
+            budget: Cost of a slice.
+            cells_at_once: Largest number of successive slices of one step, which must not hold an example twice.
+            key: Key that decides the order.
+            shuffle: Whether examples are shuffled; False takes them in the order given, in every pass.
 
         Raises:
-            ValueError: there are no rows, or fewer than `cells_at_once` cells need.
+            ValueError: There are no rows, or fewer than `cells_at_once` cells need.
         """
         if not len(cost) or cost.min() < 1:
             raise ValueError("a task needs rows, each of a cost of at least 1.")
@@ -57,7 +57,7 @@ class TaskStream:
         return TaskStream, (self._cost, self.budget, self.cells_at_once, self._key, self._shuffle)
 
     def cell(self, index: int) -> tuple[Int64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
-        """The rows of a cell, as indices into `cost`, and the pass each belongs to.
+        """Returns the examples of a slice, as indices into `cost`, and the pass each belongs to.
 
         There is at most one row more than fit into the budget at the least cost of a row.
         """
@@ -77,7 +77,7 @@ class TaskStream:
         return rows, np.repeat([number for number, _ in parts], [len(rows) for _, rows in parts])
 
     def _exchange(self, position: int) -> "_Cut":
-        """Where the line of all passes is cut in two: as close to the position as exchanging rows allows."""
+        """Returns where all passes are cut in two: as close to the position as exchanging examples allows."""
         number, offset = divmod(position, self.total)
         segment = int(np.searchsorted(self._ends[number % 2], offset, side="right"))
         order, starts = self._segment(number, segment)
@@ -91,7 +91,7 @@ class TaskStream:
         return _Cut(number, segment, begin, end, choices[np.argmin(np.abs(error))])
 
     def _shuffled(self, number: int, segment: int) -> tuple[Int32[np.ndarray, "part"], Int64[np.ndarray, "part"]]:
-        """A segment's rows in the order of a pass, and where each begins in the pass."""
+        """Returns a segment's examples in the order of a pass, and where each begins in the pass."""
         bounds = self._bounds[number % 2]
         rows = self._order[bounds[segment] : bounds[segment + 1]]
         if self._half > 1:
@@ -101,14 +101,14 @@ class TaskStream:
 
     @functools.cached_property
     def _order(self) -> Int32[np.ndarray, "rows"]:
-        """The order that every pass shuffles a little."""
+        """Returns the order that every pass shuffles a little."""
         if not self._shuffle:
             return np.arange(len(self._cost), dtype=np.int32)
         return keyed_order(key_of("order", self._key), len(self._cost))
 
     @functools.cached_property
     def _half(self) -> int:
-        """Rows of half a segment; 1 means that passes are not shuffled.
+        """Returns the number of examples of half a segment; 1 means that passes are not shuffled.
 
         The two places of a row in successive passes lie in two overlapping segments, three halves long together. If
         those cost no more than what a pass has beyond the cells of one step and their cuts' reach, both cannot be in
@@ -125,28 +125,28 @@ class TaskStream:
 
     @functools.cached_property
     def _reach(self) -> int:
-        """How far from a cut a row may begin that is exchanged; cuts' reaches do not overlap."""
+        """Returns how far from a cut an example may begin that is exchanged; cuts' reaches do not overlap."""
         if not self._shuffle:
             return 0
         return min(self.budget // 2, (self.total - self.cells_at_once * self.budget) // 4)
 
     @functools.cached_property
     def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """First rows of the segments of even and of odd passes, and the number of rows."""
+        """Returns the first examples of the segments of even and of odd passes, and the number of examples."""
         size, half = len(self._order), self._half if self._half > 1 else _LARGEST_HALF
         even, odd = np.arange(0, size, 2 * half), np.arange(half, size, 2 * half)
         return np.append(even, size), np.concatenate([[0], odd, [size]])
 
     @functools.cached_property
     def _ends(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where the segments of even and of odd passes end in their pass."""
+        """Returns where the segments of even and of odd passes end in their pass."""
         cost = self._cost[self._order]
         even, odd = (np.add.reduceat(cost, bounds[:-1], dtype=np.int64).cumsum() for bounds in self._bounds)
         return even, odd
 
 
 def row_stream(rows: int, rows_per_cell: int, cells_at_once: int, key: int, shuffle: bool = True) -> TaskStream:
-    """A stream whose cells have a fixed number of rows, whatever their length."""
+    """Returns a stream whose slices have a fixed number of examples, whatever their length."""
     budget = min(rows, rows_per_cell)
     return TaskStream(np.ones(rows, np.int32), budget, min(cells_at_once, rows // budget), key, shuffle)
 
@@ -163,6 +163,6 @@ class _Cut(NamedTuple):
 
 @functools.lru_cache
 def _choices(size: int, taken: int) -> Bool[np.ndarray, "choices size"]:
-    """All ways to take `taken` of `size` rows or one fewer, a line each."""
+    """Returns all ways to take `taken` of `size` examples or one fewer, a line each."""
     ways = [way for number in (taken, taken - 1) for way in itertools.combinations(range(size), number)]
     return np.array([[row in way for row in range(size)] for way in ways])

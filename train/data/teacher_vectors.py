@@ -24,9 +24,9 @@ class VectorFiles:
     """A folder of vectors as far as it is written.
 
     Attributes:
-        folder: where; may not be there yet.
-        texts: vectors that are whole; what lies behind them in the files does not count.
-        dim: their size; 0 while there are none.
+        folder: Folder of the files; may not be there yet.
+        texts: Number of whole vectors; what lies behind them in the files does not count.
+        dim: Size of the vectors; 0 while there are none.
     """
 
     folder: Path
@@ -35,10 +35,10 @@ class VectorFiles:
 
     @staticmethod
     def opened(folder: Path) -> "VectorFiles":
-        """What is there.
+        """Opens the files of a folder; without a folder there are no vectors.
 
         Raises:
-            ValueError: the files are shorter than their description says, or of another format.
+            ValueError: The files are shorter than their description says, or of another format.
         """
         path = folder / META
         if not path.is_file():
@@ -60,19 +60,19 @@ class VectorFiles:
         return files
 
     def hashes(self) -> UInt64[np.ndarray, "vectors"]:
-        """Of the bare texts, in the order of their vectors."""
+        """Returns the hashes of the texts without instruction, in the order of their vectors."""
         if not self.texts:
             return np.empty(0, np.uint64)
         return np.fromfile(self.folder / HASHES, np.uint64, self.texts)
 
     def vectors(self) -> Float16[np.ndarray, "vectors dim"]:
-        """All vectors, memory-mapped."""
+        """Returns all vectors, memory-mapped."""
         if not self.texts:
             return np.empty((0, self.dim), np.float16)
         return np.memmap(self.folder / VECTORS, np.float16, "r", shape=(self.texts, self.dim))
 
     def numbers(self, hashes: UInt64[np.ndarray, "texts"]) -> Int32[np.ndarray, "texts"]:
-        """Where the vector of each text lies; -1 where there is none."""
+        """Returns where the vector of each text lies; -1 where there is none."""
         own = self.hashes()
         order = np.argsort(own)
         at = np.searchsorted(own, hashes, sorter=order)
@@ -81,7 +81,7 @@ class VectorFiles:
 
 
 class TeacherVectors:
-    """Numbers of texts -> vectors. Pickles as its path; safe to use from several threads."""
+    """Looks up vectors by numbers of texts. Pickles as its path; safe to use from several threads."""
 
     def __init__(
         self,
@@ -91,9 +91,9 @@ class TeacherVectors:
     ) -> None:
         """
         Args:
-            files: the vectors.
-            numbers: where the vector of each of a token cache's texts lies; -1 for texts that are never asked for.
-            axes: orthonormal columns; vectors are given in these coordinates, at unit length again. None for their own.
+            files: Files of the vectors.
+            numbers: Place of the vector of each of a token cache's texts; -1 for texts that are never asked for.
+            axes: Orthonormal columns; vectors are given in these coordinates, at unit length again. None for their own.
         """
         self.files, self.numbers, self.axes = files, numbers, axes
         self._vectors = np.asarray(
@@ -102,11 +102,11 @@ class TeacherVectors:
 
     @property
     def dim(self) -> int:
-        """Size of the vectors it gives."""
+        """Returns the size of the vectors."""
         return self.files.dim if self.axes is None else self.axes.shape[1]
 
     def __call__(self, texts: Int[np.ndarray, "*batch"]) -> Float16[np.ndarray, "*batch dim"]:
-        """Vectors of unit length; zeros where a number is -1."""
+        """Returns vectors of unit length; zeros where a number is -1."""
         there = texts >= 0
         rows = self.numbers[texts[there]]
         assert (rows >= 0).all(), "a text without a teacher's vector"

@@ -54,20 +54,20 @@ class ExampleSource(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the content."""
+        """Returns a hash of the content."""
         ...
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks, in the order of their rows."""
+        """Returns the names of the tasks, in the order of their examples."""
         ...
 
     def rows(self, task: str) -> range:
-        """The rows of a task; tasks lie end to end from row 0 on."""
+        """Returns the numbers of the examples of a task; tasks lie end to end from number 0 on."""
         ...
 
     def read(self, rows: Sequence[int]) -> list[Example]:
-        """The examples of these rows."""
+        """Returns the examples of these numbers."""
         ...
 
 
@@ -78,13 +78,13 @@ class Mixture(ExampleSource, Protocol):
     folder: Path
 
     def entry(self, task: str) -> dict[str, Any]:
-        """What the metadata say of a task: its `instructions` with their counts, and `about`, e.g. its licence."""
+        """Returns the metadata of a task: its `instructions` with their counts, and `about`, e.g. its licence."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class CacheKey:
-    """What a cache depends on."""
+    """What a token cache depends on."""
 
     fingerprint: str  # of the mixture
     tokenizer: str  # hash of the tokenizer's files
@@ -93,15 +93,15 @@ class CacheKey:
 
     @property
     def name(self) -> str:
-        """A short name for a folder."""
+        """Returns a short name for a folder."""
         return hashlib.sha256(json.dumps([FORMAT, *dataclasses.astuple(self)]).encode()).hexdigest()[:16]
 
 
 def tokenizer_digest(folder: Path) -> str:
-    """Hash of the files that decide how a folder's tokenizer splits texts.
+    """Returns the hash of the files that decide how a folder's tokenizer splits texts.
 
     Raises:
-        ValueError: the folder has none of them.
+        ValueError: The folder has none of them.
     """
     found = [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
     if not found:
@@ -120,8 +120,8 @@ class TokenCache:
         """Opens a cache; reads nothing but the description and the files' sizes.
 
         Raises:
-            FileNotFoundError: there is none.
-            ValueError: it was written by another version, or a file does not have the size it should have.
+            FileNotFoundError: There is none.
+            ValueError: It was written by another version, or a file does not have the size it should have.
         """
         self.folder = Path(folder)
         path = self.folder / META
@@ -142,19 +142,19 @@ class TokenCache:
 
     @property
     def tasks(self) -> dict[str, range]:
-        """Rows of each task."""
+        """Returns the numbers of the examples of each task."""
         return {name: range(*bounds) for name, bounds in self.meta["tasks"].items()}
 
     def array(self, name: str) -> np.ndarray:
-        """One of the files of `FILES`, memory-mapped."""
+        """Returns one of the files of `FILES`, memory-mapped."""
         return self._arrays[name]
 
     @functools.cached_property
     def rows(self) -> RowTexts:
-        """Which texts the rows consist of, and their lengths.
+        """Returns which texts the examples consist of, and their lengths.
 
         Raises:
-            ValueError: the files do not fit together.
+            ValueError: The files do not fit together.
         """
         ends = self.array("text_ends")
         if not self._consistent():
@@ -163,7 +163,7 @@ class TokenCache:
         return RowTexts(lengths, *(self.array(name) for name in ("query", "positive", "negative", "negative_ends")))
 
     def _consistent(self) -> bool:
-        """Whether every text ends in the tokens, behind the one before, and every row names texts that there are."""
+        """Checks that texts end in the tokens, one behind the other, and that examples name texts that there are."""
         ends, negative_ends = self.array("text_ends"), self.array("negative_ends")
         texts, tokens, listed = len(ends), len(self.array("tokens")), len(self.array("negative"))
         numbers = (self.array(name) for name in ("query", "positive", "negative"))
@@ -175,7 +175,7 @@ class TokenCache:
 
     @functools.cached_property
     def has(self) -> frozenset[str]:
-        """Which of score, weight and label say anything for any row."""
+        """Returns which of score, weight and label are given for any example."""
         return frozenset(self.meta["has"])
 
     @functools.cached_property
@@ -191,10 +191,10 @@ class TokenCache:
 
 
 def _checked_meta(path: Path) -> tuple[dict[str, Any], CacheKey]:
-    """The description of a cache, after a look at everything in it.
+    """Returns the description of a cache, after a check of everything in it.
 
     Raises:
-        ValueError: something is not as it is written.
+        ValueError: Something is not as it is written.
     """
     meta = read_json(path, limit=INDEX_BYTES)
     fields = Fields(meta, path)

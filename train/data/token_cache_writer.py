@@ -39,17 +39,17 @@ _OURS = re.compile(rf"({'|'.join(FILES)})\.bin|{_NOTE}|{META}|{TEMPORARY}".repla
 def open_token_cache(
     source: ExampleSource, tokenizer: Tokenizer, digest: str, parent: Path, vocab: int | None = None
 ) -> TokenCache:
-    """The cache of a mixture for a tokenizer; makes it if it is not there.
+    """Opens the token cache of a mixture for a tokenizer; makes it if it is not there.
 
     Args:
-        source: the mixture.
-        tokenizer: its `max_length` and `pool_instruction` count too.
-        digest: hash of the tokenizer's files, `token_cache.tokenizer_digest`.
-        parent: folder of the mixture's caches, each in a folder of its own, e.g. `data/medi.tokens`.
-        vocab: number of ids the tokenizer knows; up to 65,536 they are stored in half the space.
+        source: Mixture of the texts.
+        tokenizer: Tokenizer, whose `max_length` and `pool_instruction` count too.
+        digest: Hash of the tokenizer's files, `token_cache.tokenizer_digest`.
+        parent: Folder of the mixture's caches, each in a folder of its own, e.g. `data/medi.tokens`.
+        vocab: Number of ids the tokenizer knows; up to 65,536 they are stored in half the space.
 
     Raises:
-        ValueError: a cache is there, but damaged.
+        ValueError: A cache is there, but damaged.
     """
     key = CacheKey(source.fingerprint, digest, tokenizer.max_length, tokenizer.pool_instruction)
     folder = parent / key.name
@@ -113,7 +113,7 @@ def _last_note(folder: Path, dtype: np.dtype[Any]) -> _Note:
 
 
 def _read_note(path: Path) -> _Note | None:
-    """A note; None where it is damaged: then the files are begun anew."""
+    """Reads a note; returns None where it is damaged, so that the files are begun anew."""
     try:
         fields = Fields(read_json(path, limit=INDEX_BYTES), path)
         sizes = Fields(fields.any("bytes"), path)
@@ -134,7 +134,7 @@ def _read_note(path: Path) -> _Note | None:
 def _write_task(
     source: ExampleSource, tokenizer: Tokenizer, task: str, files: Mapping[str, BinaryIO], note: _Note, bar: Any
 ) -> _Note:
-    """Appends a task's texts and rows; returns how far the files are written then."""
+    """Appends a task's texts and examples; returns how far the files are written then."""
     rows = source.rows(task)
     if rows.start != note.rows:
         raise ValueError(f"task {task!r} begins at row {rows.start}, but the tasks before it have {note.rows} rows.")
@@ -153,7 +153,7 @@ def _write_task(
 
 
 def _texts(examples: list[Example], tokenizer: Tokenizer, known: dict[Side, int], note: _Note) -> dict[str, np.ndarray]:
-    """The texts that are new in the task, tokenised; they get the next numbers."""
+    """Tokenises the texts that are new in the task, which get the next numbers."""
     sides = (side for example in examples for side in (example.query, example.positive, *example.negatives))
     fresh = [side for side in dict.fromkeys(sides) if side not in known]
     for side in fresh:
@@ -196,7 +196,7 @@ def _rows(examples: list[Example], known: dict[Side, int], note: _Note) -> dict[
 
 
 def text_hash(side: Side) -> tuple[int, int]:
-    """64 bits of instruction and text, as two words."""
+    """Hashes instruction and text to 64 bits, as two words."""
     digest = hashlib.blake2b(digest_size=8)
     for part in side:
         encoded = part.encode("utf-8", "surrogatepass")
@@ -206,7 +206,7 @@ def text_hash(side: Side) -> tuple[int, int]:
 
 
 def label_hash(label: str | None) -> int:
-    """32 bits of a label, never 0; 0 for none."""
+    """Hashes a label to 32 bits, never 0; 0 for no label."""
     if label is None:
         return 0
     digest = hashlib.blake2b(label.encode("utf-8", "surrogatepass"), digest_size=4).digest()

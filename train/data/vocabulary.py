@@ -1,4 +1,4 @@
-"""A SentencePiece vocabulary trained on the mixture's own texts, as a tokenizer folder that T5's tools open.
+"""A SentencePiece vocabulary trained on the mixture's own texts, as a tokenizer folder that PyTorch's tools open.
 
 For models with random weights: pieces made for the mixture's language give shorter texts than borrowed ones. The
 folder has `spiece.model`, which PyTorch users know, and the same model as `tokenizer.json`, which loads in
@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from instructor_jax.backbones.registry import default_backbone
 from instructor_jax.io.own_files import TEMPORARY, refuse_strangers, remove_own
-from instructor_jax.text.t5_tokenizer import end_like_t5, write_tokenizer
+from instructor_jax.text.new_tokenizer import write_tokenizer
 
 from .token_cache import ExampleSource
 
@@ -27,17 +28,17 @@ _CHARACTERS = 1000  # of a text; a few long documents must not decide the vocabu
 
 
 def train_vocabulary(source: ExampleSource, folder: Path, size: int, seed: int = 0, lowercase: bool = False) -> None:
-    """Writes a tokenizer folder with at most `size` pieces, T5's special ones first (pad 0, end 1, unknown 2).
+    """Writes a tokenizer folder with at most `size` pieces, the special ones first (pad 0, end 1, unknown 2).
 
     Args:
-        source: the mixture whose texts and instructions are learned from.
-        folder: where; appears whole or not at all. Nothing happens if it is there.
-        size: pieces, the special ones included; few texts give fewer.
-        seed: of the sample of texts.
-        lowercase: whether upper-case letters are read as lower-case ones.
+        source: Mixture whose texts and instructions are learned from.
+        folder: Folder of the tokenizer, which appears whole or not at all. Nothing happens if it is there.
+        size: Number of subwords, the special ones included; few texts give fewer.
+        seed: Random seed for the sample of texts.
+        lowercase: Whether upper-case letters are read as lower-case ones.
 
     Raises:
-        ValueError: the texts have more characters than that.
+        ValueError: The texts have more characters than that.
         ImportError: SentencePiece is absent.
     """
     if folder.is_dir():
@@ -54,7 +55,7 @@ def train_vocabulary(source: ExampleSource, folder: Path, size: int, seed: int =
 
 
 def _sample(source: ExampleSource, seed: int) -> Iterator[str]:
-    """Texts of rows drawn evenly, tasks in their order; instructions come as often as in training."""
+    """Yields texts of examples drawn evenly, tasks in their order; instructions come as often as in training."""
     total = sum(len(source.rows(task)) for task in source.tasks)
     rows = sorted(random.Random(seed).sample(range(total), min(total, _TEXTS // 2)))
     for start in range(0, len(rows), 1000):
@@ -95,7 +96,7 @@ def _train(texts: Iterator[str], size: int, lowercase: bool) -> bytes:
 
 
 def write_fast_tokenizer(proto: bytes, folder: Path) -> None:
-    """Writes the SentencePiece model as `tokenizer.json`, with the configuration that makes it T5's."""
+    """Writes the SentencePiece model as `tokenizer.json`, with the settings beside it."""
     from sentencepiece import sentencepiece_model_pb2
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
@@ -111,6 +112,6 @@ def write_fast_tokenizer(proto: bytes, folder: Path) -> None:
         ]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
-    end_like_t5(tokenizer)
-    tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>"])
-    write_tokenizer(tokenizer.to_str(pretty=True), folder)
+    habits = default_backbone().tokenizer
+    habits.finish(tokenizer)
+    write_tokenizer(tokenizer.to_str(pretty=True), habits, folder)

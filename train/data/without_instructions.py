@@ -8,27 +8,27 @@ from .token_cache import ExampleSource
 
 
 class WithoutInstructions:
-    """The rows of another source with empty instructions; a source of its own, so it gets a token cache of its own."""
+    """The examples of another source with empty instructions. This ablation has a token cache of its own."""
 
     def __init__(self, source: ExampleSource) -> None:
         self._source = source
 
     @property
     def fingerprint(self) -> str:
-        """Of the content, told apart from that with instructions."""
+        """Returns a hash of the content that differs from that with instructions."""
         return f"{self._source.fingerprint}-bare"
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Those of the source."""
+        """Returns the tasks of the other source."""
         return self._source.tasks
 
     def rows(self, task: str) -> range:
-        """Those of the source."""
+        """Returns the numbers of a task's examples, which are those of the other source."""
         return self._source.rows(task)
 
     def read(self, rows: Sequence[int]) -> list[Example]:
-        """The examples, instructions empty."""
+        """Returns the examples with empty instructions."""
         return [
             dataclasses.replace(
                 example,

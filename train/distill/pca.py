@@ -11,17 +11,17 @@ from jaxtyping import Float, Float32
 def principal_axes(
     vectors: Float[np.ndarray, "rows dim"], count: int, weights: Float[np.ndarray, "rows"] | None = None
 ) -> Float32[np.ndarray, "dim count"]:
-    """The `count` orthonormal directions with the largest second moments, the largest first.
+    """Returns the `count` orthonormal directions with the largest second moments, the largest first.
 
     Each is turned so that its largest entry is positive, which makes them the same on every machine, to rounding.
 
     Args:
-        vectors: of any length.
-        count: of directions, 1 to dim.
-        weights: how much each row counts; None for all the same.
+        vectors: Vectors of any length.
+        count: Number of directions, 1 to dim.
+        weights: Weight of each vector; None for equal weights.
 
     Raises:
-        ValueError: there are fewer dimensions than directions.
+        ValueError: There are fewer dimensions than directions.
     """
     dim = vectors.shape[1]
     if not 1 <= count <= dim:

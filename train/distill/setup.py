@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from instructor_jax.backbones.registry import backbone_of
 from instructor_jax.io.array_files import read_array
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import one_process
@@ -39,17 +40,17 @@ _SAMPLE = 50_000  # vectors that decide the axes
 def teach(
     run: RunConfig, folder: ModelFolder, readings: Sequence[Reading], rows: Sequence[Int64[np.ndarray, "_"]]
 ) -> tuple[ModelFolder, list[TeacherVectors | None]]:
-    """The folder that the run starts from, and the teacher's vectors for each reading, None without distillation.
+    """Returns the folder that the run starts from, and the teacher's vectors for each reading (None without one).
 
     Args:
-        run: the settings.
-        folder: tokenizer and shape of the student.
-        readings: the mixture, in the ways in which it is read.
-        rows: those of each reading that the run takes; their texts are those that need vectors.
+        run: Settings of the run.
+        folder: Tokenizer and shape of the student.
+        readings: Mixture, in the ways in which it is read.
+        rows: Numbers of the examples of each reading that the run takes; their texts are those that need vectors.
 
     Raises:
-        ValueError: the teacher is no model, or its vectors cannot be compared with the student's.
-        ImportError: sentence-transformers is absent, and something must be computed.
+        ValueError: The teacher is no model, or its vectors cannot be compared with the student's.
+        ImportError: Sentence-transformers is absent, and something must be computed.
     """
     distill = run.distill
     if not distill.teacher:
@@ -75,7 +76,7 @@ def teach(
 def _axes(
     run: RunConfig, folder: ModelFolder, files: VectorFiles, hashes: np.ndarray
 ) -> Float32[np.ndarray, "dim kept"] | None:
-    """The coordinates in which a smaller student is given the vectors; None where they stay as they are."""
+    """Returns the coordinates in which a smaller student is given the vectors; None where they stay as they are."""
     size = folder.config.embedding_dim
     if size == files.dim or not run.distill.vectors:
         return None
@@ -98,7 +99,7 @@ def _axes(
 def _started(
     run: RunConfig, folder: ModelFolder, teacher: Teacher, axes: Float32[np.ndarray, "dim kept"] | None
 ) -> ModelFolder:
-    """The folder of a student that is a static model of the teacher."""
+    """Returns the folder of a student whose weights are a static model of the teacher."""
     path = Path(run.output) / START
     path.parent.mkdir(parents=True, exist_ok=True)
     with one_process(path.with_name(f"{START}.lock")):
@@ -109,5 +110,7 @@ def _started(
             if axes is not None:
                 vectors = vectors @ axes
             params = jax.device_get(init_params(folder.config, run.seed))
-            write_sentence_transformers(path, folder, static_params(params, vectors, piece_weights(pieces), run.seed))
+            outputs = backbone_of(folder.config.encoder).residual_outputs
+            start = static_params(params, vectors, piece_weights(pieces), outputs, run.seed)
+            write_sentence_transformers(path, folder, start)
     return dataclasses.replace(read_folder(path), config=folder.config)

@@ -31,17 +31,17 @@ _SMOOTH = 1e-3  # a of Arora et al.
 
 
 class Pieces(NamedTuple):
-    """A vocabulary: what each piece stands for ("" for special ones), and its probability in the training text."""
+    """A vocabulary: what each subword stands for ("" for special ones), and its probability in the training text."""
 
     texts: list[str]
     probability: Float[np.ndarray, "pieces"]
 
 
 def read_pieces(folder: Path) -> Pieces:
-    """The pieces of a tokenizer folder, in the order of their ids.
+    """Reads the subwords of a tokenizer folder, in the order of their ids.
 
     Raises:
-        ValueError: the tokenizer is no Unigram model in a `tokenizer.json`: others do not tell how frequent pieces are.
+        ValueError: The tokenizer is no Unigram model in a `tokenizer.json`: others do not tell how frequent pieces are.
     """
     path = folder / "tokenizer.json"
     content = read_json(path, limit=TOKENIZER_BYTES) if path.is_file() else {}
@@ -63,7 +63,7 @@ def read_pieces(folder: Path) -> Pieces:
 
 
 def piece_weights(pieces: Pieces) -> Float32[np.ndarray, "pieces"]:
-    """How much each piece counts in the mean: a / (a + probability), 0 for special ones; the rarest counts 1.
+    """Returns how much each subword counts in the mean: a / (a + probability), 0 for special ones; the rarest counts 1.
 
     Arora et al. 2017, A Simple but Tough-to-Beat Baseline for Sentence Embeddings, equation 3, with their a = 1e-3.
     Only ratios count in a mean; but where all words are frequent, as in a small vocabulary, weights far below 1 would
@@ -76,7 +76,7 @@ def piece_weights(pieces: Pieces) -> Float32[np.ndarray, "pieces"]:
 def piece_vectors(
     pieces: Pieces, encode: Callable[[Sequence[str]], Float[np.ndarray, "texts dim"]]
 ) -> Float32[np.ndarray, "pieces dim"]:
-    """The teacher's vector of every piece; zeros for special ones."""
+    """Returns the teacher's vector of every subword; zeros for special ones."""
     given = [number for number, text in enumerate(pieces.texts) if text]
     encoded = encode([pieces.texts[number] for number in given])
     vectors = np.zeros((len(pieces.texts), encoded.shape[1]), np.float32)
@@ -88,18 +88,20 @@ def static_params(
     params: Params,
     vectors: Float[np.ndarray, "pieces dim"],
     weights: Float[np.ndarray, "pieces"],
+    residual_outputs: Sequence[Sequence[str]],
     seed: int = 0,
 ) -> Params:
-    """Random weights changed so that a text's vector is close to the weighted mean of its pieces' vectors.
+    """Changes random weights so that a text's vector is close to the weighted mean of its subwords' vectors.
 
     Args:
-        params: of a model with a projection to the size of the vectors, as NumPy arrays.
-        vectors: of each piece, of unit length or zero; ids beyond them keep no meaning.
-        weights: of each piece, 0 to 1.
-        seed: of the pieces' own directions.
+        params: Parameters of a model with a projection to the size of the vectors, as NumPy arrays.
+        vectors: Vector of each subword, of unit length or zero; ids beyond them keep no meaning.
+        weights: Weight of each subword, 0 to 1.
+        residual_outputs: Of the model's family, see `Backbone`.
+        seed: Random seed for the subwords' own directions.
 
     Raises:
-        ValueError: the projection has another size, or there are more pieces than embeddings.
+        ValueError: The projection has another size, or there are more pieces than embeddings.
     """
     embedding, projection = (np.asarray(x) for x in (params["encoder"]["embed"]["embedding"], params["projection"]))
     vocab, width = embedding.shape
@@ -117,21 +119,22 @@ def static_params(
     new = np.sqrt(width) * np.concatenate([meaning, _own_directions(meaning, width - kept, seed)], axis=1)
     inverse = np.concatenate([axes.T, np.zeros((width - kept, vectors.shape[1]), np.float32)])
     encoder = {**params["encoder"], "embed": {"embedding": new.astype(np.float32)}}
-    return {**params, "encoder": {**encoder, "layers": _quiet(encoder["layers"])}, "projection": inverse}
+    for place in residual_outputs:
+        encoder = _quiet(encoder, ("layers", *place))
+    return {**params, "encoder": encoder, "projection": inverse}
 
 
 def _own_directions(
     meaning: Float32[np.ndarray, "vocab kept"], count: int, seed: int
 ) -> Float32[np.ndarray, "vocab count"]:
-    """A random direction for every piece, as long as makes the whole of unit length."""
+    """Returns a random direction for every subword, of the length that is missing to unit length."""
     random = np.random.Generator(np.random.Philox(seed)).standard_normal((len(meaning), count))
     random /= np.linalg.norm(random, axis=1, keepdims=True)
     left = np.sqrt(np.maximum(0.0, 1.0 - np.square(meaning).sum(axis=1)))
     return (random * left[:, None]).astype(np.float32)
 
 
-def _quiet(layers: dict[str, Any]) -> dict[str, Any]:
-    """Layers whose attention and feed-forward add little to what passes through."""
-    attention = {**layers["attention"], "out": _LAYERS * np.asarray(layers["attention"]["out"])}
-    mlp = {**layers["mlp"], "wo": _LAYERS * np.asarray(layers["mlp"]["wo"])}
-    return {**layers, "attention": attention, "mlp": mlp}
+def _quiet(tree: dict[str, Any], place: Sequence[str]) -> dict[str, Any]:
+    """Returns layers whose attention and feed-forward add little to what passes through."""
+    first, *rest = place
+    return {**tree, first: _quiet(tree[first], rest) if rest else _LAYERS * np.asarray(tree[first])}

@@ -23,14 +23,14 @@ _OTHER_FRAMEWORKS = ("*.h5", "*.msgpack", "*.ot", "*.onnx", "onnx/*", "openvino/
 
 
 def teacher_folder(name: str) -> Path:
-    """The folder of a teacher.
+    """Finds the folder of a teacher.
 
     Args:
-        name: a folder; `package:NAME`, an installed package that carries a model; or a name on the hub.
+        name: Folder; `package:NAME`, an installed package that carries a model; or a name on the hub.
 
     Raises:
-        ValueError: the package is not installed, or carries no model or several.
-        OSError: the hub cannot be reached, or does not have it.
+        ValueError: The package is not installed, or carries no model or several.
+        OSError: The hub cannot be reached, or does not have it.
     """
     if name.startswith(PACKAGE):
         return _in_package(name.removeprefix(PACKAGE))
@@ -48,10 +48,10 @@ def teacher_folder(name: str) -> Path:
 
 
 def teacher_digest(folder: Path) -> str:
-    """Hash of the files that decide what vectors a model gives.
+    """Returns the hash of the files that decide what vectors a model gives.
 
     Raises:
-        ValueError: it is not a sentence-transformers folder.
+        ValueError: It is not a sentence-transformers folder.
     """
     if not (folder / "modules.json").is_file():
         raise ValueError(f"{folder} is not the folder of a sentence-transformers model: it has no modules.json.")
@@ -65,25 +65,25 @@ def teacher_digest(folder: Path) -> str:
 
 
 class Teacher:
-    """Texts -> unit vectors."""
+    """A teacher model that turns texts into unit vectors."""
 
     def __init__(
         self, folder: Path, tokens: int, prompt: str = "", dtype: Literal["float32", "bfloat16"] = "float32"
     ) -> None:
         """
         Args:
-            folder: of the model.
-            tokens: most tokens of a text, prompt included; the model's own limit where that is lower.
-            prompt: what stands before every text.
-            dtype: of the computation.
+            folder: Folder of the model.
+            tokens: Largest number of tokens of a text, prompt included; the model's own limit where that is lower.
+            prompt: Text that stands before every text.
+            dtype: Floating-point type of the computation.
         """
         self.folder, self.tokens, self.prompt, self.dtype = folder, tokens, prompt, dtype
 
     def __call__(self, texts: Sequence[str]) -> Float[np.ndarray, "texts dim"]:
-        """Float32 vectors of unit length, computed longest text first so that batches have hardly any padding.
+        """Returns float32 vectors of unit length, computed longest text first so that batches have hardly any padding.
 
         Raises:
-            ImportError: sentence-transformers is absent.
+            ImportError: Sentence-transformers is absent.
         """
         prompted = [self.prompt + text for text in texts]
         vectors = self._model.encode(

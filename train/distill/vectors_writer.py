@@ -41,17 +41,17 @@ def open_vectors(
     needed: Sequence[tuple[ExampleSource, TokenCache, Bool[np.ndarray, "_"]]],
     encode: Encode | None = None,
 ) -> VectorFiles:
-    """The teacher's vectors of texts; computes those that are not there.
+    """Opens the teacher's vectors of texts; computes those that are not there.
 
     Args:
-        config: which teacher, and how it reads.
-        parent: folder of a mixture's vectors, one folder for each teacher, e.g. `data/medi.teacher`.
-        needed: mixtures with their token caches, and which of the texts are needed.
-        encode: the teacher; None loads it, if any text is missing.
+        config: Settings of the teacher.
+        parent: Folder of a mixture's vectors, one folder for each teacher, e.g. `data/medi.teacher`.
+        needed: Mixtures with their token caches, and which of the texts are needed.
+        encode: Teacher as a function; None loads it if any text is missing.
 
     Raises:
-        ValueError: the teacher is no model, or files are damaged.
-        ImportError: sentence-transformers is absent, and vectors are missing.
+        ValueError: The teacher is no model, or files are damaged.
+        ImportError: Sentence-transformers is absent, and vectors are missing.
     """
     place = teacher_folder(config.teacher)
     reading = {
@@ -79,7 +79,7 @@ def open_vectors(
 
 
 def _missing(files: VectorFiles, hashes: UInt64[np.ndarray, "texts"], wanted: Bool[np.ndarray, "texts"]) -> np.ndarray:
-    """Numbers of wanted texts without a vector, one for each bare text."""
+    """Returns the numbers of wanted texts without a vector, one for each text without instruction."""
     candidates = np.flatnonzero(wanted)
     lacking = candidates[files.numbers(hashes[candidates]) < 0]
     _, first = np.unique(hashes[lacking], return_index=True)

@@ -42,13 +42,14 @@ class BuildSettings:
     """How sources become tasks.
 
     Attributes:
-        negatives: hard negatives of a row, at most; pairs that come with fewer get mined ones added. 0 mines none.
-        margin: a negative mined for a given pair is at most (1 - margin) times as similar to the query as its positive,
-            because nearer documents are often unknown positives. Labels and outputs make this needless where pairs are
-            mined, so there the paper's rule holds without it.
-        keep: share of mined pairs that is kept, the best ones.
-        agreement: least cosine of the outputs of a mined free-text pair; -1 takes any.
-        answers: whether free-text rows without such a partner become pairs of input and output, a task of their own
+        negatives: Largest number of hard negatives of an example; pairs that come with fewer get mined ones added. 0
+            mines none.
+        margin: Least relative distance of a mined negative: it is at most (1 - margin) times as similar to the query as
+            its positive, because nearer documents are often unknown positives. Labels and outputs make this needless
+            where pairs are mined, so there the paper's rule holds without it.
+        keep: Fraction of mined pairs that is kept, the best ones.
+        agreement: Least cosine of the outputs of a mined free-text pair; -1 takes any.
+        answers: Whether free-text rows without such a partner become pairs of input and output, a task of their own
             called TASK_answers.
     """
 
@@ -63,17 +64,17 @@ class BuildSettings:
             check()  # both refuse numbers out of range
 
     def for_instances(self) -> Mining:
-        """How pairs are mined from instances."""
+        """Returns how pairs are mined from instances."""
         return Mining(self.negatives, None, self.keep, self.agreement)
 
     def for_pairs(self) -> Mining:
-        """How negatives are mined for given pairs."""
+        """Returns how negatives are mined for given pairs."""
         return Mining(self.negatives, self.margin)
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskReport:
-    """What became of a source: rows read and stored, counts of the mining, seconds (0 if it was finished before)."""
+    """Outcome of a source: examples read and stored, counts of the mining, seconds (0 if it was finished before)."""
 
     name: str
     read: int
@@ -89,19 +90,19 @@ def build(
     """Reads, mines and stores every source; what is finished already in `folder.partial` is taken as it is.
 
     Args:
-        sources: the tasks.
-        root: folder that their folders lie in.
-        folder: where the store goes.
-        scorer: text -> vector function for the mining.
-        settings: how sources become tasks.
-        replace: whether a store that is there may be replaced.
+        sources: Sources of the tasks.
+        root: Folder that their folders lie in.
+        folder: Folder of the store.
+        scorer: Function from texts to vectors for the mining.
+        settings: How sources become tasks.
+        replace: Whether a store that is there may be replaced.
 
     Returns:
         A report for each source; one without rows is not in the store.
 
     Raises:
-        FileExistsError: the store is there already.
-        ValueError: a row is malformed, a source is evaluation data, no source gives any row, or another process builds
+        FileExistsError: The store is there already.
+        ValueError: A row is malformed, a source is evaluation data, no source gives any row, or another process builds
             the same mixture.
     """
     refuse_existing(folder, replace)
@@ -138,7 +139,7 @@ def _build(
 
 
 def build_task(source: Source, root: Path, staging: Staging, scorer: Scorer, settings: BuildSettings) -> TaskReport:
-    """One source to one staged task, unless it is there already, made in the same way."""
+    """Makes one source into one staged task, unless it is there already, made in the same way."""
     refuse_evaluation(root / source.folder)
     make = functools.partial(finished_rows, source, root, scorer, settings)
     return _staged(source.name, _key(source, root, scorer, settings), make, staging)
@@ -147,7 +148,7 @@ def build_task(source: Source, root: Path, staging: Staging, scorer: Scorer, set
 def build_answers(
     source: Source, mined: TaskReport, root: Path, staging: Staging, scorer: Scorer, settings: BuildSettings
 ) -> TaskReport:
-    """The rows of a free-text source that its staged task `mined` left over, as a staged task of input-output pairs."""
+    """Stages the rows of a free-text source that its staged task `mined` left over, as a task of input-output pairs."""
     name = f"{source.name}_answers"
     entry = staging.finished_task(source.name) if mined.rows else None
 
@@ -167,7 +168,7 @@ def build_answers(
 def finished_rows(
     source: Source, root: Path, scorer: Scorer, settings: BuildSettings
 ) -> tuple[list[Example], dict[str, Any]]:
-    """The finished rows of a source, and what the store is to tell about them."""
+    """Returns the finished examples of a source, and what the store is to tell about them."""
     rows = list(read_source(source, root))
     counts = None
     if source.mined:
@@ -184,7 +185,7 @@ def finished_rows(
 
 
 def report_of(entry: TaskEntry, seconds: float) -> TaskReport:
-    """The report of a finished task."""
+    """Returns the report of a finished task."""
     negatives = sum(int(number) * rows for number, rows in entry.negatives.items())
     read, counts = entry.about.get("read", entry.rows), entry.about.get("mining", {})
     return TaskReport(entry.name, read, entry.rows, negatives, counts, seconds)
@@ -193,7 +194,7 @@ def report_of(entry: TaskEntry, seconds: float) -> TaskReport:
 def _staged(
     name: str, key: str, make: Callable[[], tuple[list[Example], dict[str, Any]]], staging: Staging
 ) -> TaskReport:
-    """The task as it is staged under this key, or else made and staged."""
+    """Returns the report of a task that is staged under this key, or else makes and stages it."""
     entry, seconds = staging.finished_task(name), 0.0
     if entry is None or entry.key != key:
         start = time.perf_counter()
@@ -224,7 +225,7 @@ def _about(source: Source, read: int, counts: MiningCounts | None) -> dict[str, 
 
 
 def _key(source: Source, root: Path, scorer: Scorer, settings: BuildSettings) -> str:
-    """What the rows of a source depend on."""
+    """Returns a key of everything that the examples of a source depend on."""
     files = list(_file_states(root / source.folder))
     instructions = str(source.query), str(source.document), source.kind
     recipe = _recipe(source.read)
@@ -236,7 +237,7 @@ def _digest(parts: list[Any]) -> str:
 
 
 def _recipe(value: Any) -> Any:
-    """A reader with its arguments in words that are the same in every process."""
+    """Describes a reader with its arguments in words that are the same in every process."""
     if isinstance(value, functools.partial):
         return [_recipe(part) for part in (value.func, *value.args)] + [
             [name, _recipe(part)] for name, part in sorted(value.keywords.items())

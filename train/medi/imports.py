@@ -37,13 +37,13 @@ class Reading:
     """How own files are read.
 
     Attributes:
-        format: what the files hold; "auto" takes `.json` for published MEDI and all else for pairs.
-        query_instruction: instruction of queries whose row has none.
-        document_instruction: the same for positives and negatives; None = that of the queries.
-        score_range: lowest and highest score in the files.
-        licence: of the files, for the metadata.
-        instruction_suffix: what published instructions are to end in; None keeps their own ";".
-        columns: names of the columns of own files.
+        format: What the files hold; "auto" takes `.json` for published MEDI and all else for pairs.
+        query_instruction: Instruction of queries whose row has none.
+        document_instruction: The same for positives and negatives; None for that of the queries.
+        score_range: Lowest and highest score in the files.
+        licence: Licence of the files, for the metadata.
+        instruction_suffix: Ending of published instructions; None keeps their own ";".
+        columns: Names of the columns of own files.
     """
 
     format: Format = "auto"
@@ -55,7 +55,7 @@ class Reading:
     columns: Columns = Columns()  # noqa: RUF009 - frozen
 
     def of(self, path: Path) -> Format:
-        """The format of one file."""
+        """Returns the format of one file."""
         published = path.name.removesuffix(".gz").endswith(".json")
         return self.format if self.format != "auto" else "published" if published else "pairs"
 
@@ -71,8 +71,8 @@ def import_files(
     """Stores files as a mixture: every own file as a task named by the file, the published file as its tasks.
 
     Raises:
-        FileExistsError: the store is there already.
-        ValueError: a malformed row, a file without rows, evaluation data, files that give tasks of one name, or another
+        FileExistsError: The store is there already.
+        ValueError: A malformed row, a file without rows, evaluation data, files that give tasks of one name, or another
             process that builds the same mixture.
     """
     if not files:
@@ -118,8 +118,8 @@ def mine_file(
     """Writes the rows of one file with mined negatives as JSON Lines, which `read_pairs` reads; returns the counts.
 
     Raises:
-        FileExistsError: the file is there already.
-        ValueError: it is the file that is read.
+        FileExistsError: The file is there already.
+        ValueError: It is the file that is read.
     """
     if os.path.lexists(to) and (not replace or to.is_dir()):
         raise FileExistsError(f"{to} exists; give another place, or --replace it.")
@@ -131,7 +131,7 @@ def mine_file(
 
 
 def source_of(path: Path, reading: Reading) -> Source:
-    """An own file as a source called by the file, for the folder that the file lies in."""
+    """Returns an own file as a source that has the file's name, for the folder that the file lies in."""
     format, sides = reading.of(path), (reading.query_instruction, reading.document_instruction)
     name = _task_name(path)
     if format == "published":
@@ -151,7 +151,7 @@ def source_of(path: Path, reading: Reading) -> Source:
 
 
 def as_record(example: Example) -> dict[str, Any]:
-    """The example as a JSON object of the names that `read_pairs` expects; what it lacks is left out."""
+    """Returns the example as a JSON object of the names that `read_pairs` expects; what it lacks is left out."""
     document = example.positive.instruction
     record: dict[str, Any] = {"id": example.row_id}
     record |= {"query_instruction": example.query.instruction} if example.query.instruction else {}

@@ -10,7 +10,7 @@ from .store import MediStore
 
 
 def overview(store: MediStore) -> str:
-    """A line for each task: rows, negatives a row, and its first instructions."""
+    """Describes each task in a line: examples, negatives of an example, and its first instructions."""
     width = max(len(name) for name in store.tasks)
     lines = [f"{store.folder}: {len(store):,} rows in {len(store.tasks)} tasks, fingerprint {store.fingerprint}", ""]
     for name in store.tasks:
@@ -22,18 +22,18 @@ def overview(store: MediStore) -> str:
 
 
 def sample(store: MediStore, task: str, count: int, seed: int = 0) -> list[Example]:
-    """`count` different rows of a task, the same ones for the same seed and number of rows."""
+    """Draws `count` different examples of a task, the same ones for the same seed and number of examples."""
     rows = store.rows(task)
     return store.read(sorted(random.Random(f"{seed} {task}").sample(rows, min(count, len(rows)))))
 
 
 def described(examples: Iterable[Example], width: int | None = None, characters: int = 600) -> Iterator[str]:
-    """Each example as a block of lines.
+    """Yields each example as a block of lines.
 
     Args:
-        examples: what to print.
-        width: columns of the terminal; None asks it.
-        characters: longer texts are cut.
+        examples: Examples to print.
+        width: Number of columns of the terminal; None asks it.
+        characters: Number of characters beyond which texts are cut.
     """
     width = max(40, width or shutil.get_terminal_size((100, 24)).columns)
     for example in examples:

@@ -42,18 +42,18 @@ def from_memory(
     """Makes a mixture of rows; one that is a mixture already stays as it is.
 
     Args:
-        rows: a list of `Example` or of dicts, a Hugging Face dataset, or another iterable with a length. A dict or a
+        rows: A list of `Example` or of dicts, a Hugging Face dataset, or another iterable with a length. A dict or a
             row of a dataset has the fields of a row of `instructor-jax medi import` (`query`, `positive`, `negatives`
             or `negative_1`, ..., `score`, `label`, `weight`, `query_instruction`, `document_instruction`) and may have
             `task`.
-        task: task of rows that name none.
-        query_instruction: instruction of queries whose row has none.
-        document_instruction: the same for positives and negatives; None for that of the queries.
-        columns: names of the fields, where they are others.
-        score_range: lowest and highest score, brought to [0, 1].
+        task: Name of the task of rows that name none.
+        query_instruction: Instruction of queries whose row has none.
+        document_instruction: The same for positives and negatives; None for that of the queries.
+        columns: Names of the fields, where they are others.
+        score_range: Lowest and highest score, brought to [0, 1].
 
     Raises:
-        ValueError: the rows are of another kind, there are none, they are not as many as their length says, or one of
+        ValueError: The rows are of another kind, there are none, they are not as many as their length says, or one of
             them is wrong (with its number, from 1).
     """
     if isinstance(rows, Mixture):
@@ -80,16 +80,16 @@ def from_memory(
 
 
 class MemoryMixture:
-    """Rows in memory, ordered by the names of their tasks; within a task they keep their order."""
+    """Examples in memory, ordered by the names of their tasks; within a task they keep their order."""
 
     def __init__(self, count: int, read: Callable[[Sequence[int]], list[Example]]) -> None:
         """
         Args:
-            count: number of rows.
-            read: numbers of rows, from 0 -> the examples.
+            count: Number of rows.
+            read: Function from numbers of rows, from 0, to the examples.
 
         Raises:
-            ValueError: there are no rows, or one of them is wrong.
+            ValueError: There are no rows, or one of them is wrong.
         """
         if not count:
             raise ValueError(f"examples: there is no row; give {_FORMS}.")
@@ -117,19 +117,19 @@ class MemoryMixture:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks, sorted."""
+        """Returns the names of the tasks, sorted."""
         return tuple(self._ranges)
 
     def rows(self, task: str) -> range:
-        """The rows of a task."""
+        """Returns the numbers of the examples of a task."""
         return self._ranges[task]
 
     def read(self, rows: Sequence[int]) -> list[Example]:
-        """The examples of these rows."""
+        """Returns the examples of these numbers."""
         return self._read(self._order[list(rows)].tolist())
 
     def entry(self, task: str) -> dict[str, Any]:
-        """What the metadata of a stored mixture would say of a task."""
+        """Returns what the metadata of a stored mixture would say of a task."""
         pairs = self._instructions[task].most_common(_LISTED_INSTRUCTIONS)
         return {"rows": len(self._ranges[task]), "instructions": [[*pair, rows] for pair, rows in pairs], "about": {}}
 
@@ -146,7 +146,7 @@ def _check_kind(rows: Any) -> None:
 
 
 def _picked(rows: Any, numbers: Sequence[int]) -> Iterator[tuple[int, Any]]:
-    """Rows of a data set with columns, with their numbers from 1."""
+    """Returns rows of a data set with columns, with their numbers from 1."""
     many = getattr(rows, "__getitems__", None)
     found = many(list(numbers)) if many is not None else (rows[number] for number in numbers)
     return zip((number + 1 for number in numbers), found, strict=True)
@@ -183,6 +183,6 @@ def _check_side(side: Any, number: int) -> None:
 
 
 def _stored(example: Example) -> bytes:
-    """All of an example that training reads."""
+    """Returns all of an example that training reads."""
     sides: list[Side] = [example.query, example.positive, *example.negatives]
     return json.dumps([sides, example.score, example.label, example.weight]).encode()

@@ -32,7 +32,7 @@ class MiningOptions:
     answers: bool = True
 
     def settings(self, negatives: int) -> BuildSettings:
-        """The builder's settings with this number of negatives."""
+        """Returns the builder's settings with this number of negatives."""
         return BuildSettings(negatives, self.margin, self.keep, self.agreement, self.answers)
 
 
@@ -71,7 +71,7 @@ class RowOptions:
         """Returns how files are read, with what else `Reading` may be told.
 
         Raises:
-            ValueError: columns are named for files of a format that has none.
+            ValueError: Columns are named for files of a format that has none.
         """
         told = dataclasses.asdict(self)
         names = {field: told.pop(option) for field, option in _COLUMN_OPTIONS.items()}

@@ -22,16 +22,16 @@ CUT_SHORT = 16
 
 
 def read_published(path: Path, instruction_suffix: str | None = None) -> Iterator[Example]:
-    """The records of a published MEDI file (`.json` or `.json.gz`), task `medi_{task_id:03d}`, row id = record number.
+    """Yields the records of a published MEDI file: task `medi_{task_id:03d}`, row id = record number.
 
     Args:
-        path: the file.
-        instruction_suffix: what the instructions end in instead of the published ";" (which has no space after it).
-            ": " is the style of evaluation and of every other source here; None keeps the published strings, as
-            training in parity with the original needs them.
+        path: Path of the file.
+        instruction_suffix: What the instructions end in instead of the published ";" (which has no space after it). ":
+            " is the style of evaluation and of every other source here; None keeps the published strings, as training
+            in parity with the original needs them.
 
     Raises:
-        ValueError: a record is malformed (file and record number), or the file ends before its list does.
+        ValueError: A record is malformed (file and record number), or the file ends before its list does.
     """
     for row, record in json_list_records(path):
         query, positive = (_side(record, name, path, row, instruction_suffix) for name in ("query", "pos"))
@@ -41,8 +41,7 @@ def read_published(path: Path, instruction_suffix: str | None = None) -> Iterato
 
 
 def json_list_records(path: Path, chunk: int = CHUNK) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Number from 1 and value of each object of a file that is one JSON list of objects, reading `chunk` characters
-    at a time."""
+    """Yields number from 1 and value of each object of a JSON list, reading `chunk` characters at a time."""
     with open_binary(path) as binary:
         window = _Window(io.TextIOWrapper(binary, encoding="utf-8-sig"), chunk)
         row = 0
@@ -71,23 +70,23 @@ def json_list_records(path: Path, chunk: int = CHUNK) -> Iterator[tuple[int, dic
 
 
 class _Window:
-    """The part of a text file that is at hand: `text[at:]` is unread."""
+    """The part of a text file that is at hand; `text[at:]` is unread."""
 
     def __init__(self, file: io.TextIOBase, chunk: int):
         self.file, self.chunk = file, chunk
         self.text, self.at = "", 0
 
     def more(self) -> bool:
-        """Read on, forgetting what is behind; False at the end of the file."""
+        """Reads on, forgetting what is behind; False at the end of the file."""
         piece = self.file.read(self.chunk)
         self.text, self.at = self.text[self.at :] + piece, 0
         return bool(piece)
 
     def take(self) -> str:
-        """The next character that is not white space, "" at the end of the file.
+        """Returns the next character that is not white space, "" at the end of the file.
 
         Raises:
-            ValueError: there is nothing but white space for longer than any record is.
+            ValueError: There is nothing but white space for longer than any record is.
         """
         for _ in range(2 + LONGEST_RECORD // self.chunk):
             while self.at < len(self.text):
@@ -101,7 +100,7 @@ class _Window:
 
 
 def _decode(window: _Window, path: Path, row: int) -> dict[str, Any]:
-    """The object that begins at the window, which is moved behind it."""
+    """Decodes the object that begins at the window, which is moved behind it."""
     while True:
         try:
             record, window.at = parse_json_at(window.text, window.at, f"{path}, row {row}")
@@ -120,7 +119,7 @@ def _side(record: Any, name: str, path: Path, row: int, suffix: str | None) -> S
 
 
 def _negatives(record: Any, path: Path, row: int, suffix: str | None) -> tuple[Side, ...]:
-    """One [instruction, text], as published, or a list of them."""
+    """Returns the negatives: one [instruction, text], as published, or a list of them."""
     value = field(record, "neg", list, path, row)
     several = value if value and isinstance(value[0], list) else [value]
     return tuple(_instructed(item, "neg", path, row, suffix) for item in several)

@@ -28,17 +28,17 @@ class Columns:
     """Names of the columns or JSON fields of a file. Those that a file does not have are taken as not given.
 
     Attributes:
-        query: text that searches; required with `positive`.
-        positive: text that should be near the query.
-        negatives: hard negatives: a list of texts, one text, or (in CSV) a JSON list. The columns `negative` and
+        query: Text that searches; required with `positive`.
+        positive: Text that should be near the query.
+        negatives: Hard negatives: a list of texts, one text, or (in CSV) a JSON list. The columns `negative` and
             `negative_1`, `negative_2`, ... are read too.
-        score: similarity of query and positive.
-        weight: weight of the row in the loss.
-        label: class of the query.
-        row_id: id of the row; without it the row number.
-        query_instruction: instruction of the query, for this row.
-        document_instruction: instruction of positive and negatives, for this row.
-        text: the text of a labelled row.
+        score: Similarity of query and positive.
+        weight: Weight of the row in the loss.
+        label: Class of the query.
+        row_id: Id of the row; without it the row number.
+        query_instruction: Instruction of the query, for this row.
+        document_instruction: Instruction of positive and negatives, for this row.
+        text: The text of a labelled row.
 
     In JSONL and Parquet a text may also be written [instruction, text].
     """
@@ -70,18 +70,18 @@ def read_pairs(
     columns: Columns = Columns(),
     score_range: tuple[float, float] = (0.0, 1.0),
 ) -> Iterator[Example]:
-    """Pairs, triples or scored pairs of a file.
+    """Yields pairs, triples or scored pairs of a file as examples.
 
     Args:
         path: `.jsonl`, `.csv` or `.tsv` (each also `.gz`), or `.parquet`; or rows that were read already.
-        task: name of the task the rows belong to.
-        query_instruction: instruction of queries whose row has none.
-        document_instruction: the same for positives and negatives; None = that of the queries (a symmetric task).
-        columns: names of the columns.
-        score_range: lowest and highest score of the file, brought to [0, 1]; for example (0.0, 5.0).
+        task: Name of the task the rows belong to.
+        query_instruction: Instruction of queries whose row has none.
+        document_instruction: The same for positives and negatives; None = that of the queries (a symmetric task).
+        columns: Names of the columns.
+        score_range: Lowest and highest score of the file, brought to [0, 1]; for example (0.0, 5.0).
 
     Raises:
-        ValueError: unknown format, a missing column, or a value of the wrong type or range (with file and row).
+        ValueError: Unknown format, a missing column, or a value of the wrong type or range (with file and row).
     """
     documents = query_instruction if document_instruction is None else document_instruction
     low, high = score_range
@@ -111,7 +111,7 @@ def read_pairs(
 
 
 def read_labelled(path: Path, columns: Columns = Columns()) -> Iterator[Instance]:
-    """Labelled texts of a file, from which pairs are mined: columns `text` and `label`, optionally `id`."""
+    """Yields labelled texts of a file, from which pairs are mined: columns `text` and `label`, optionally `id`."""
     for row, record in read_records(path):
         label = _label(record, columns, path, row)
         if label is None:
@@ -131,7 +131,7 @@ def file_source(
     licence: str = "not given",
     redistributable: bool = False,
 ) -> Source:
-    """A user's file as a source, for `read_source(file_source(path, "mine"), path.parent)`; arguments: `read_pairs`."""
+    """Returns a user's file as a source, for `read_source(file_source(path, "mine"), path.parent)`."""
     documents = query_instruction if document_instruction is None else document_instruction
     if labelled:
         documents, kind = query_instruction, "classification"
@@ -150,7 +150,7 @@ def file_source(
 
 
 def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Row number and record of a JSONL, CSV, TSV (each also gzipped) or Parquet file."""
+    """Yields row number and record of a JSONL, CSV, TSV (each also gzipped) or Parquet file."""
     refuse_evaluation(path)
     suffix = Path(path.name.removesuffix(".gz")).suffix
     if suffix == ".csv" or suffix == ".tsv":
@@ -215,7 +215,7 @@ def _negatives(record: dict[str, Any], columns: Columns, instruction: str, path:
 
 
 def _list_of_cell(value: Any) -> Any:
-    """A CSV cell that holds a JSON list as that list; any other value as it is."""
+    """Returns a CSV cell that holds a JSON list as that list; any other value as it is."""
     if isinstance(value, str) and value.startswith("["):
         try:
             return parse_json(value, "the cell")
@@ -259,7 +259,7 @@ def _row_id(record: dict[str, Any], columns: Columns, path: Path, row: int) -> s
 
 
 def _word(value: Any, name: str, path: Path, row: int) -> str | None:
-    """A label or an id as text; None where there is none."""
+    """Returns a label or an id as text; None where there is none."""
     if isinstance(value, dict | list | bytes):
         raise malformed(path, row, f"{name!r} must be a text or a number, is {shown_value(value)}")
     return None if value is None or value == "" else str(value)

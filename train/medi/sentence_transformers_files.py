@@ -19,17 +19,19 @@ from .readers.source import Row
 def read_sentence_transformers(
     path: Path, task: str, query_instruction: str = "", document_instruction: str | None = None
 ) -> Iterator[Example]:
-    """The rows of one file. A set of n texts gives n - 1 pairs of neighbours, which share a label; a query with several
-    positives gives a row for each, all with its negatives.
+    """Yields the rows of one file.
+
+    A set of n texts gives n - 1 pairs of neighbours, which share a label; a query with several positives gives a row
+    for each, all with its negatives.
 
     Args:
-        path: the file.
-        task: name of the task the rows belong to.
-        query_instruction: instruction of the first text.
-        document_instruction: instruction of positives and negatives; None = that of the query.
+        path: Path of the file.
+        task: Name of the task the rows belong to.
+        query_instruction: Instruction of the first text.
+        document_instruction: Instruction of positives and negatives; None = that of the query.
 
     Raises:
-        ValueError: a line has none of the four forms (with file and line).
+        ValueError: A line has none of the four forms (with file and line).
     """
     documents = query_instruction if document_instruction is None else document_instruction
     for number, value in json_lines(path):

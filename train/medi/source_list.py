@@ -53,13 +53,13 @@ TEXT2SQL_OTHERS = ("academic", "imdb", "restaurants", "scholar", "yelp")
 def pairs(
     place: str, reader: Callable[[Path], Iterator[Row]], licence: Licence, query: To, document: To | None = None
 ) -> Source:
-    """A task of finished pairs; `place` is "folder" or "folder/task", which names the task folder_task."""
+    """Returns a task of finished pairs; `place` is "folder" or "folder/task", which names the task folder_task."""
     folder = place.partition("/")[0]
     return pair_source(place.replace("/", "_"), folder, reader, query, document, *licence)
 
 
 def labels(place: str, reader: Callable[[Path], Iterator[Instance]], licence: Licence, query: To) -> Source:
-    """A task of labelled texts, whose pairs are mined later."""
+    """Returns a task of labelled texts, whose pairs are mined later."""
     return labelled_source(place.replace("/", "_"), place.partition("/")[0], reader, query, *licence)
 
 

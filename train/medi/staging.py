@@ -41,14 +41,14 @@ class TaskEntry:
     """What the store tells about a task.
 
     Attributes:
-        name: the task's name.
-        rows: its number of rows.
-        digest: hash of its rows in their order.
-        instructions: its instructions, [query's, document's, rows], most frequent first, at most 20.
-        negatives: rows by number of hard negatives.
-        about: licence, source, counts of mining; whatever the caller gave.
-        key: what it was made from.
-        parts: its files, in order.
+        name: Name of the task.
+        rows: Number of its examples.
+        digest: Hash of its examples in their order.
+        instructions: Most frequent instructions, [query's, document's, examples], at most 20.
+        negatives: Number of examples by number of hard negatives.
+        about: Licence, source, counts of mining; whatever the caller gave.
+        key: Key of what it was made from.
+        parts: Names of its files, in order.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Staging:
     """A folder of finished tasks beside the store.
 
     Raises:
-        ValueError: the folder is there and holds something else.
+        ValueError: The folder is there and holds something else.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -80,12 +80,12 @@ class Staging:
         remove_own(self.folder, _OURS)
 
     def finished(self) -> dict[str, TaskEntry]:
-        """Entry of every finished task, by name."""
+        """Returns the entry of every finished task, by name."""
         entries = [_read_entry(path) for path in sorted(self.folder.glob("*.json"))]
         return {entry.name: entry for entry in entries if entry is not None}
 
     def finished_task(self, task: str) -> TaskEntry | None:
-        """Entry of one task, None if it is not finished."""
+        """Returns the entry of one task, None if it is not finished."""
         path = self.folder / f"{_file_name(task)}.json"
         return _read_entry(path) if path.is_file() else None
 
@@ -95,7 +95,7 @@ class Staging:
         """Stores the rows of one task; nothing counts before all of them are written.
 
         Raises:
-            ValueError: a row belongs to another task, a row id occurs twice, no rows, or evaluation data by its name.
+            ValueError: A row belongs to another task, a row id occurs twice, no rows, or evaluation data by its name.
         """
         writer = _TaskWriter(self.folder, task)
         try:
@@ -128,10 +128,10 @@ class Staging:
                 writer.close()
 
     def stored(self, entry: TaskEntry) -> Iterator[bytes]:
-        """The rows of a finished task as they are stored.
+        """Yields the rows of a finished task as they are stored.
 
         Raises:
-            ValueError: its files are damaged.
+            ValueError: Its files are damaged.
         """
         rows = 0
         try:
@@ -206,15 +206,15 @@ class _TaskWriter:
 
 
 def array_record_writer(path: Path) -> Any:
-    """A writer with one row a group, which random access needs. `write(bytes)`, `close()`."""
+    """Opens a writer with one row a group, which random access needs: `write(bytes)`, `close()`."""
     return _array_record().ArrayRecordWriter(os.fspath(path), "group_size:1")
 
 
 def array_record_data_source(files: Sequence[Path]) -> Any:
-    """Random access to the rows of several files, end to end: `len(...)`, `.__getitems__(numbers)`.
+    """Opens the rows of several files, end to end, for random access: `len(...)`, `.__getitems__(numbers)`.
 
     Raises:
-        ValueError: a file is no ArrayRecord file.
+        ValueError: A file is no ArrayRecord file.
     """
     _array_record()
     from array_record.python.array_record_data_source import ArrayRecordDataSource
@@ -223,7 +223,7 @@ def array_record_data_source(files: Sequence[Path]) -> Any:
 
 
 def stored_rows_of(path: Path) -> Iterator[bytes]:
-    """The rows of one ArrayRecord file in order, a thousand at a time in memory."""
+    """Yields the rows of one ArrayRecord file in order, a thousand at a time in memory."""
     reader = _array_record().ArrayRecordReader(os.fspath(path))
     try:
         rows = reader.num_records()
@@ -247,7 +247,7 @@ def _file_name(task: str) -> str:
 
 
 def _read_entry(path: Path) -> TaskEntry | None:
-    """A task's entry; None where it cannot be read or its files are gone: it is made anew then."""
+    """Reads a task's entry; None where it cannot be read or its files are gone, so that it is made anew."""
     try:
         fields = Fields(read_json(path), path)
         parts, instructions = fields.any("parts", []), fields.any("instructions", [])
@@ -271,7 +271,7 @@ def _refuse_other_json(path: Path) -> None:
     """Refuses a readable JSON file that is no task's entry: somebody else's.
 
     Raises:
-        ValueError: it is one.
+        ValueError: It is one.
     """
     try:
         content = read_json_value(path)

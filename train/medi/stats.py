@@ -29,9 +29,9 @@ class Lengths:
     """Lengths of one side's texts in one unit.
 
     Attributes:
-        median: of all texts, 0 without texts.
-        longest: the longest text.
-        histogram: texts by length, between the `LENGTH_EDGES`; empty texts are in no bin.
+        median: Median of all texts, 0 without texts.
+        longest: Length of the longest text.
+        histogram: Number of texts by length, between the `LENGTH_EDGES`; empty texts are in no bin.
     """
 
     median: float
@@ -58,13 +58,13 @@ class MixtureStats:
     """Counts of a mixture.
 
     Attributes:
-        fingerprint: of the store.
-        tasks: in the order of the store.
-        units: of the lengths: characters, words, and tokens if a tokenizer was given.
-        repeated_across: rows whose query and positive another task has, too.
-        evaluation: evaluation set -> (texts compared, those found in training); None if no texts were given.
-        contaminated: (task, evaluation set) -> texts.
-        negatives: rows by number of hard negatives.
+        fingerprint: Fingerprint of the store.
+        tasks: Counts of each task, in the order of the store.
+        units: Units of the lengths: characters, words, and tokens if a tokenizer was given.
+        repeated_across: Number of examples whose query and positive another task has, too.
+        evaluation: Numbers of texts compared and found in training, by evaluation set; None if no texts were given.
+        contaminated: Number of texts by (task, evaluation set).
+        negatives: Number of examples by number of hard negatives.
     """
 
     fingerprint: str
@@ -77,7 +77,7 @@ class MixtureStats:
 
     @property
     def rows(self) -> int:
-        """Rows of all tasks."""
+        """Returns rows of all tasks."""
         return sum(task.rows for task in self.tasks)
 
 
@@ -87,8 +87,8 @@ def collect(
     """Counts everything the statistics page shows.
 
     Args:
-        store: the mixture.
-        tokenizer: a `tokenizer.json`; lengths in tokens are of instruction and text together, as the model reads them.
+        store: The mixture.
+        tokenizer: A `tokenizer.json`; lengths in tokens are of instruction and text together, as the model reads them.
         evaluation: (evaluation set, text) pairs of every text that must not be trained on.
     """
     count_tokens = _token_counter(tokenizer) if tokenizer else None
@@ -115,7 +115,7 @@ def collect(
 
 
 class _Counted(NamedTuple):
-    """What stays of a task: counts, hashes of its distinct pairs, texts by evaluation set, rows by negatives."""
+    """Counts of a task, with hashes of its distinct pairs, texts by evaluation set, examples by negatives."""
 
     stats: TaskStats
     pairs: UInt64[np.ndarray, " pairs"]
@@ -124,7 +124,7 @@ class _Counted(NamedTuple):
 
 
 class _TaskCounter:
-    """What is gathered over the rows of one task."""
+    """Gathers counts over the examples of one task."""
 
     def __init__(self, count_tokens: Any) -> None:
         self.count_tokens = count_tokens

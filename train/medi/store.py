@@ -45,15 +45,15 @@ def write_store(
     """Writes finished tasks as a store. The folder appears whole or not at all; the staged tasks stay as they are.
 
     Args:
-        folder: the builder's folder, e.g. `data/medi`.
-        staging: the finished tasks.
-        tasks: names of those to take; None takes all.
-        about: what the metadata says about the whole mixture, e.g. the settings it was made with.
-        replace: whether a store that is there may be replaced.
+        folder: Folder of the builder, e.g. `data/medi`.
+        staging: Folder of the finished tasks.
+        tasks: Names of the tasks to take; None takes all.
+        about: What the metadata says about the whole mixture, e.g. the settings it was made with.
+        replace: Whether a store that is there may be replaced.
 
     Raises:
-        FileExistsError: the folder is there and must not be replaced, or is not a store.
-        ValueError: no tasks, or one that is not finished.
+        FileExistsError: The folder is there and must not be replaced, or is not a store.
+        ValueError: No tasks, or one that is not finished.
     """
     entries = _chosen(staging, tasks)
     refuse_existing(folder, replace)
@@ -73,8 +73,8 @@ def refuse_existing(folder: Path, replace: bool) -> None:
     """Refuses a folder that a store cannot be written to, or beside which something lies in the way.
 
     Raises:
-        FileExistsError: a store is there that may not be replaced, or something that is none.
-        ValueError: a folder that would be used on the way is somebody else's.
+        FileExistsError: A store is there that may not be replaced, or something that is none.
+        ValueError: A folder that would be used on the way is somebody else's.
     """
     if (folder / INFO).is_file():
         if not replace:
@@ -90,7 +90,7 @@ def refuse_existing(folder: Path, replace: bool) -> None:
 
 
 def _beside(folder: Path) -> tuple[Path, Path]:
-    """Where a store is written before it takes its place, and where the one before it goes."""
+    """Returns where a store is written before it takes its place, and where the one before it goes."""
     return folder.with_name(f"{folder.name}.writing"), folder.with_name(f"{folder.name}.old")
 
 
@@ -108,8 +108,8 @@ class MediStore:
         """Opens a store.
 
         Raises:
-            FileNotFoundError: there is no store in the folder.
-            ValueError: it is another data set, a version that this code does not know, or damaged.
+            FileNotFoundError: There is no store in the folder.
+            ValueError: It is another data set, a version that this code does not know, or damaged.
         """
         self.folder = Path(folder)
         if not (self.folder / INFO).is_file():
@@ -132,26 +132,26 @@ class MediStore:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of every row: equal for stores of equal content."""
+        """Returns a hash of every example; equal for stores of equal content."""
         return self.metadata["fingerprint"]
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks, in the order of their rows."""
+        """Returns names of the tasks, in the order of their rows."""
         return tuple(self.metadata["ranges"])
 
     def rows(self, task: str) -> range:
-        """The rows of a task.
+        """Returns the numbers of the examples of a task.
 
         Raises:
-            ValueError: there is no such task.
+            ValueError: There is no such task.
         """
         if task not in self.metadata["ranges"]:
             raise ValueError(f"task {task!r} is not in {self.folder}; 'instructor-jax medi inspect' lists its tasks.")
         return range(*self.metadata["ranges"][task])
 
     def entry(self, task: str) -> dict[str, Any]:
-        """What is known about a task: rows, digest, instructions, negatives, about (licence, source, counts)."""
+        """Returns what is known of a task: rows, digest, instructions, negatives, about (licence, source, counts)."""
         self.rows(task)
         return self.metadata["tasks"][task]
 
@@ -159,11 +159,11 @@ class MediStore:
         return self._size
 
     def read(self, rows: Sequence[int]) -> list[Example]:
-        """The examples of the given rows, in the order asked for.
+        """Returns the examples of the given numbers, in the order asked for.
 
         Raises:
-            IndexError: a row is not in [0, number of rows).
-            ValueError: the files are damaged.
+            IndexError: A row is not in [0, number of rows).
+            ValueError: The files are damaged.
         """
         rows = [int(row) for row in rows]
         if rows and not (min(rows) >= 0 and max(rows) < len(self)):
@@ -177,7 +177,7 @@ class MediStore:
             raise self._damaged(f"{type(error).__name__}: {error}") from error
 
     def stream(self, rows: range | None = None, at_once: int = 1024) -> Iterator[Example]:
-        """The examples of a range of rows (None: of all), a thousand at a time in memory."""
+        """Yields the examples of a range of numbers (None: of all), a thousand at a time in memory."""
         rows = range(len(self)) if rows is None else rows
         for start in range(0, len(rows), at_once):
             yield from self.read(rows[start : start + at_once])
@@ -205,10 +205,10 @@ class MediStore:
 
 
 def _checked_size(metadata: Mapping[str, Any], path: Path) -> int:
-    """Number of rows, after a look at everything of the metadata that others rely on.
+    """Returns the number of examples, after a check of everything of the metadata that others rely on.
 
     Raises:
-        ValueError: something is not as `write_store` writes it.
+        ValueError: Something is not as `write_store` writes it.
     """
     fields = Fields(metadata, path)
     if not _FINGERPRINT.fullmatch(fields.text("fingerprint")):
@@ -253,7 +253,7 @@ def _chosen(staging: Staging, tasks: Iterable[str] | None) -> list[TaskEntry]:
 
 
 def _write_shards(folder: Path, entries: Sequence[TaskEntry], staging: Staging) -> tuple[list[int], int]:
-    """Rows of each file, and bytes of all rows. Files are named when their number is known."""
+    """Writes the files of a store, named when all are written; returns examples of each file, and bytes of all."""
     files: list[Path] = []
     lengths: list[int] = []
     size = room = 0
@@ -281,7 +281,7 @@ def _write_shards(folder: Path, entries: Sequence[TaskEntry], staging: Staging) 
 def _dataset_info(
     folder: Path, entries: Sequence[TaskEntry], lengths: list[int], size: int, about: Mapping[str, Any]
 ) -> Any:
-    """The info that tensorflow-datasets reads; built directly, because its usual way looks for the builder's code."""
+    """Builds the info that tensorflow-datasets reads directly, because its usual way looks for the builder's code."""
     tfds = tensorflow_datasets()
     identity = tfds.core.dataset_info.DatasetIdentity(
         name="medi", version=tfds.core.Version(VERSION), data_dir=os.fspath(folder), module_name="medi"

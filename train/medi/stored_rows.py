@@ -16,10 +16,10 @@ _TEXT_FIELDS = ("task", "row_id", "query/instruction", "query/text", "positive/i
 
 
 def features() -> Any:
-    """The `tfds.features.FeaturesDict` of a stored row; `score` and `label` are lists of none or one.
+    """Returns the `tfds.features.FeaturesDict` of a stored row; `score` and `label` are lists of none or one.
 
     Raises:
-        ImportError: the extra `train` is absent.
+        ImportError: The extra `train` is absent.
     """
     kinds = tensorflow_datasets().features
     side = {"instruction": kinds.Text(), "text": kinds.Text()}
@@ -38,10 +38,10 @@ def features() -> Any:
 
 
 def to_bytes(example: Example) -> bytes:
-    """The stored form; equal examples give equal bytes. Score and weight become float32.
+    """Returns the stored form; equal examples give equal bytes. Score and weight become float32.
 
     Raises:
-        ValueError: a text is not valid Unicode (a lone surrogate), or the weight is zero or infinite in float32.
+        ValueError: A text is not valid Unicode (a lone surrogate), or the weight is zero or infinite in float32.
     """
     texts = (example.task, example.row_id, *example.query, *example.positive)
     lists = {
@@ -73,7 +73,7 @@ def to_bytes(example: Example) -> bytes:
 
 
 def from_bytes(stored: bytes) -> Example:
-    """The example again."""
+    """Returns the example of a stored form."""
     fields = _message_class().FromString(stored).features.feature
 
     def texts(name: str) -> list[str]:
@@ -94,7 +94,7 @@ def from_bytes(stored: bytes) -> Example:
 
 
 def tensorflow_datasets() -> Any:
-    """The module `tensorflow_datasets`, or an ImportError that names the extra."""
+    """Returns the module `tensorflow_datasets`, or raises an ImportError that names the extra."""
     try:
         import tensorflow_datasets
     except ImportError as error:

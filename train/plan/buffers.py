@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import jax
 from jax.sharding import Mesh
 
-from instructor_jax.config import EncoderConfig
+from instructor_jax.config import BackboneConfig
 from instructor_jax.sharding import axis_shards
 
 from .hlo import HloProgram
@@ -24,11 +24,11 @@ class Buffer:
     """Arrays of one shape in main memory.
 
     Attributes:
-        shape: of each, as text.
-        bytes: of each, padding included.
-        count: how many instructions make one; they need not be there at the same time.
-        what: its meaning.
-        shrink: settings that make it smaller.
+        shape: Shape of each array, as text.
+        bytes: Bytes of each array, padding included.
+        count: Number of instructions that make one; they need not be there at the same time.
+        what: Meaning of the arrays.
+        shrink: Settings that make them smaller.
     """
 
     shape: str
@@ -43,28 +43,28 @@ class Sizes:
     """Sizes of axes on one device.
 
     Attributes:
-        model: of the whole encoder.
-        length: tokens of a packed row.
-        dim: of the vectors.
-        tensor: into how many parts heads, feed-forward width and vocabulary are split.
-        batch: into how many parts the groups of a batch are split.
+        model: Configuration of the whole encoder.
+        length: Number of tokens of a packed sequence.
+        dim: Size of the vectors.
+        tensor: Number of parts into which heads, feed-forward width and vocabulary are split.
+        batch: Number of parts into which the groups of a batch are split.
     """
 
-    model: EncoderConfig
+    model: BackboneConfig
     length: int
     dim: int
     tensor: int
     batch: int = 1
 
 
-def sizes_on(mesh: Mesh, model: EncoderConfig, length: int, dim: int) -> Sizes:
-    """Sizes on one device of a mesh."""
+def sizes_on(mesh: Mesh, model: BackboneConfig, length: int, dim: int) -> Sizes:
+    """Returns the sizes on one device of a mesh."""
     with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
         return Sizes(model, length, dim, axis_shards("act_heads"), axis_shards("batch"))
 
 
 def largest_buffers(program: HloProgram, sizes: Sizes, most: int = 8) -> list[Buffer]:
-    """The largest arrays that a program makes in main memory, its arguments left out."""
+    """Returns the largest arrays that a program makes in main memory, its arguments left out."""
     found: dict[tuple[str, tuple[int, ...]], list[Shape]] = {}
     for _, _, instruction in program.executed():
         if instruction.opcode not in _NO_ARRAYS and not instruction.opcode.endswith("-done"):
@@ -81,14 +81,14 @@ def largest_buffers(program: HloProgram, sizes: Sizes, most: int = 8) -> list[Bu
 
 
 def largest_arrays(lowered: str, sizes: Sizes, most: int = 8) -> list[Buffer]:
-    """The largest arrays of a program that no compiler would take, as JAX wrote it, before anything is fused.
+    """Returns the largest arrays of a program that no compiler would take, as JAX wrote it, before anything is fused.
 
     Only activations are looked for: arrays with a row's length, of groups that are split over the devices.
 
     Args:
-        lowered: `jax.stages.Lowered.as_text`.
-        sizes: on one device.
-        most: how many to give.
+        lowered: Text of the program, `jax.stages.Lowered.as_text`.
+        sizes: Sizes on one device.
+        most: Number of arrays to return.
     """
     found: dict[str, tuple[int, int, tuple[int, ...]]] = {}
     for name in re.findall(r"tensor<((?:\d+x)+(?:f32|bf16|f16))>", lowered):
@@ -113,7 +113,7 @@ _NO_ARRAYS = frozenset(
 
 
 def meaning(dims: Sequence[int], sizes: Sizes) -> tuple[str, str]:
-    """(what an array of this shape is, settings that make it smaller)."""
+    """Returns what an array of this shape is, and which settings make it smaller."""
     model, split = sizes.model, sizes.tensor
     shape = [size for size in dims if size != 1]
     vocab = {model.vocab, model.vocab // split}

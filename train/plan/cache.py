@@ -21,7 +21,7 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 
 class PlanCache:
-    """The place of one plan, beside the cache of compiled programs; nowhere where that is switched off."""
+    """The place of one plan, beside the cache of compiled programs; nowhere where that cache is switched off."""
 
     def __init__(self, program: str, plan: Plan) -> None:
         folder = cache_folder()
@@ -30,7 +30,7 @@ class PlanCache:
         self.path = None if folder is None else folder.with_name("plans") / f"{digest[:32]}.json"
 
     def read(self) -> Plan | None:
-        """The plan, if it was made before."""
+        """Returns the plan if it was made before."""
         if self.path is None or not self.path.exists():
             return None
         try:
@@ -39,7 +39,7 @@ class PlanCache:
             return None  # of another version, or half a file of another program
 
     def write(self, plan: Plan) -> Plan:
-        """Keeps the plan; gives it back."""
+        """Keeps the plan and gives it back."""
         if self.path is None:
             return plan
         try:
@@ -54,7 +54,7 @@ class PlanCache:
 
 @lru_cache
 def _versions() -> str:
-    """Of the compilers, and a digest of the modules that read what they made."""
+    """Returns the versions of the compilers, and a digest of the modules that read what they made."""
     versions = []
     for package in ("jax", "jaxlib", "libtpu"):
         try:

@@ -26,13 +26,13 @@ _SMALL = 3 * 2**20
 
 
 def sharding_faults(found: Sequence[Collective], costs: Costs, config: TrainConfig, mesh: Mesh) -> list[str]:
-    """A sentence for each fault; none for a good program.
+    """Returns a sentence for each fault; none for a good program.
 
     Args:
-        found: collectives of one device.
-        costs: of one device.
-        config: what the program computes.
-        mesh: the devices that it is compiled for.
+        found: Collectives of one device.
+        costs: Costs of one device.
+        config: Configuration of what the program computes.
+        mesh: Mesh of the devices that it is compiled for.
     """
     along = partition_spec(["embed"])[0]  # the axis that splits weights, and not what is computed with them
     split, weights = _split_weights(config, mesh, str(along)), _split_weights(config, mesh, "")
@@ -47,14 +47,14 @@ def sharding_faults(found: Sequence[Collective], costs: Costs, config: TrainConf
 def _faults(
     one: Collective, config: TrainConfig, split: set[tuple[int, ...]], weights: set[tuple[int, ...]], local: int
 ) -> list[str]:
-    """Faults of one collective.
+    """Returns the faults of one collective.
 
     Args:
-        one: the collective.
-        config: what the program computes.
-        split: shapes of whole weights that devices hold parts of.
-        weights: shapes of weights as devices hold them.
-        local: tokens of a device's own groups.
+        one: The collective.
+        config: Configuration of what the program computes.
+        split: Shapes of whole weights that devices hold parts of.
+        weights: Shapes of weights as devices hold them.
+        local: Number of tokens of a device's own groups.
     """
     faults = []
     layers = config.model.encoder.layers
@@ -75,7 +75,7 @@ def _faults(
 
 
 def _is_scores(dims: tuple[int, ...], config: TrainConfig) -> bool:
-    """Whether its last two axes are texts of the whole batch.
+    """Returns whether the last two axes are texts of the whole batch.
 
     In a batch with as many texts as vectors have numbers the two cannot be told apart, and it is taken for vectors:
     those must be sent.
@@ -90,18 +90,18 @@ def _is_scores(dims: tuple[int, ...], config: TrainConfig) -> bool:
 
 
 def _is_activations(dims: tuple[int, ...], config: TrainConfig, local: int) -> bool:
-    """Whether it has a vector for more tokens than the device has of its own."""
+    """Returns whether there is a vector for more tokens than the device has of its own."""
     wide = dims[-1:] and dims[-1] >= config.model.encoder.head_dim
     return bool(wide) and len(dims) >= 3 and config.group.length in dims[:-1] and math.prod(dims[:-1]) > local
 
 
 def _split_weights(config: TrainConfig, mesh: Mesh, along: str) -> set[tuple[int, ...]]:
-    """Shapes, in ascending order, of one layer's weights and of the token table, as they are but for one mesh axis.
+    """Returns the sorted shapes of one layer's weights and of the token table, as they are but for one mesh axis.
 
     Args:
-        config: names the model.
-        mesh: the devices.
-        along: mesh axis that splits the weights that are meant; "" for all weights, as they are on a device.
+        config: Configuration that names the model.
+        mesh: Mesh of the devices.
+        along: Mesh axis that splits the weights that are meant; "" for all weights, as they are on a device.
     """
     shapes = set()
     leaves = jax.tree_util.tree_leaves_with_path(abstract_params(config.model))
@@ -117,13 +117,13 @@ def _split_weights(config: TrainConfig, mesh: Mesh, along: str) -> set[tuple[int
 
 
 def _axes(shape: Sequence[int], sharding: jax.sharding.NamedSharding) -> list[tuple[int, str | None]]:
-    """(size on a device, mesh axis) of every axis."""
+    """Returns (size on a device, mesh axis) of every axis."""
     local, names = sharding.shard_shape(tuple(shape)), [*sharding.spec, *[None] * len(shape)]
     return list(zip(local, names, strict=False))
 
 
 def _joined(shape: Sequence[int]) -> list[int]:
-    """An attention matrix with heads and head size as one axis, the two that are next to each other and not `embed`."""
+    """Returns an attention matrix's shape with heads and head size, the two neighbours besides `embed`, as one axis."""
     if len(shape) != 3:
         return list(shape)
     return [shape[0], shape[1] * shape[2]] if shape[0] >= shape[2] else [shape[0] * shape[1], shape[2]]
@@ -134,7 +134,7 @@ def _sorted(dims: Sequence[int]) -> tuple[int, ...]:
 
 
 def _repeated(costs: Costs, config: TrainConfig, mesh: Mesh) -> float:
-    """Operations of all devices, to those that the result needs."""
+    """Returns the operations of all devices as a multiple of those that the result needs."""
     tokens = config.groups * config.group.tokens
     devices = data_shards(mesh) * mesh.shape["tensor"]
     encoder = config.model.encoder

@@ -19,11 +19,11 @@ class Collective:
     """One collective of a program.
 
     Attributes:
-        kind: one of `KINDS`.
-        shapes: whole arrays: what an all-gather gives, what a reduce-scatter takes.
-        participants: devices of each group that exchange them.
-        runs: how often it runs in one call of the program.
-        op_name: where it comes from, as JAX notes it.
+        kind: One of `KINDS`.
+        shapes: Shapes of whole arrays: what an all-gather gives, what a reduce-scatter takes.
+        participants: Number of devices of each group that exchange them.
+        runs: Number of times that it runs in one call of the program.
+        op_name: Place it comes from, as JAX notes it.
     """
 
     kind: str
@@ -34,23 +34,26 @@ class Collective:
 
     @property
     def bytes(self) -> int:
-        """Of the whole arrays, in one run."""
+        """Returns the bytes of the whole arrays in one run."""
         return sum(shape.bytes for shape in self.shapes)
 
     @property
     def sent(self) -> float:
-        """Bytes that each device sends in all runs, by the best known way, a ring (Patarasuk and Yuan 2009)."""
+        """Returns the bytes that each device sends in all runs, by the best known way.
+
+        That is a ring (Patarasuk and Yuan 2009).
+        """
         others = (self.participants - 1) / max(1, self.participants)
         share = {"all-reduce": 2 * others, "collective-permute": 1.0, "collective-broadcast": 1.0}
         return self.runs * self.bytes * share.get(self.kind, others)
 
 
 def collectives(program: HloProgram, devices: int) -> list[Collective]:
-    """All collectives of a program, those that send most first.
+    """Returns all collectives of a program, those that send most first.
 
     Args:
-        program: what the compiler made.
-        devices: of the mesh: where a program names no group, all take part.
+        program: Program that the compiler made.
+        devices: Number of devices of the mesh; where a program names no group, all take part.
     """
     found: dict[str, Collective] = {}
     scattering = _scattering(program)
@@ -80,7 +83,7 @@ def collectives(program: HloProgram, devices: int) -> list[Collective]:
 
 
 def _scattering(program: HloProgram) -> dict[str, str]:
-    """Computations of kernels that reduce and keep a part: name -> where the kernel comes from."""
+    """Returns the computations of kernels that reduce and keep a part: name -> where the kernel comes from."""
     return {
         called: instruction.op_name
         for _, _, instruction in program.executed()
@@ -90,7 +93,7 @@ def _scattering(program: HloProgram) -> dict[str, str]:
 
 
 def _whole(shape: Shape, instruction: Instruction, devices: int) -> Shape:
-    """What a reduce-scatter takes, from what it gives."""
+    """Returns the shape that a reduce-scatter takes, from the one that it gives."""
     axis = re.search(r"dimensions=\{(\d+)\}", instruction.rest)
     dims = list(shape.dims)
     dims[int(axis.group(1)) if axis else 0] *= _participants(instruction, devices)
@@ -98,7 +101,7 @@ def _whole(shape: Shape, instruction: Instruction, devices: int) -> Shape:
 
 
 def _participants(instruction: Instruction, devices: int) -> int:
-    """Devices of a group, from `{{0,1},{2,3}}`, `[4,8]<=[32]` or `mesh['x'=4,'y'=8] {'y'}`."""
+    """Returns the number of devices of a group, from `{{0,1},{2,3}}`, `[4,8]<=[32]` or `mesh['x'=4,'y'=8] {'y'}`."""
     if instruction.opcode.startswith("collective-permute"):
         return 2
     groups = re.search(_GROUPS, instruction.rest)

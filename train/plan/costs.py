@@ -22,13 +22,13 @@ _FREE = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Costs:
-    """Of one call on one device.
+    """Costs of one call of a program on one device.
 
     Attributes:
-        flops: operations of matrix products, a multiplication and an addition being two, by the precision asked for:
+        flops: Operations of matrix products, a multiplication and an addition being two, by the precision asked for:
             `default`, and for float32 operands also `high` and `highest`.
-        traffic: bytes read from and written to main memory.
-        opaque: kernels that do not tell their arithmetic, by target; their products are not in `flops`.
+        traffic: Bytes read from and written to main memory.
+        opaque: Kernels that do not tell their arithmetic, by target; their products are not in `flops`.
     """
 
     flops: dict[str, float]
@@ -37,7 +37,7 @@ class Costs:
 
     @property
     def all_flops(self) -> float:
-        """Operations of whatever precision."""
+        """Returns the operations of all precisions."""
         return sum(self.flops.values())
 
 
@@ -58,7 +58,7 @@ def costs(program: HloProgram) -> Costs:
 
 
 def product_flops(instruction: Instruction, instructions: dict[str, Instruction]) -> float | None:
-    """Operations of a matrix product; 0 for everything else, None for a kernel that does not tell."""
+    """Returns the operations of a matrix product; 0 for everything else, None for a kernel that does not tell."""
     if instruction.opcode == "custom-call":
         return _kernel_flops(instruction, instructions)
     if instruction.opcode not in ("dot", "convolution"):
@@ -79,7 +79,7 @@ def _precision(instruction: Instruction, instructions: dict[str, Instruction]) -
 
 
 def _kernel_flops(instruction: Instruction, instructions: dict[str, Instruction]) -> float | None:
-    """Of a kernel in another language: by its own estimate (Pallas), or as the library product that it calls."""
+    """Returns the operations of a foreign kernel: by its own estimate (Pallas), or as the library call it makes."""
     told = re.search(r'"cost_estimate":\{[^}]*"flops":"?(\d+)', instruction.rest)
     if told:
         return float(told.group(1))
@@ -92,7 +92,7 @@ def _kernel_flops(instruction: Instruction, instructions: dict[str, Instruction]
 
 
 def _convolution_flops(instruction: Instruction, image: Shape, kernel: Shape) -> float:
-    """TPUs write products as convolutions: batch axes as windows that fit in exactly one place.
+    """Returns the operations of a product that TPUs write as a convolution, with batch axes as windows.
 
     So each spatial axis counts the pairs of places in image and kernel that meet, not the size of its window.
     """
@@ -127,14 +127,14 @@ def _convolution_flops(instruction: Instruction, image: Shape, kernel: Shape) ->
 def _meetings(
     image: int, kernel: int, output: int, *, stride: int, low: int, image_dilation: int, kernel_dilation: int
 ) -> int:
-    """Pairs (place of the output, place of the kernel) that fall on a true place of the image."""
+    """Counts the pairs (place of the output, place of the kernel) that fall on a true place of the image."""
     last = (image - 1) * image_dilation
     places = (out * stride - low + at * kernel_dilation for out in range(output) for at in range(kernel))
     return sum(0 <= place <= last and place % image_dilation == 0 for place in places)
 
 
 def _moved(program: HloProgram, instructions: dict[str, Instruction], instruction: Instruction) -> int:
-    """Bytes that one run of an instruction reads and writes in main memory."""
+    """Returns the bytes that one run of an instruction reads and writes in main memory."""
     opcode = instruction.opcode
     if opcode in _FREE or opcode.endswith("-done"):
         return 0
@@ -159,7 +159,7 @@ def _size(instruction: Instruction) -> int:
 
 
 def _read(inner: dict[str, Instruction], place: int, operand: Instruction) -> int:
-    """Bytes of an operand that a kernel reads: only the part where all it does is to cut one out."""
+    """Returns the bytes of an operand that a kernel reads: only the part where all it does is to cut one out."""
     if not _size(operand):
         return 0
     name = next((one.name for one in inner.values() if one.opcode == "parameter" and one.inside == str(place)), None)
@@ -172,7 +172,7 @@ def _read(inner: dict[str, Instruction], place: int, operand: Instruction) -> in
 
 
 def _written(inner: dict[str, Instruction], whole: int) -> int:
-    """Bytes of its result that a kernel writes: only the part where it changes an array in place."""
+    """Returns the bytes of its result that a kernel writes: only the part where it changes an array in place."""
     root = next((one for one in inner.values() if one.root), None)
     if root is None:
         return whole

@@ -23,9 +23,9 @@ class HloProgram:
     """A compiled program.
 
     Attributes:
-        computations: name -> its instructions in order.
-        runs: name -> how often it runs in one call of the program.
-        fused: names of computations whose instructions only describe a single kernel.
+        computations: Instructions of each computation in order, by its name.
+        runs: Number of times that each computation runs in one call of the program, by its name.
+        fused: Names of computations whose instructions only describe a single kernel.
     """
 
     computations: dict[str, dict[str, Instruction]]
@@ -33,10 +33,11 @@ class HloProgram:
     fused: frozenset[str]
 
     def executed(self, fused: bool = False) -> Iterator[tuple[int, dict[str, Instruction], Instruction]]:
-        """(runs, its computation, instruction) of everything that runs.
+        """Yields (runs, its computation, instruction) of everything that runs.
 
         Args:
-            fused: also what is inside of kernels; else each kernel counts as the one instruction that calls it.
+            fused: Whether what is inside of kernels counts; else each kernel counts as the one instruction that calls
+                it.
         """
         for name, instructions in self.computations.items():
             runs = self.runs.get(name, 0)
@@ -46,10 +47,10 @@ class HloProgram:
 
 
 def parse_hlo(text: str) -> HloProgram:
-    """The program that `jax.stages.Compiled.as_text` gives.
+    """Parses the program that `jax.stages.Compiled.as_text` gives.
 
     Raises:
-        ValueError: it is no such text.
+        ValueError: It is no such text.
     """
     computations: dict[str, dict[str, Instruction]] = {}
     current: dict[str, Instruction] = {}
@@ -67,7 +68,7 @@ def parse_hlo(text: str) -> HloProgram:
 
 
 def _instruction(text: str, name: str, root: bool) -> Instruction:
-    """The part of a line behind the `=`: type, opcode(operands), attributes."""
+    """Parses the part of a line behind the `=`: type, opcode(operands), attributes."""
     end = _closing(text, 0) + 1 if text.startswith("(") else text.index(" ")
     opening = text.index("(", end)
     closing = _closing(text, opening)

@@ -17,9 +17,9 @@ class Shape:
     """An array of a program.
 
     Attributes:
-        dtype: XLA's name, as bf16.
-        dims: sizes of its axes.
-        layout: XLA's text on how it lies in memory, as `1,0:T(8,128)`.
+        dtype: Type of a number, by XLA's name, as bf16.
+        dims: Sizes of its axes.
+        layout: Layout in memory as XLA writes it, e.g. `1,0:T(8,128)`.
     """
 
     dtype: str
@@ -28,23 +28,23 @@ class Shape:
 
     @property
     def item_bits(self) -> int:
-        """Bits of a number."""
+        """Returns the bits of a number."""
         digits = re.search(r"\d+", self.dtype)
         return _BITS.get(self.dtype, int(digits.group()) if digits else 0)
 
     @property
     def elements(self) -> int:
-        """How many numbers."""
+        """Returns how many numbers the array has."""
         return math.prod(self.dims)
 
     @property
     def bytes(self) -> int:
-        """Bytes of the numbers alone."""
+        """Returns the bytes of the numbers alone."""
         return self.elements * self.item_bits // 8
 
     @property
     def padded_bytes(self) -> int:
-        """Bytes in memory: TPUs store whole tiles, so that a last axis of 64 takes the room of 128."""
+        """Returns the bytes in memory: TPUs store whole tiles, so that a last axis of 64 takes the room of 128."""
         order, _, rest = self.layout.partition(":")
         tile = re.match(r"T\(([\d,]+)\)", rest)
         if tile is None or not order:
@@ -57,7 +57,7 @@ class Shape:
 
     @property
     def in_memory(self) -> bool:
-        """Whether it lies in the device's main memory, not in a memory on the chip."""
+        """Returns whether the array lies in the device's main memory, not in a memory on the chip."""
         return re.search(r"S\([1-9]\d*\)", self.layout) is None
 
     def __str__(self) -> str:
@@ -69,13 +69,13 @@ class Instruction:
     """One line of a computation.
 
     Attributes:
-        name: unique in the program.
-        opcode: XLA's, as `fusion`.
-        shapes: of the result; several for a tuple.
-        operands: names of instructions of the same computation.
-        inside: what stands in the parentheses: operands, or the value of a constant.
-        rest: the attributes behind the operands, as text.
-        root: whether it is the computation's result.
+        name: Name that is unique in the program.
+        opcode: Opcode of XLA, as `fusion`.
+        shapes: Shapes of the result; several for a tuple.
+        operands: Names of instructions of the same computation.
+        inside: Text in the parentheses: operands, or the value of a constant.
+        rest: Attributes behind the operands, as text.
+        root: Whether it is the computation's result.
     """
 
     name: str
@@ -88,11 +88,11 @@ class Instruction:
 
     @property
     def called(self) -> list[str]:
-        """Names of the computations it calls."""
+        """Returns the names of the computations it calls."""
         return [name for part in _CALLED.findall(self.rest) for name in NAME.findall(part)]
 
     @property
     def op_name(self) -> str:
-        """Where in the Python program it comes from, as JAX notes it."""
+        """Returns where in the Python program it comes from, as JAX notes it."""
         found = re.search(r'op_name="([^"]*)"', self.rest)
         return found.group(1) if found else ""

@@ -9,13 +9,15 @@ _Computations = Mapping[str, Mapping[str, Instruction]]
 
 
 def trips(loop: Instruction, computations: _Computations) -> int:
-    """Trips of a loop: as XLA notes them, else from the number that its counter is compared with. 1 where none is told.
+    """Returns the trips of a loop as XLA notes them, else from the number its counter is compared with.
+
+    1 where neither is told.
 
     A loop that XLA made of a scan, or of a product whose operands go round, counts from 0.
 
     Args:
-        loop: an instruction with the opcode `while`.
-        computations: of its program, by name.
+        loop: An instruction with the opcode `while`.
+        computations: Computations of its program, by name.
     """
     known = re.search(r'known_trip_count"?[:=]\{"?n"?[:=]"?(\d+)', loop.rest)
     if known:
@@ -32,7 +34,7 @@ def trips(loop: Instruction, computations: _Computations) -> int:
 
 
 def _stride(loop: Instruction, computations: _Computations) -> int:
-    """What a trip adds to the loop's counter; 1 where that is not to be seen."""
+    """Returns what a trip adds to the loop's counter; 1 where that is not to be seen."""
     names = [re.search(rf"{part}=%([\w.\-]+)", loop.rest) for part in ("condition", "body")]
     condition, body = (computations.get(name.group(1), {}) if name else {} for name in names)
     places = {one.name: place for one in condition.values() if (place := _element(one)) is not None}
@@ -49,6 +51,6 @@ def _stride(loop: Instruction, computations: _Computations) -> int:
 
 
 def _element(instruction: Instruction) -> int | None:
-    """Which part of a tuple an instruction takes; None if it takes none."""
+    """Returns which part of a tuple an instruction takes; None if it takes none."""
     found = re.search(r"index=(\d+)", instruction.rest) if instruction.opcode == "get-tuple-element" else None
     return int(found.group(1)) if found else None

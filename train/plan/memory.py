@@ -23,15 +23,15 @@ _TOO_MUCH = 2**40  # bytes: no device has them
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """Bytes on one device.
+    """Memory of a program on one device, in bytes.
 
     Attributes:
-        arguments: what goes in: weights, optimizer state, batch.
-        results: what comes out.
-        shared: results that lie where arguments were.
-        temporaries: what the program needs besides.
-        code: of the program itself.
-        available: what programs may use; None where nobody knows.
+        arguments: Bytes that go in: weights, optimizer state, batch.
+        results: Bytes that come out.
+        shared: Bytes of results that lie where arguments were.
+        temporaries: Bytes that the program needs besides.
+        code: Bytes of the program itself.
+        available: Bytes that programs may use; None where nobody knows.
     """
 
     arguments: int
@@ -43,17 +43,17 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """What the device must have."""
+        """Returns the bytes that the device must have."""
         return self.arguments + self.results - self.shared + self.temporaries + self.code
 
     @property
     def fits(self) -> bool:
-        """Whether the device has it."""
+        """Returns whether the device has them."""
         return self.available is None or self.total <= self.available
 
 
 def memory_of(compiled: jax.stages.Compiled, available: int | None) -> Memory:
-    """What the compiler says of a program."""
+    """Returns what the compiler says of a program's memory."""
     told = compiled.memory_analysis()
     if told is None:
         raise ValueError("the compiler tells nothing of this program's memory.")
@@ -68,12 +68,12 @@ def memory_of(compiled: jax.stages.Compiled, available: int | None) -> Memory:
 
 
 def memory_of_refused(message: str, arguments: int, available: int | None) -> Memory | None:
-    """What a program would have taken that the compiler refused for lack of memory; None if that was not the reason.
+    """Returns the memory of a program that the compiler refused for lack of it; None if that was not the reason.
 
     Args:
-        message: of the error.
-        arguments: bytes of the program's arguments on one device.
-        available: what the device has.
+        message: Text of the error.
+        arguments: Bytes of the program's arguments on one device.
+        available: Bytes that the device has.
     """
     if "RESOURCE_EXHAUSTED" not in message:
         return None
@@ -85,7 +85,7 @@ def memory_of_refused(message: str, arguments: int, available: int | None) -> Me
 
 
 def available_memory(devices: Sequence[Device]) -> int | None:
-    """Bytes that a program may use on each device; None where nobody knows.
+    """Returns the bytes that a program may use on each device; None where nobody knows.
 
     Of described TPUs the compiler knows it: it names the figure when it refuses a program that no device could run.
     """

@@ -16,13 +16,13 @@ from .settings import local_model
 
 
 def config_and_fill(run: RunConfig) -> tuple[TrainConfig, float]:
-    """What a run's step computes, and the share of its tokens that are no padding, 0 to 1.
+    """Returns what a run's step computes, and the fraction of its tokens that are no padding, 0 to 1.
 
     Args:
-        run: the settings; `data` is a mixture, and a tokenizer is at hand (`init_from` or `tokenizer`).
+        run: Settings of the run; `data` is a mixture, and a tokenizer is at hand (`init_from` or `tokenizer`).
 
     Raises:
-        ValueError: there is no tokenizer, or something of the run does not fit.
+        ValueError: There is no tokenizer, or something of the run does not fit.
     """
     if not (run.init_from or run.tokenizer):
         raise ValueError(

@@ -39,18 +39,18 @@ _SHOWN = 12  # kinds of collectives that a plan keeps
 def plan_step(
     config: TrainConfig, topology: str, fill: float = 1.0, teacher_dim: int = 0, loss: OwnLoss | None = None
 ) -> Plan:
-    """The training step of a run on a topology.
+    """Plans the training step of a run on a topology.
 
     Args:
-        config: of the run.
-        topology: name of the devices, as `plan_topology.devices_of` takes it.
-        fill: share of the tokens that are no padding, 0 to 1.
-        teacher_dim: size of a teacher's vectors; 0 without a teacher.
-        loss: takes the place of the configured one.
+        config: Configuration of the run.
+        topology: Name of the devices, as `topology.devices_of` takes it.
+        fill: Fraction of the tokens that are no padding, 0 to 1.
+        teacher_dim: Size of a teacher's vectors; 0 without a teacher.
+        loss: Loss in the place of the configured one.
 
     Raises:
-        ValueError: no such topology, or batch or parameters cannot be divided among its devices.
-        ImportError: the compiler of the topology is absent.
+        ValueError: No such topology, or batch or parameters cannot be divided among its devices.
+        ImportError: The compiler of the topology is absent.
     """
     devices = devices_of(topology)
     mesh = make_mesh(config.mesh, devices)
@@ -67,19 +67,19 @@ def plan_step(
 
 
 def plan_encode(model: ModelConfig, dtype: Dtype, topology: str, shape: MeshShape, bucket: Bucket, groups: int) -> Plan:
-    """A call of bulk inference on a topology; rows are packed full.
+    """Plans a call of bulk inference on a topology, with sequences that are packed full.
 
     Args:
-        model: what encodes.
-        dtype: of weights and computation.
-        topology: name of the devices.
-        shape: of the mesh.
-        bucket: rows of a group, and their length.
-        groups: of a call; a multiple of the devices that hold different texts.
+        model: Model that encodes.
+        dtype: Floating-point type of weights and computation.
+        topology: Name of the devices, as `topology.devices_of` takes it.
+        shape: Shape of the mesh.
+        bucket: Number of sequences of a group, and their length.
+        groups: Number of groups of a call; a multiple of the devices that hold different texts.
 
     Raises:
-        ValueError: no such topology, or groups or weights cannot be divided among its devices.
-        ImportError: the compiler of the topology is absent.
+        ValueError: No such topology, or groups or weights cannot be divided among its devices.
+        ImportError: The compiler of the topology is absent.
     """
     devices = devices_of(topology)
     mesh = make_mesh(shape, devices)
@@ -94,7 +94,7 @@ def plan_encode(model: ModelConfig, dtype: Dtype, topology: str, shape: MeshShap
 
 
 def step_settings(config: TrainConfig) -> dict[str, Any]:
-    """What decides the shape of a step."""
+    """Returns the settings that decide the shape of a step."""
     group = config.group
     return {
         **_model_settings(config.model), "groups": config.groups, "rows": group.rows, "length": group.length,
@@ -113,7 +113,7 @@ def _model_settings(model: ModelConfig) -> dict[str, Any]:
 def _examined(
     plan: Plan, program: Program, mesh: Mesh, model: ModelConfig, length: int, tokens: int, useful: float, check: Any
 ) -> Plan:
-    """The plan with everything that the compiler tells; from the cache if the same program was planned before."""
+    """Returns the plan with all that the compiler tells, from the cache if the same program was planned before."""
     cache = PlanCache(program.lowered.as_text(), plan)
     found = cache.read()
     if found is not None:
@@ -151,10 +151,10 @@ def _examined(
 
 
 def _text_of(compiled: jax.stages.Compiled) -> str:
-    """The compiled program as text.
+    """Returns the compiled program as text.
 
     Raises:
-        ValueError: compiler and JAX are of different times, and JAX cannot read what the compiler made.
+        ValueError: Compiler and JAX are of different times, and JAX cannot read what the compiler made.
     """
     try:
         return compiled.as_text() or ""
@@ -166,7 +166,7 @@ def _text_of(compiled: jax.stages.Compiled) -> str:
 
 
 def exchanges(found: list[Collective]) -> list[Exchange]:
-    """Collectives of the same kind among as many devices with the same arrays as one; small ones together."""
+    """Joins collectives of the same kind among as many devices with the same arrays; small ones are joined too."""
     alike: dict[tuple[str, str, int, int], list[Collective]] = {}
     for one in found:
         arrays = ", ".join(str(shape) for shape in one.shapes[:3]) + (", ..." if len(one.shapes) > 3 else "")

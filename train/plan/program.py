@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 
 from instructor_jax.compilation import compiler_options
 from instructor_jax.config import ModelConfig
+from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.model import abstract_params, embed, param_shardings
 from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import named_sharding
@@ -35,8 +36,8 @@ class Program:
     """A program before it is compiled.
 
     Attributes:
-        lowered: what JAX made of it.
-        arguments: bytes of its arguments on each device.
+        lowered: Program as JAX lowered it.
+        arguments: Bytes of its arguments on each device.
     """
 
     lowered: jax.stages.Lowered
@@ -44,12 +45,12 @@ class Program:
 
 
 def abstract_batch(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0) -> PairBatch:
-    """Shapes and places of a step's batch.
+    """Returns the shapes and places of a step's batch.
 
     Args:
-        config: of the run.
-        mesh: the devices.
-        teacher_dim: size of a teacher's vectors; 0 without a teacher.
+        config: Configuration of the run.
+        mesh: Mesh of the devices.
+        teacher_dim: Size of a teacher's vectors; 0 without a teacher.
     """
     shape, n, k = config.group, config.group.examples, config.group.negatives
     texts = n * shape.texts_per_example
@@ -73,10 +74,10 @@ def abstract_batch(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0) -> Pai
 
 
 def lowered_step(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0, loss: OwnLoss | None = None) -> Program:
-    """The training step of a run, ready to be compiled for the devices of the mesh.
+    """Lowers the training step of a run, ready to be compiled for the devices of the mesh.
 
     Raises:
-        ValueError: batch or parameters cannot be divided among the devices.
+        ValueError: Batch or parameters cannot be divided among the devices.
     """
     config.check_mesh(mesh)
     # outside of set_mesh: Optax makes a number on the way, for which described devices have no memory
@@ -88,14 +89,14 @@ def lowered_step(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0, loss: Ow
 
 
 def lowered_encode(model: ModelConfig, dtype: Dtype, mesh: Mesh, bucket: Bucket, groups: int) -> Program:
-    """One device call of `encode`: rows of one bucket, packed full, to vectors.
+    """Lowers one device call of `encode`: sequences of one bucket, packed full, to vectors.
 
     Args:
-        model: what encodes.
-        dtype: of weights and computation.
-        mesh: the devices.
-        bucket: rows of a group, and their length.
-        groups: independent packs, a multiple of the devices that hold different texts.
+        model: Model that encodes.
+        dtype: Floating-point type of weights and computation.
+        mesh: Mesh of the devices.
+        bucket: Number of sequences of a group, and their length.
+        groups: Number of groups, which are packed independently; a multiple of the devices that hold different texts.
     """
     sharding = named_sharding(mesh, "batch")
     array = partial(_array, sharding, groups)
@@ -112,7 +113,7 @@ def lowered_encode(model: ModelConfig, dtype: Dtype, mesh: Mesh, bucket: Bucket,
         param_shardings(model, mesh),
     )
     encode = jax.jit(
-        partial(embed, model, dtype=dtype),
+        partial(embed, model, compute=Compute(dtype)),
         out_shardings=sharding,
         compiler_options=compiler_options(mesh.devices.flat[0].platform),
     )

@@ -13,12 +13,12 @@ class Exchange:
     """Collectives of a program that are alike.
 
     Attributes:
-        kind: as `all-gather`.
-        arrays: whole arrays that are exchanged in one run, as text.
-        participants: devices that exchange them.
-        runs: in one call of the program.
-        bytes: of the whole arrays, in one run.
-        sent: bytes that each device sends in all runs.
+        kind: Kind of the collectives, as `all-gather`.
+        arrays: Whole arrays that are exchanged in one run, as text.
+        participants: Number of devices that exchange them.
+        runs: Number of runs in one call of the program.
+        bytes: Bytes of the whole arrays, in one run.
+        sent: Bytes that each device sends in all runs.
     """
 
     kind: str
@@ -34,22 +34,22 @@ class Plan:
     """One program on one topology. Bytes, operations and counts are those of one device, if nothing else is said.
 
     Attributes:
-        what: "training step" or "encode".
-        topology: name of the devices.
-        kind: of the devices, as JAX calls them.
-        devices: how many.
-        mesh: size of every mesh axis.
-        settings: what decides the program's shape, by name.
-        memory: None where the compiler refused the program and did not say what it would take.
-        buffers: largest arrays first; empty where the compiler refused the program.
-        operations: of matrix products, in one call.
-        traffic: bytes to and from memory, in one call.
-        opaque: kernels whose operations are not known and not in `operations`.
-        exchanges: those that send most first.
-        roofline: None on devices without a datasheet, and for refused programs.
-        fill: share of the tokens that are no padding; 1 where every text is as long as it may be.
-        faults: what is wrong with the sharding.
-        seconds: that the compiler took.
+        what: Kind of the program: "training step" or "encode".
+        topology: Name of the devices.
+        kind: Kind of the devices, as JAX calls them.
+        devices: Number of the devices.
+        mesh: Size of every mesh axis.
+        settings: Settings that decide the program's shape, by name.
+        memory: Memory of the program; None where the compiler refused it and did not say what it would take.
+        buffers: Largest arrays, the largest first; empty where the compiler refused the program.
+        operations: Operations of matrix products, in one call.
+        traffic: Bytes to and from memory, in one call.
+        opaque: Number of kernels whose operations are not known and not in `operations`.
+        exchanges: Collectives, those that send most first.
+        roofline: Bound on the speed; None on devices without a datasheet, and for refused programs.
+        fill: Fraction of the tokens that are no padding; 1 where every text is as long as it may be.
+        faults: Faults of the sharding, a sentence each.
+        seconds: Seconds that the compiler took.
     """
 
     what: str
@@ -71,22 +71,22 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        """Whether the devices have the memory."""
+        """Returns whether the devices have the memory."""
         return self.memory is not None and self.memory.fits
 
     @property
     def sent(self) -> float:
-        """Bytes that a device sends."""
+        """Returns the bytes that a device sends."""
         return sum(one.sent for one in self.exchanges)
 
     @property
     def real_tokens_per_second(self) -> float | None:
-        """Tokens that are no padding, of all devices, at most."""
+        """Returns the largest possible number of tokens a second of all devices that are no padding."""
         return None if self.roofline is None else self.roofline.tokens_per_second * self.fill
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
-    """The plan and what follows from it, as JSON keeps it."""
+    """Returns the plan and what follows from it, as JSON keeps it."""
     found = dataclasses.asdict(plan)
     if plan.memory is not None:
         found["memory"] |= {"total": plan.memory.total, "fits": plan.memory.fits}
@@ -104,10 +104,10 @@ def to_json(plan: Plan) -> dict[str, Any]:
 
 
 def from_json(value: dict[str, Any]) -> Plan:
-    """The other way round; what follows from the rest is left out.
+    """Returns the plan that `to_json` wrote; what follows from the rest is left out.
 
     Raises:
-        TypeError: it is no plan of this version.
+        TypeError: It is no plan of this version.
     """
     nested = {
         "memory": None if value["memory"] is None else _made(Memory, value["memory"]),

@@ -18,12 +18,12 @@ class Roofline:
     """Least times of one call of a program, in seconds.
 
     Attributes:
-        arithmetic: of its matrix products.
-        memory: of its traffic with main memory.
-        interconnect: of what it sends to other devices, over all links of the chip at once.
-        tokens: positions that all devices compute in a call, padding included.
-        useful: operations of all devices that the result needs: nothing computed twice, no padding.
-        peak: operations a second of all devices together.
+        arithmetic: Time of its matrix products.
+        memory: Time of its traffic with main memory.
+        interconnect: Time of what it sends to other devices, over all links of the chip at once.
+        tokens: Number of positions that all devices compute in a call, padding included.
+        useful: Operations of all devices that the result needs: nothing computed twice, no padding.
+        peak: Operations a second of all devices together.
     """
 
     arithmetic: float
@@ -35,28 +35,28 @@ class Roofline:
 
     @property
     def bound(self) -> float:
-        """Least time of a call, if arithmetic, memory and interconnect all work at the same time."""
+        """Returns the least time of a call, if arithmetic, memory and interconnect all work at the same time."""
         return max(self.arithmetic, self.memory, self.interconnect)
 
     @property
     def one_by_one(self) -> float:
-        """Time of a call if they never do."""
+        """Returns the time of a call if they never do."""
         return self.arithmetic + self.memory + self.interconnect
 
     @property
     def limited_by(self) -> str:
-        """What takes the longest."""
+        """Returns which of the three takes the longest."""
         times = {"arithmetic": self.arithmetic, "memory": self.memory, "interconnect": self.interconnect}
         return max(times, key=lambda name: times[name])
 
     @property
     def mfu(self) -> float:
-        """Share of the peak that useful operations can reach at most, 0 to 1."""
+        """Returns the fraction of the peak that useful operations can reach at most, 0 to 1."""
         return self.useful / (self.peak * self.bound) if self.bound else 0.0
 
     @property
     def tokens_per_second(self) -> float:
-        """At most, of all devices, padding included."""
+        """Returns the largest possible number of tokens a second of all devices, padding included."""
         return self.tokens / self.bound if self.bound else 0.0
 
 
@@ -69,16 +69,16 @@ def roofline(
     tokens: int,
     useful: float,
 ) -> Roofline:
-    """The least times of a program.
+    """Returns the least times of a program.
 
     Args:
-        chip: datasheet.
-        devices: of the mesh.
-        per_chip: devices that share a chip.
-        costs: of one device.
-        exchanged: collectives of one device.
-        tokens: positions of a call, on all devices.
-        useful: operations that its result needs, on all devices.
+        chip: Datasheet of the chip.
+        devices: Number of devices of the mesh.
+        per_chip: Number of devices that share a chip.
+        costs: Costs of one device.
+        exchanged: Collectives of one device.
+        tokens: Positions of a call, on all devices.
+        useful: Operations that its result needs, on all devices.
     """
     slower = {"default": 1.0, "high": chip.high, "highest": chip.highest}
     operations = sum(slower[precision] * flops for precision, flops in costs.flops.items())

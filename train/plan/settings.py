@@ -6,7 +6,8 @@ most that a step can cost.
 
 from pathlib import Path
 
-from instructor_jax.config import PUBLISHED, ModelConfig
+from instructor_jax.backbones.published import PUBLISHED
+from instructor_jax.config import ModelConfig
 from instructor_jax.io.folders import read_folder
 from instructor_jax.io.hub import resolve_model
 
@@ -16,7 +17,7 @@ from ..settings.run_config import RunConfig
 
 
 def planned_model(run: RunConfig) -> ModelConfig:
-    """Shape of the model that a run trains.
+    """Returns the shape of the model that a run trains.
 
     Raises:
         ValueError: `init_from` is no published size, no folder, and not in the hub's cache.
@@ -28,10 +29,10 @@ def planned_model(run: RunConfig) -> ModelConfig:
 
 
 def local_model(name: str) -> Path:
-    """The folder of a model that is on this machine already.
+    """Returns the folder of a model that is on this machine already.
 
     Raises:
-        ValueError: it is not.
+        ValueError: It is not.
     """
     if Path(name).is_dir():
         return Path(name)
@@ -46,10 +47,10 @@ def local_model(name: str) -> Path:
 
 
 def planned_config(run: RunConfig) -> TrainConfig:
-    """What a run's step computes if every text has the most tokens it may have.
+    """Returns what a run's step computes if every text has the most tokens it may have.
 
     Raises:
-        ValueError: as for a run.
+        ValueError: As for a run.
     """
     model = planned_model(run)
     return train_config(run, model, group_shape(run, model), ("all",))

@@ -25,13 +25,13 @@ Planner = Callable[[TrainConfig], Plan]
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """What was found.
+    """Result of a search for the best mesh and the largest batch.
 
     Attributes:
-        plans: in the order in which they were made.
-        best: the fitting plan with the lowest bound a token; None where nothing fits.
-        largest: the fitting plan with the most examples; None where nothing fits.
-        refused: settings that cannot be planned, with the reason.
+        plans: Plans in the order in which they were made.
+        best: The fitting plan with the lowest bound a token; None where nothing fits.
+        largest: The fitting plan with the most examples; None where nothing fits.
+        refused: Settings that cannot be planned, with the reason.
     """
 
     plans: tuple[Plan, ...]
@@ -41,7 +41,7 @@ class Sweep:
 
 
 def meshes(config: TrainConfig, devices: int) -> list[MeshShape]:
-    """Meshes worth a compilation, those that are likely good first: the given one, then fsdp over more and more."""
+    """Lists meshes worth a compilation, likely good ones first: the given one, then fsdp over more and more devices."""
     data, fsdp, tensor = config.mesh.resolve(devices)
     found = [MeshShape(data, fsdp, tensor)]
     powers = [2**power for power in range(devices.bit_length()) if devices % 2**power == 0]
@@ -54,13 +54,13 @@ def meshes(config: TrainConfig, devices: int) -> list[MeshShape]:
 
 
 def grown(config: TrainConfig, times: int) -> TrainConfig:
-    """So many times the examples, with as many rows in a chunk."""
+    """Returns the configuration with so many times the examples, and as many sequences in a chunk."""
     group = dataclasses.replace(config.group, rows=times * config.group.rows, examples=times * config.group.examples)
     return dataclasses.replace(config, group=group, gradient_cache_chunks=times * config.gradient_cache_chunks)
 
 
 def growth(smaller: Plan, last: Plan) -> int:
-    """How many times the batch of `last` should fit: a power of two, from what an example took since `smaller`."""
+    """Returns how many times the batch of `last` should fit: a power of two, from what an example took so far."""
     assert smaller.memory is not None
     assert last.memory is not None
     examples, room = last.settings["examples"], last.memory.available
@@ -75,10 +75,10 @@ def sweep(config: TrainConfig, devices: int, planner: Planner, most: int = MOST)
     """Looks for the best mesh and the largest batch.
 
     Args:
-        config: where to begin.
-        devices: of the topology.
-        planner: what makes a plan; a `ValueError` of its says that a configuration is impossible.
-        most: compilations.
+        config: Configuration to begin with.
+        devices: Number of devices of the topology.
+        planner: Function that makes a plan; a `ValueError` of it says that a configuration is impossible.
+        most: Largest number of compilations.
     """
     plans: list[tuple[TrainConfig, Plan]] = []
     refused: list[str] = []
@@ -113,7 +113,7 @@ def _best(plans: list[tuple[TrainConfig, Plan]]) -> tuple[TrainConfig, Plan] | N
 
 
 def _larger(config: TrainConfig, plan: Plan, planner: Planner, most: int) -> list[tuple[TrainConfig, Plan]]:
-    """Plans of larger and larger batches, up to one that does not fit or is the largest that anybody wants."""
+    """Plans larger and larger batches, up to one that does not fit or is the largest that anybody wants."""
     plans: list[tuple[TrainConfig, Plan]] = []
     times = 2
     while plan.fits and len(plans) < most and times * plan.settings["examples"] <= _LARGEST:
@@ -127,7 +127,7 @@ def _larger(config: TrainConfig, plan: Plan, planner: Planner, most: int) -> lis
 
 
 def seconds_per_token(plan: Plan) -> float:
-    """What the bound allows; on devices without a datasheet, what the plan's memory suggests: less is better."""
+    """Returns what the bound allows, or without a datasheet what the plan's memory suggests; less is better."""
     if plan.roofline is not None:
         return plan.roofline.bound / plan.roofline.tokens
     assert plan.memory is not None
@@ -135,10 +135,10 @@ def seconds_per_token(plan: Plan) -> float:
 
 
 def write_plot(found: Sweep, path: Path) -> None:
-    """Memory and bound of every plan, as an image.
+    """Draws memory and bound of every plan as an image.
 
     Raises:
-        ImportError: the extra `plots` is absent.
+        ImportError: The extra `plots` is absent.
     """
     try:
         from matplotlib.figure import Figure

@@ -27,20 +27,20 @@ _NAME = re.compile(r"(\w+):(\d+(?:x\d+){1,2})")
 
 
 def is_tpu(topology: str) -> bool:
-    """Whether the name is one of a TPU slice, so that nothing needs to be computed on devices of this machine."""
+    """Returns whether the name is one of a TPU slice, so that no devices of this machine need to compute anything."""
     return topology.partition(":")[0] not in ("cpu", "gpu")
 
 
 def devices_of(topology: str) -> list[Device]:
-    """The devices of a topology.
+    """Returns the devices of a topology.
 
     Args:
-        topology: a TPU slice such as "v5e:4x4", or "cpu" or "gpu" for all such devices that JAX sees here, or "cpu:4"
+        topology: A TPU slice such as "v5e:4x4", or "cpu" or "gpu" for all such devices that JAX sees here, or "cpu:4"
             for the first four of them.
 
     Raises:
-        ValueError: there is no such topology; lists those that there are.
-        ImportError: the TPU compiler is absent.
+        ValueError: There is no such topology; lists those that there are.
+        ImportError: The TPU compiler is absent.
     """
     if not is_tpu(topology):
         return _here(topology)
@@ -64,7 +64,7 @@ def devices_of(topology: str) -> list[Device]:
 
 
 def valid_names() -> str:
-    """The topologies that there are, as a sentence."""
+    """Returns the topologies that there are, as a sentence."""
     families = "; ".join(f"{family}: {', '.join(shapes)}" for family, (shapes, _) in _FAMILIES.items())
     return f"write FAMILY:SHAPE ({families}; larger cubes of 4), or cpu, gpu, cpu:N, gpu:N"
 

@@ -26,12 +26,12 @@ from .train_config import group_shape, train_config
 
 @dataclasses.dataclass(frozen=True)
 class PlannedBatches:
-    """What every step computes, and on which rows.
+    """What every step computes, and on which examples.
 
     Attributes:
-        config: what is computed.
-        stages: the plan of each stage of the run.
-        held_out: the plan of held-out rows; None where there are none.
+        config: Configuration of what is computed.
+        stages: Plan of each stage of the run.
+        held_out: Plan of held-out examples; None where there are none.
     """
 
     config: TrainConfig
@@ -40,13 +40,13 @@ class PlannedBatches:
 
     @property
     def held_out_batches(self) -> int:
-        """Batches that show every held-out row about once."""
+        """Returns the number of batches that show every held-out example about once."""
         if self.held_out is None:
             return 0
         return -(-int(np.ceil(sum(task.cells for task in self.held_out.tasks))) // self.config.groups)
 
     def rows_read(self, run: RunConfig, chosen: ChosenExamples) -> list[Int64[np.ndarray, "_"]]:
-        """Returns the rows that each stage takes, and all held-out ones in the last: a teacher reads no others."""
+        """Returns the examples that each stage takes, with all held-out ones in the last: a teacher reads no others."""
         if not run.distill.on:
             return [np.zeros(0, np.int64)] * len(self.stages)
         alone = bare_steps(run)
@@ -67,15 +67,15 @@ def plan_batches(
     """Plans the steps of a run.
 
     Args:
-        run: the settings.
-        model: what is trained.
-        data: the mixture and its tasks.
-        readings: the mixture with its tokens, as each stage reads it.
-        chosen: rows that are trained on and held out.
-        mesh: the devices.
+        run: Settings of the run.
+        model: Model that is trained.
+        data: Mixture and its tasks.
+        readings: Mixture with its tokens, as each stage reads it.
+        chosen: Examples that are trained on and held out.
+        mesh: Mesh of the devices.
 
     Raises:
-        ValueError: batch or parameters cannot be divided among the devices, or rows do not fit the batch.
+        ValueError: Batch or parameters cannot be divided among the devices, or rows do not fit the batch.
     """
     shape = _shape(run, model, [one.cache for one in readings], chosen.kept)
     config = train_config(run, model, shape, data.tasks).suited_to(mesh)
@@ -92,15 +92,15 @@ def build_batches(
     chosen: ChosenExamples,
     vectors: Sequence[TeacherVectors | None],
 ) -> tuple[BatchBuilder | StagedBatches, BatchBuilder | None]:
-    """Returns this host's builders of the steps' batches and of held-out ones; None where no rows are held out.
+    """Returns this host's builders of the steps' batches and of held-out ones; None where no examples are held out.
 
     Args:
-        run: the settings.
-        mesh: the devices.
-        planned: the plans.
-        readings: the mixture with its tokens, for each stage.
-        chosen: rows that are trained on and held out.
-        vectors: a teacher's, for each stage.
+        run: Settings of the run.
+        mesh: Mesh of the devices.
+        planned: Plans of the batches.
+        readings: Mixture with its tokens, as each stage reads it.
+        chosen: Examples that are trained on and held out.
+        vectors: Vectors of a teacher, for each stage.
     """
     config = planned.config
     own, numbers = local_groups(mesh, config.groups).tolist(), {task: i for i, task in enumerate(config.tasks)}
@@ -139,7 +139,7 @@ def _shape(run: RunConfig, model: ModelConfig, caches: Sequence[TokenCache], tas
 
 
 def _held_out_plan(cache: TokenCache, held: Rows, shape: GroupShape, groups: int) -> MixturePlan | None:
-    """All held-out rows about once: tasks by their tokens, so that one pass over the batches is one over each task."""
+    """Plans batches that show all held-out examples about once: tasks by their tokens, so that one pass covers each."""
     if not held:
         return None
     weights = [float(cache.rows.costs(shape.negatives, 1, rows).sum(dtype=np.int64)) for rows in held.values()]

@@ -30,8 +30,8 @@ class Checkpoints:
     def __init__(self, folder: Path, config: CheckpointConfig) -> None:
         """
         Args:
-            folder: made if it is not there.
-            config: how many are kept.
+            folder: Folder of the checkpoints, made if it is not there.
+            config: Settings of how many are kept.
         """
         latest = preservation_policy.LatestN(config.keep)
         best = preservation_policy.BestN(get_metric_fn=_accuracy, n=1, keep_checkpoints_without_metrics=False)
@@ -44,12 +44,12 @@ class Checkpoints:
 
     @property
     def latest(self) -> int | None:
-        """Step of the latest complete checkpoint."""
+        """Returns the step of the latest complete checkpoint."""
         return self._manager.latest_step()
 
     @property
     def best(self) -> int | None:
-        """Step of the complete checkpoint with the best held-out accuracy; None where none was measured."""
+        """Returns the step of the complete checkpoint with the best held-out accuracy; None where none was measured."""
         measured = {step: _accuracy(self._manager.metrics(step) or {}) for step in self._manager.all_steps()}
         best = max(measured, key=lambda step: (measured[step], step), default=None)
         return best if best is not None and measured[best] > _UNKNOWN else None
@@ -58,12 +58,12 @@ class Checkpoints:
         """Starts to save a state; returns when it is copied, and writes in the background.
 
         Args:
-            state: after `state.step` updates; may be given away (donated) afterwards.
-            about: what is to be found beside it, as JSON: configuration, fingerprints.
-            accuracy: held-out accuracy of this state, where it was measured.
+            state: State after `state.step` updates; may be given away (donated) afterwards.
+            about: What is to be found beside it, as JSON: configuration, fingerprints.
+            accuracy: Held-out accuracy of this state, where it was measured.
 
         Raises:
-            OSError: it cannot be written, or an earlier one could not.
+            OSError: It cannot be written, or an earlier one could not.
         """
         with self._told("a checkpoint"):
             self._manager.check_for_errors()
@@ -78,10 +78,10 @@ class Checkpoints:
             self._manager.save(step, args=args, metrics={} if accuracy is None else {"accuracy": accuracy})
 
     def about(self, step: int) -> dict[str, Any]:
-        """What was noted beside the state of a step.
+        """Returns what was noted beside the state of a step.
 
         Raises:
-            ValueError: the checkpoint is damaged.
+            ValueError: The checkpoint is damaged.
         """
         try:
             found = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
@@ -92,15 +92,15 @@ class Checkpoints:
         return found
 
     def restore(self, step: int, abstract: TrainState, shardings: TrainState) -> TrainState:
-        """The state of a step, each array where it belongs on the present mesh, however it was saved.
+        """Restores the state of a step, each array where it belongs on the present mesh, however it was saved.
 
         Args:
-            step: one that is there.
-            abstract: shapes of the state.
-            shardings: where its arrays go.
+            step: Step of a checkpoint that is there.
+            abstract: Shapes of the state.
+            shardings: Places where its arrays go.
 
         Raises:
-            ValueError: the checkpoint does not hold such a state, or is damaged.
+            ValueError: The checkpoint does not hold such a state, or is damaged.
         """
         places = jax.tree.map(
             lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), abstract, shardings
@@ -114,17 +114,17 @@ class Checkpoints:
             raise self._damaged(step, error) from error
 
     def wait(self) -> None:
-        """Returns when all that was saved is complete.
+        """Waits until all that was saved is complete.
 
         Raises:
-            OSError: a save failed.
+            OSError: A save failed.
         """
         with self._told("a checkpoint"):
             self._manager.wait_until_finished()
             self._manager.check_for_errors()
 
     def close(self) -> None:
-        """Waits, and frees threads."""
+        """Waits, and frees the threads that write."""
         self._manager.close()
 
     @contextlib.contextmanager
@@ -149,7 +149,7 @@ def _accuracy(metrics: Mapping[str, float]) -> float:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that decide what a run computes."""
+    """Returns the versions of the packages that decide what a run computes."""
     return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 

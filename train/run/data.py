@@ -36,13 +36,13 @@ Rows = Mapping[str, Int64[np.ndarray, "_"]]
 
 @dataclasses.dataclass(frozen=True)
 class OpenedData:
-    """A mixture, opened; none of its texts is read yet.
+    """A mixture that is opened; none of its texts is read yet.
 
     Attributes:
-        mixture: all of it.
-        tasks: names of the tasks that the run takes.
-        sources: the mixture as each stage of the run reads it, the last one's last. A run whose teacher is alone at
-            first reads without instructions then.
+        mixture: The whole mixture.
+        tasks: Names of the tasks that the run takes.
+        sources: Mixture as each stage of the run reads it, the last one's last. A run with a distill-only phase reads
+            without instructions in it.
     """
 
     mixture: Mixture
@@ -52,12 +52,12 @@ class OpenedData:
 
 @dataclasses.dataclass(frozen=True)
 class ChosenExamples:
-    """Numbers of the rows that a run takes, by task.
+    """Numbers of the examples that a run takes, by task.
 
     Attributes:
-        kept: rows that are trained on.
-        held: rows that are measured on; only tasks that have any.
-        avoided: what a comparison with evaluation data found; None where none was asked for.
+        kept: Numbers of the examples that are trained on.
+        held: Numbers of the examples that are measured on; only tasks that have any.
+        avoided: Result of a comparison with evaluation data; None where none was asked for.
     """
 
     kept: Rows
@@ -69,12 +69,12 @@ def open_data(run: RunConfig, examples: Any = None) -> OpenedData:
     """Opens the mixture of a run and chooses its tasks.
 
     Args:
-        run: the settings.
-        examples: rows in memory, which take the place of `run.data`.
+        run: Settings of the run.
+        examples: Examples in memory, which take the place of `run.data`.
 
     Raises:
-        ValueError: neither or both of them are given, or no task is left.
-        FileNotFoundError: there is no mixture in `run.data`.
+        ValueError: Neither or both of them are given, or no task is left.
+        FileNotFoundError: There is no mixture in `run.data`.
     """
     if examples is not None and run.data:
         raise ValueError(f"data={run.data!r} and examples are given; drop one of them.")
@@ -102,7 +102,7 @@ def read_texts(run: RunConfig, data: OpenedData, folder: ModelFolder) -> list[Re
 
 
 def tokens_at_hand(run: RunConfig, data: OpenedData, folder: ModelFolder) -> list[Reading] | None:
-    """Returns the same where the mixture was tokenised before, and writes nothing; None where not."""
+    """Returns the same where the mixture was tokenised before, and writes nothing; None where it was not."""
     found = []
     for source in data.sources:
         model = folder.config
@@ -117,19 +117,19 @@ def tokens_at_hand(run: RunConfig, data: OpenedData, folder: ModelFolder) -> lis
 def choose_examples(
     run: RunConfig, data: OpenedData, reading: Reading, avoid: Iterable[tuple[str, str]] | None = None
 ) -> ChosenExamples:
-    """Holds rows out, and leaves out those that have a text of evaluation data.
+    """Holds examples out, and leaves out those that have a text of evaluation data.
 
     Args:
-        run: the settings.
-        data: the mixture and its tasks.
-        reading: the mixture with its tokens.
+        run: Settings of the run.
+        data: Mixture and its tasks.
+        reading: Mixture with its tokens.
         avoid: (evaluation set, text) pairs.
     """
     return _without_avoided(hold_out_rows(run, data, reading.cache.tasks), reading, avoid)
 
 
 def hold_out_rows(run: RunConfig, data: OpenedData, rows: Mapping[str, range]) -> ChosenExamples:
-    """Holds rows of every task out of its `rows`."""
+    """Holds examples of every task out of its `rows`."""
     parts = {task: hold_out(rows[task], run.held_out.rows, task) for task in data.tasks}
     kept = {task: one for task, (one, _) in parts.items()}
     return ChosenExamples(kept, {task: held for task, (_, held) in parts.items() if len(held)}, None)

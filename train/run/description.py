@@ -17,11 +17,11 @@ def description(
     """Returns lines by their headings.
 
     Args:
-        run: the settings.
-        config: what is computed.
-        mesh: the devices.
-        plan: which rows are in which step; None where that is not known yet.
-        loss: the caller's own, if there is one.
+        run: Settings of the run.
+        config: Configuration of what is computed.
+        mesh: Mesh of the devices.
+        plan: Plan of which examples are in which step; None where that is not known yet.
+        loss: Caller's own loss, if there is one.
     """
     sizes = ", ".join(f"{name} {size}" for name, size in mesh.shape.items())
     devices = f"{mesh.size} x {mesh.devices.flat[0].device_kind}, {jax.process_count()} processes ({sizes})"

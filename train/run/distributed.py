@@ -20,12 +20,12 @@ HEARTBEAT_SECONDS = 30  # after which the others notice that a process is gone; 
 
 @dataclasses.dataclass(frozen=True)
 class Processes:
-    """Where the processes of a run meet; all None for what the environment says.
+    """How the processes of a run find each other; all None where the environment says it.
 
     Attributes:
-        coordinator: HOST:PORT of process 0.
-        count: how many there are.
-        index: which of them this is.
+        coordinator: Address of process 0, HOST:PORT.
+        count: Number of processes.
+        index: Index of this process.
     """
 
     coordinator: str | None = None
@@ -46,11 +46,11 @@ def join(processes: Processes, environment: Mapping[str, str] = os.environ) -> N
     """Joins the other processes of the run; does nothing where there are none.
 
     Args:
-        processes: what the user said.
-        environment: what the scheduler said.
+        processes: Processes as the user gave them.
+        environment: Environment variables, as the scheduler set them.
 
     Raises:
-        ValueError: the scheduler's variables say nothing that can be, or the others do not come.
+        ValueError: The scheduler's variables say nothing that can be, or the others do not come.
     """
     if processes.coordinator is None and not in_cluster(environment):
         return
@@ -72,7 +72,7 @@ def join(processes: Processes, environment: Mapping[str, str] = os.environ) -> N
 
 
 def in_cluster(environment: Mapping[str, str]) -> bool:
-    """Whether a scheduler started several processes of this run: SLURM, a TPU slice of several hosts, GKE, Open MPI."""
+    """Returns whether a scheduler started several processes: SLURM, a TPU slice of several hosts, GKE, Open MPI."""
     slurm = "SLURM_PROCID" in environment and _count(environment, "SLURM_NTASKS") > 1
     slice_ = "," in environment.get("TPU_WORKER_HOSTNAMES", "") or "MEGASCALE_COORDINATOR_ADDRESS" in environment
     mpi = _count(environment, "OMPI_COMM_WORLD_SIZE") > 1
@@ -87,10 +87,10 @@ def _count(environment: Mapping[str, str], name: str) -> int:
 
 
 def is_main() -> bool:
-    """Whether this process writes what is written once."""
+    """Returns whether this process writes what is written once."""
     return jax.process_index() == 0
 
 
 def quiet() -> bool | None:
-    """What tqdm's `disable` takes: bars on the terminal of the first process only."""
+    """Returns tqdm's `disable`: progress bars appear on the terminal of the first process only."""
     return None if is_main() else True

@@ -22,8 +22,8 @@ def export(prepared: Prepared, params: dict[str, Any]) -> Path:
     """Writes the folder `model` of a run; what is there already stays as it is.
 
     Args:
-        prepared: the run.
-        params: its trained weights, as NumPy arrays.
+        prepared: Run that is finished.
+        params: Trained weights, as NumPy arrays.
     """
     from .model_card import model_card, read_length  # once, at the end of a run
 
@@ -43,5 +43,5 @@ def export(prepared: Prepared, params: dict[str, Any]) -> Path:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files."""
+    """Returns the bytes of all files of a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -23,12 +23,12 @@ def require_agreement(run: RunConfig, fingerprint: str, loss: str | None = None)
     """Compares settings, data and versions of all processes; returns at once where there is one.
 
     Args:
-        run: this process's settings.
-        fingerprint: of this process's mixture.
-        loss: name of this process's own loss, if it has one.
+        run: Settings of this process.
+        fingerprint: Fingerprint of this process's mixture.
+        loss: Name of this process's own loss, if it has one.
 
     Raises:
-        ValueError: they differ; the same on every process.
+        ValueError: They differ; the same on every process.
     """
     if jax.process_count() == 1:
         return
@@ -45,7 +45,7 @@ def require_agreement(run: RunConfig, fingerprint: str, loss: str | None = None)
 
 
 def disagreements(everyone: list[dict[str, Any]]) -> list[str]:
-    """What processes have otherwise than process 0, a line for each fact, naming one process."""
+    """Returns what processes have otherwise than process 0, a line for each fact, naming one process."""
     first = everyone[0]
     found = {}
     for number, other in enumerate(everyone):
@@ -56,7 +56,7 @@ def disagreements(everyone: list[dict[str, Any]]) -> list[str]:
 
 
 def _gathered(facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """The facts of every process, in their order."""
+    """Returns the facts of every process, in their order."""
     from jax.experimental.multihost_utils import process_allgather
 
     text = np.frombuffer(json.dumps(facts, default=str).encode(), np.uint8)

@@ -50,10 +50,10 @@ class Outcome:
     """How a call of `train` ended.
 
     Attributes:
-        step: updates made by now.
-        finished: whether these are all; else the run was asked to stop, and goes on when called again.
-        accuracy: held-out accuracy of the last state; None where it was not measured.
-        model: folder of the trained model; it is there once the run is finished.
+        step: Number of updates made by now.
+        finished: Whether these are all; else the run was asked to stop, and goes on when called again.
+        accuracy: Held-out accuracy of the last state; None where it was not measured.
+        model: Folder of the trained model; it is there once the run is finished.
     """
 
     step: int
@@ -71,15 +71,16 @@ def train(
     """Trains until all steps are made or a stop is requested, from the latest checkpoint if there is one.
 
     Args:
-        prepared: what to do.
-        stop: asked after every step; a requested stop saves and returns.
-        evaluate: called on every process with all parameters, as NumPy arrays, every `evaluation.every` steps; its
-            numbers go to the journal.
-        on_metrics: called on process 0 with the step and a dict of numbers for every line of metrics.jsonl.
+        prepared: Run to make.
+        stop: Request that is looked at after every step; a requested stop saves and returns.
+        evaluate: Function that is called on every process with all parameters, as NumPy arrays, every
+            `evaluation.every` steps; its figures go to the metrics.
+        on_metrics: Function that is called on process 0 with the step and a dict of figures for every line of
+            metrics.jsonl.
 
     Raises:
-        NonFiniteLoss: a loss is not finite.
-        ValueError: the folder holds a run with other settings or data, or damaged checkpoints; or another run is in it;
+        NonFiniteLoss: A loss is not finite.
+        ValueError: The folder holds a run with other settings or data, or damaged checkpoints; or another run is in it;
             or another process of this one has other settings.
     """
     require_agreement(prepared.run, prepared.fingerprint, prepared.loss and loss_name(prepared.loss))
@@ -126,7 +127,7 @@ class _Run:
             journal.close()
 
     def _begin(self) -> tuple[TrainState, int]:
-        """The state to go on from, and how many steps were made."""
+        """Returns the state to go on from, and how many steps were made."""
         latest = self.checkpoints.latest
         if latest is None:
             return self._fresh(), 0
@@ -172,7 +173,7 @@ class _Run:
         return Outcome(steps, True, accuracy, self.folder / MODEL)
 
     def _evaluate(self, state: TrainState, step: int, journal: Journal) -> None:
-        """The caller's own evaluation, where one is due after this step."""
+        """Calls the caller's evaluation where one is due after this step."""
         every = self.prepared.run.evaluation.every
         if self.evaluate is not None and every and (step % every == 0 or step == self.config.steps):
             journal.flush()
@@ -181,7 +182,7 @@ class _Run:
             journal.evaluated(step, scores)
 
     def _measure(self, state: TrainState, step: int, journal: Journal) -> float | None:
-        """Accuracy on held-out rows; None where there are none."""
+        """Measures the accuracy on held-out examples; None where there are none."""
         if self.prepared.held_out is None:
             return None
         total: TaskSums | None = None
@@ -196,17 +197,17 @@ class _Run:
         return journal.held_out(step, total)
 
     def _export(self, state: TrainState) -> None:
-        """The trained model as a folder for this library and sentence-transformers."""
+        """Writes the trained model as a folder for this library and sentence-transformers."""
         params = gathered(state.params, self.prepared.mesh)
         if is_main():
             export(self.prepared, params)
 
 
 def check_same_run(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
-    """Whether a run may go on with these settings.
+    """Checks that a run may go on with these settings.
 
     Raises:
-        ValueError: its mixture, its loss or a setting that decides the losses is another.
+        ValueError: Its mixture, its loss or a setting that decides the losses is another.
     """
     if not isinstance(old.get("run"), dict) or not isinstance(old.get("fingerprint"), str):
         raise ValueError(

@@ -35,7 +35,7 @@ OnMetrics = Callable[[int, dict[str, Any]], object]
 
 
 class NonFiniteLoss(FloatingPointError):
-    """The loss of a step is not a number any more."""
+    """Raised where the loss of a step is not a finite number."""
 
 
 class Journal:
@@ -46,11 +46,11 @@ class Journal:
     ) -> None:
         """
         Args:
-            folder: of the run.
-            config: of the run.
-            log: how often to report.
-            start: steps made before; later lines are removed.
-            on_metrics: called for every line on the process that writes it.
+            folder: Folder of the run.
+            config: Configuration of the run.
+            log: Settings of how often to report.
+            start: Number of steps made before; later lines are removed.
+            on_metrics: Function that is called for every line on the process that writes it.
         """
         self._path, self._config, self._log, self._on_metrics = folder / FILE, config, log, on_metrics
         self._bar = tqdm(total=config.steps, initial=start, desc="training", unit="step", disable=quiet())
@@ -65,12 +65,12 @@ class Journal:
         """Takes the metrics of a step that was just started, and reports the one before, which is finished by then.
 
         Args:
-            metrics: of the step, still on the devices.
-            batch: its input.
-            waited: seconds that the loop waited for the input.
+            metrics: Metrics of the step, still on the devices.
+            batch: Input of the step.
+            waited: Seconds that the loop waited for the input.
 
         Raises:
-            NonFiniteLoss: the loss of the step before is NaN or infinite.
+            NonFiniteLoss: The loss of the step before is NaN or infinite.
         """
         self.flush()
         self._pending = (batch.step, metrics, batch, waited)
@@ -79,7 +79,7 @@ class Journal:
         """Waits for the last step and reports it.
 
         Raises:
-            NonFiniteLoss: its loss is NaN or infinite.
+            NonFiniteLoss: Its loss is NaN or infinite.
         """
         if self._pending is None:
             return
@@ -98,7 +98,7 @@ class Journal:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """What happens inside counts neither as time of steps nor for their speed."""
+        """Leaves the time of what happens inside out of the steps' time and speed."""
         began = time.perf_counter()
         try:
             yield
@@ -106,7 +106,7 @@ class Journal:
             self._began += time.perf_counter() - began
 
     def held_out(self, step: int, sums: TaskSums) -> float:
-        """Reports what was measured on held-out rows after `step` steps; returns the accuracy.
+        """Reports what was measured on held-out examples after `step` steps; returns the accuracy.
 
         The accuracy is the mean over tasks, each task counting the same.
         """
@@ -129,7 +129,7 @@ class Journal:
         self.say(f"step {step}: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
 
     def say(self, text: str) -> None:
-        """A line above the progress bar."""
+        """Prints a line above the progress bar."""
         if is_main():
             tqdm.write(printable(text))
 
@@ -207,7 +207,10 @@ class Journal:
 
 
 def by_task(sums: TaskSums, tasks: tuple[str, ...]) -> dict[str, dict[str, float | None]]:
-    """Rows, mean loss and in-batch accuracy of the tasks that had rows; accuracy None where nothing was contrasted."""
+    """Returns examples, mean loss and in-batch accuracy of the tasks that had examples.
+
+    None where nothing was contrasted.
+    """
     found = {}
     for number in np.flatnonzero(np.asarray(sums.rows)):
         weight, contrasted = float(sums.weight[number]), float(sums.contrasted[number])
@@ -220,7 +223,10 @@ def by_task(sums: TaskSums, tasks: tuple[str, ...]) -> dict[str, dict[str, float
 
 
 def agreement(sums: TaskSums) -> dict[str, float]:
-    """Mean cosine of the rows' texts with a teacher's vectors; empty without a teacher."""
+    """Returns the mean cosine of the texts with a teacher's vectors under the name it has in metrics.jsonl.
+
+    Empty without one.
+    """
     if sums.agreement is None:
         return {}
     return {"agreement": float(np.sum(sums.agreement)) / max(float(np.sum(sums.rows)), 1.0)}
@@ -230,7 +236,7 @@ def cut_after(path: Path, step: int) -> None:
     """Removes the lines of later steps than `step`, and a last line that a kill left half written.
 
     Raises:
-        ValueError: another line is damaged; see `read_lines`.
+        ValueError: Another line is damaged; see `read_lines`.
     """
     if not path.is_file():
         return
@@ -240,10 +246,10 @@ def cut_after(path: Path, step: int) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; a last line that is not whole is left out.
+    """Reads the lines of a `metrics.jsonl`; a last line that is not whole is left out.
 
     Raises:
-        ValueError: another line is no line of metrics; says which.
+        ValueError: Another line is no line of metrics; says which.
     """
     texts = read_whole(path).split(b"\n")  # after the last newline: nothing, or what a kill left
     lines = []
@@ -265,7 +271,7 @@ NUMBERS = (
 
 
 def _checked(line: Any, where: str) -> dict[str, Any]:
-    """A line of metrics, with what reports read of it."""
+    """Returns a line of metrics, after a check of what reports read of it."""
     fields = Fields(line, where)
     fields.whole("step", most=2**31)
     for name in NUMBERS:

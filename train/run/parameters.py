@@ -14,7 +14,7 @@ from instructor_jax.sharding import named_sharding
 
 
 def placed_params(folder: ModelFolder, model: ModelConfig, mesh: jax.sharding.Mesh) -> Params:
-    """The parameters of a folder in float32, each where it belongs on the mesh."""
+    """Reads the parameters of a folder in float32 and places each where it belongs on the mesh."""
 
     def place(array: Any, sharding: jax.sharding.Sharding) -> jax.Array:
         host = np.asarray(array, np.float32)
@@ -24,11 +24,11 @@ def placed_params(folder: ModelFolder, model: ModelConfig, mesh: jax.sharding.Me
 
 
 def gathered(params: Params, mesh: jax.sharding.Mesh) -> Params:
-    """All parameters as NumPy arrays on every process."""
+    """Returns all parameters as NumPy arrays on every process."""
     return jax.device_get(_replicate(mesh)(params))
 
 
 @cache
 def _replicate(mesh: jax.sharding.Mesh) -> Callable[[Params], Params]:
-    """One function per mesh: a new one at every call would be compiled at every call."""
+    """Returns one function per mesh, since a new one at every call would be compiled at every call."""
     return jax.jit(lambda params: params, out_shardings=named_sharding(mesh))

@@ -24,7 +24,7 @@ PREEMPTED, INTERRUPTED = 75, 130
 
 
 class StoppedEarly(BaseException):
-    """A stop was requested before a step was made. No error: nothing is lost."""
+    """Raised where a stop was requested before a step was made. It is no error: nothing is lost."""
 
     def __init__(self, exit_code: int) -> None:
         super().__init__(exit_code)
@@ -32,7 +32,7 @@ class StoppedEarly(BaseException):
 
 
 class StopRequest:
-    """Whether somebody asked the run to stop. As a context manager it listens to signals; else only to `set`."""
+    """Remembers a request to stop the run. As a context manager it listens to signals, else only to `set`."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -41,11 +41,11 @@ class StopRequest:
         self.exit_code = PREEMPTED  # of the program, should the run stop; Ctrl-C makes it another
 
     def set(self) -> None:
-        """Asks."""
+        """Asks the run to stop after its present step."""
         self._event.set()
 
     def requested(self, step: int) -> bool:
-        """Whether to stop after this step; all processes call it after every step and get the same answer."""
+        """Returns whether to stop after this step; all processes call it after every step and get the same answer."""
         self._stepping = True
         if jax.process_count() > 1:
             from jax.experimental import multihost_utils
@@ -54,7 +54,7 @@ class StopRequest:
         return self._event.is_set()
 
     def __enter__(self) -> "StopRequest":
-        """Listens, in the main thread of a run of one process."""
+        """Starts to listen to signals, in the main thread of a run of one process."""
         if jax.process_count() == 1:
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._old[number] = signal.signal(number, self._handle)

@@ -29,11 +29,11 @@ from .train_config import check_settings, mesh_of
 
 @dataclasses.dataclass(frozen=True)
 class AttachedTeacher:
-    """What a run has of its teacher.
+    """What a run gets from its teacher.
 
     Attributes:
-        folder: of the model that the run starts from; with `distill.static_init` one made of the teacher.
-        vectors: the teacher's, for each stage of the run; None without distillation.
+        folder: Folder of the model that the run starts from; with `distill.static_init` one made of the teacher.
+        vectors: Vectors of the teacher, for each stage of the run; None without distillation.
     """
 
     folder: ModelFolder
@@ -48,19 +48,20 @@ def prepare(
     loss: OwnLoss | None = None,
     examples: Any = None,
 ) -> Prepared:
-    """Opens and checks everything.
+    """Opens and checks everything that a run needs.
 
     Args:
-        run: the settings; `output` must be set, and `data` unless there are `examples`.
-        mesh: the devices; by default all, in the shape that `run.mesh` says.
+        run: Settings of the run; `output` must be set, and `data` unless there are `examples`.
+        mesh: Mesh of the devices; by default all, in the shape that `run.mesh` says.
         avoid: (evaluation set, text) pairs of the texts that `run.mixture.avoid` means.
-        with_teacher: False leaves undone what a teacher takes hours for; what comes back cannot be trained.
-        loss: takes the place of the configured one; it is tried on a few random vectors.
-        examples: rows in memory, in the place of `run.data`; see `from_memory`.
+        with_teacher: Whether the teacher's part is done, which may take hours; a run prepared without it cannot be
+            trained.
+        loss: Loss in the place of the configured one; it is tried on a few random vectors.
+        examples: Examples in memory, in the place of `run.data`; see `from_memory`.
 
     Raises:
-        ValueError: something does not fit; says what, and what to change.
-        FileNotFoundError: there is no mixture.
+        ValueError: Something does not fit; says what, and what to change.
+        FileNotFoundError: There is no mixture.
     """
     if not run.output:
         raise ValueError(
@@ -105,8 +106,8 @@ def attach_teacher(
     """Finds or computes the teacher's vectors of the texts that the run reads, and the weights that it starts from.
 
     Raises:
-        ValueError: the teacher is no model, or its vectors cannot be compared with the student's.
-        ImportError: sentence-transformers is absent, and something must be computed.
+        ValueError: The teacher is no model, or its vectors cannot be compared with the student's.
+        ImportError: Sentence-transformers is absent, and something must be computed.
     """
     folder, vectors = teach(run, folder, readings, planned.rows_read(run, chosen))
     return AttachedTeacher(folder, tuple(vectors))

@@ -17,20 +17,21 @@ from ..settings.run_config import RunConfig
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A run, ready to start.
+    """A run that is ready to start.
 
     Attributes:
-        run: what the user set.
-        config: what is computed.
-        folder: configuration and tokenizer of the model; its weights are those to start from if `starts_from_folder`.
-        fingerprint: of the mixture, and of the evaluation texts that are avoided.
-        mesh: all devices of all processes.
-        mixture: where the examples come from.
-        batches: step -> this host's part of the batch.
-        held_out: number of a held-out batch -> this host's part of it; None where no rows are held out.
-        held_out_batches: how many there are.
-        avoided: what the comparison with evaluation data found; None where none was asked for.
-        loss: the caller's own, which takes the place of the configured one.
+        run: Settings as the user gave them.
+        config: Configuration of what is computed.
+        folder: Configuration and tokenizer of the model; its weights are those to start from if `starts_from_folder`.
+        fingerprint: Fingerprint of the mixture, and of the evaluation texts that are avoided.
+        mesh: Mesh of all devices of all processes.
+        mixture: Mixture that the examples come from.
+        batches: Function from a step to this host's part of its batch.
+        held_out: Function from the number of a held-out batch to this host's part of it; None where no examples are
+            held out.
+        held_out_batches: Number of held-out batches.
+        avoided: Result of the comparison with evaluation data; None where none was asked for.
+        loss: Caller's own loss, which takes the place of the configured one.
     """
 
     run: RunConfig
@@ -47,5 +48,5 @@ class Prepared:
 
     @property
     def starts_from_folder(self) -> bool:
-        """Whether the first step starts from weights on disk, and not from random ones."""
+        """Returns whether the first step starts from weights on disk, and not from random ones."""
         return bool(self.run.init_from) or self.run.distill.static_init

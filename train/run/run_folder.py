@@ -27,7 +27,7 @@ def check_output(folder: Path, data: Path) -> None:
     """Refuses a folder in which a run would replace somebody else's files or take them for its own; before any work.
 
     Raises:
-        ValueError: so it is, or the run's mixture lies in it; says what to move away.
+        ValueError: So it is, or the run's mixture lies in it; says what to move away.
     """
     if not os.path.lexists(folder):
         return
@@ -49,7 +49,7 @@ def held(folder: Path) -> Iterator[None]:
     """Keeps other runs out of the folder.
 
     Raises:
-        ValueError: another run is in it.
+        ValueError: Another run is in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with only_process(folder / LOCK, f"trains into {folder}"):

@@ -22,8 +22,8 @@ def starting_folder(run: RunConfig) -> ModelFolder | None:
     """Returns the folder of `run.init_from`, opened; None for random weights.
 
     Raises:
-        ValueError: it is no model that can be trained.
-        OSError: the hub cannot be reached, or does not have it.
+        ValueError: It is no model that can be trained.
+        OSError: The hub cannot be reached, or does not have it.
     """
     if not run.init_from:
         return None
@@ -37,22 +37,24 @@ def model_folder(run: RunConfig, started: ModelFolder | None, source: ExampleSou
     """Returns shape and tokenizer of the model: those of `run.init_from`, or of random weights with an own vocabulary.
 
     Args:
-        run: the settings.
-        started: `starting_folder(run)`.
-        source: texts that a vocabulary is trained on, where there is none yet.
+        run: Settings of the run.
+        started: Result of `starting_folder(run)`.
+        source: Texts that a vocabulary is trained on, where there is none yet.
 
     Raises:
-        ValueError: the tokenizer has more pieces than the model.
+        ValueError: The tokenizer has more pieces than the model.
     """
     folder = _random(run, source) if started is None else started
     return dataclasses.replace(folder, config=trained_model(run, folder.config))
 
 
 def folder_at_hand(run: RunConfig) -> ModelFolder | None:
-    """Returns the same where model and tokenizer are on this machine already, and writes nothing; None where not.
+    """Returns the same where model and tokenizer are on this machine already, and writes nothing.
+
+    None where they are not.
 
     Raises:
-        ValueError: the tokenizer has more pieces than the model, or the folder is no model that can be trained.
+        ValueError: The tokenizer has more pieces than the model, or the folder is no model that can be trained.
     """
     if run.init_from:
         try:
@@ -80,17 +82,19 @@ def _random(run: RunConfig, source: ExampleSource) -> ModelFolder:
 
 
 def _tokenizer(run: RunConfig) -> Path:
-    """The folder of the tokenizer: the one that is given, or the run's own, which may not be there yet."""
+    """Returns the folder of the tokenizer: the one that is given, or the run's own, which may not be there yet."""
     if run.tokenizer and not Path(run.tokenizer).is_dir():
         raise ValueError(f"tokenizer={run.tokenizer!r} is no folder; give one with a tokenizer, or drop the setting.")
     return Path(run.tokenizer or Path(run.output) / "tokenizer")
 
 
 def fitted(run: RunConfig, model: ModelConfig, tokenizer: Path) -> ModelConfig:
-    """Returns the model with as many pieces as its tokenizer needs: a vocabulary of its own may have got fewer.
+    """Returns the model with as many embeddings as its tokenizer needs.
+
+    A vocabulary of its own may have got fewer subwords.
 
     Raises:
-        ValueError: the tokenizer has more pieces than the model.
+        ValueError: The tokenizer has more pieces than the model.
     """
     size = vocabulary_size(tokenizer)
     if not run.tokenizer and size is not None and size < model.encoder.vocab:

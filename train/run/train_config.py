@@ -20,13 +20,13 @@ def train_config(run: RunConfig, model: ModelConfig, shape: GroupShape, tasks: S
     """Returns what the run computes.
 
     Args:
-        run: the settings.
-        model: what is trained, `trained_model`.
-        shape: of a group, `group_shape`.
-        tasks: names of the mixture's tasks; ("all",) where they are not known.
+        run: Settings of the run.
+        model: Model that is trained, from `trained_model`.
+        shape: Shape of a group, from `group_shape`.
+        tasks: Names of the mixture's tasks; ("all",) where they are not known.
 
     Raises:
-        ValueError: the settings do not fit the model or one another.
+        ValueError: The settings do not fit the model or one another.
     """
     _check(run, model, shape.length)
     optimizer = run.optimizer
@@ -47,13 +47,13 @@ def group_shape(run: RunConfig, model: ModelConfig, examples: int | None = None)
     """Returns the static shape of a group.
 
     Args:
-        run: the settings.
-        model: what is trained.
-        examples: most examples of a group, where the settings leave that to the mixture's lengths; None for as many as
-            there is room for if every text has the most tokens that it may have.
+        run: Settings of the run.
+        model: Model that is trained.
+        examples: Largest number of examples of a group, where the settings leave that to the mixture's lengths; None
+            for as many as there is room for if every text has the most tokens that it may have.
 
     Raises:
-        ValueError: no example fits, or not so many.
+        ValueError: No example fits, or not so many.
     """
     batch, length = run.batch, run.batch.length or model.max_length
     texts = 2 + batch.negatives
@@ -80,7 +80,7 @@ def check_settings(run: RunConfig, model: ModelConfig, tasks: Sequence[str], mes
     """Checks all that can be checked without the mixture's texts; returns a configuration of full-length texts.
 
     Raises:
-        ValueError: something does not fit; names the setting.
+        ValueError: Something does not fit; names the setting.
     """
     model = trained_model(run, model)
     length = run.batch.length or model.max_length
@@ -96,10 +96,10 @@ def check_settings(run: RunConfig, model: ModelConfig, tasks: Sequence[str], mes
 
 
 def mesh_of(run: RunConfig) -> Mesh:
-    """Returns all devices in the shape that the settings say.
+    """Returns the mesh of all devices in the shape that the settings say.
 
     Raises:
-        ValueError: the shape does not fit them.
+        ValueError: The shape does not fit them.
     """
     try:
         return make_mesh(run.mesh)

@@ -10,7 +10,7 @@ _COUNT = 2**31 - 1  # steps are counted in 32 bits on the devices
 
 # Most of each setting, by the beginning of its key; the first that fits counts.
 _MOST: tuple[tuple[str, int, str], ...] = (
-    ("model.encoder.layers", LAYERS, "the deepest published T5 has 36"),
+    ("model.encoder.layers", LAYERS, "the deepest published encoder has 36"),
     ("model.", SIZE, "the largest size of a published model is a vocabulary of 262,144"),
     ("batch.groups", 1 << 20, "there are no more devices"),
     ("batch.rows", 1 << 20, "a group is held by one device"),
@@ -32,13 +32,13 @@ _MOST: tuple[tuple[str, int, str], ...] = (
 
 
 def check_limits(settings: dict[str, Any]) -> None:
-    """Whether every number is finite and of a size that a run can have.
+    """Checks that every number is finite and of a size that a run can have.
 
     Args:
-        settings: all of a run's, by dotted key.
+        settings: All settings of a run, by dotted key.
 
     Raises:
-        ValueError: one is not; names it, the most it may be, and why.
+        ValueError: One is not; names it, the most it may be, and why.
     """
     for key, value in settings.items():
         for one in value if isinstance(value, list) else [value]:

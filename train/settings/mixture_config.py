@@ -26,11 +26,12 @@ _NAMED = 8  # tasks that a line of the log names
 
 @dataclasses.dataclass(frozen=True)
 class TaskWeight:
-    """Tasks that come more or less often than their rows say.
+    """Tasks that come more or less often than their number of examples says.
 
     Attributes:
-        tasks: a name, or a pattern such as "medquad_*".
-        times: how many times as often as without this; those of several patterns that fit a task multiply.
+        tasks: Name of a task, or a pattern such as "medquad_*".
+        times: Factor by which the tasks come more often than without this; those of several patterns that fit a task
+            multiply.
     """
 
     tasks: str
@@ -40,21 +41,22 @@ class TaskWeight:
 @accepts_former_names
 @dataclasses.dataclass(frozen=True)
 class MixtureConfig:
-    """Which rows are trained on, and how often.
+    """Which examples are trained on, and how often.
 
     Attributes:
-        only: tasks to take, as names or patterns ("nli_*"); () for all.
-        without: tasks to leave out.
-        redistributable: takes only tasks whose licence lets a model trained on them be passed on for any use; those of
-            non-commercial or unstated licences are named in the log.
-        avoid: evaluation data, no text of which is trained on: folders of evaluation sets, as `evaluation.data`, and
+        only: Tasks to take, as names or patterns ("nli_*"); () for all.
+        without: Tasks to leave out.
+        redistributable: Whether only tasks are taken whose licence lets a model trained on them be passed on for any
+            use; those of non-commercial or unstated licences are named in the log.
+        avoid: Evaluation data, no text of which is trained on: folders of evaluation sets, as `evaluation.data`, and
             files of texts, .txt (one a line) or .jsonl (field "text").
         max_examples: Number of examples beyond which a task weighs no more; 0 for no limit.
-        temperature: 1 weighs tasks by their rows; the larger, the more equal they weigh.
-        weights: tasks that weigh more or less than that.
-        instructions: False leaves all instructions away, to measure what they are worth.
-        rows_per_group: every group takes so many rows; 0 fills groups with tokens.
-        shuffle: False takes rows in stored order; needs `rows_per_group`.
+        temperature: Temperature of the weights: 1 weighs tasks by their examples; the larger, the more equal they
+            weigh.
+        weights: Tasks that weigh more or less than that.
+        instructions: Whether instructions are read; False leaves all of them away, to measure what they are worth.
+        rows_per_group: Number of examples of every group; 0 fills groups with tokens.
+        shuffle: Whether examples are shuffled; False takes them in stored order, and needs `rows_per_group`.
     """
 
     only: tuple[str, ...] = ()
@@ -83,10 +85,10 @@ class MixtureConfig:
 
 
 def tasks_of(store: Mixture, mixture: MixtureConfig) -> tuple[str, ...]:
-    """The tasks that a run takes, in the store's order; says in the log what its licence left out.
+    """Returns the tasks that a run takes, in the store's order, and logs what its licence left out.
 
     Raises:
-        ValueError: a pattern fits no task, or no task is left.
+        ValueError: A pattern fits no task, or no task is left.
     """
     chosen = chosen_tasks(store.tasks, mixture.only, mixture.without)
     if not mixture.redistributable:
@@ -107,14 +109,14 @@ def tasks_of(store: Mixture, mixture: MixtureConfig) -> tuple[str, ...]:
 
 
 def shares_of(rows: Mapping[str, int], mixture: MixtureConfig) -> Float64[np.ndarray, "tasks"]:
-    """The share of every task in the steps, of sum 1.
+    """Returns the weight of every task in the steps, of sum 1.
 
     Args:
-        rows: of each task of the run.
-        mixture: how tasks are weighed.
+        rows: Number of examples of each task of the run.
+        mixture: Settings of how tasks are weighed.
 
     Raises:
-        ValueError: a pattern of `weights` fits no task.
+        ValueError: A pattern of `weights` fits no task.
     """
     shares = task_weights(list(rows.values()), mixture.max_examples or None, mixture.temperature)
     for one in mixture.weights:
@@ -124,17 +126,17 @@ def shares_of(rows: Mapping[str, int], mixture: MixtureConfig) -> Float64[np.nda
 
 
 def is_redistributable(store: Mixture, task: str) -> bool:
-    """Whether the task's licence is stated and allows any use of a model trained on it."""
+    """Returns whether the task's licence is stated and allows any use of a model trained on it."""
     return store.entry(task)["about"].get("redistributable") is True
 
 
 def licence_of(store: Mixture, task: str) -> str:
-    """What the task's origin states, in its words."""
+    """Returns the licence that the task's origin states, in its words."""
     return str(store.entry(task)["about"].get("licence") or "not given")
 
 
 def by_licence(store: Mixture, tasks: Sequence[str]) -> dict[str, list[str]]:
-    """Tasks by licence, in their order."""
+    """Groups tasks by licence, in their order."""
     found: dict[str, list[str]] = defaultdict(list)
     for task in tasks:
         found[licence_of(store, task)].append(task)

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from instructor_jax.config import EncoderConfig, ModelConfig
-from instructor_jax.nn.encoder import Remat
-from instructor_jax.nn.fused_attention.plan import Attention
+from instructor_jax.nn.compute import Attention, Remat
 from instructor_jax.sharding import MeshShape
 
 from ..distillation import DistillConfig

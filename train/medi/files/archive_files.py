@@ -24,7 +24,7 @@ _XML_DEPTH = 256  # elements within each other; the sources have five
 
 
 def excel_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Sheet row number and the named columns of the first sheet of an Excel workbook."""
+    """Yields sheet row number and the named columns of the first sheet of an Excel workbook."""
     try:
         import openpyxl
     except ImportError as error:
@@ -49,7 +49,7 @@ def excel_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[s
 
 
 def tar_files(path: Path, suffix: str = "") -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of the regular files of a tar archive whose name ends in `suffix`, in the archive's order."""
+    """Yields name and bytes of the regular files of a tar archive whose name ends in `suffix`, in its order."""
     name = "beginning"
     with open_binary(path) as file:
         try:
@@ -68,16 +68,16 @@ def tar_files(path: Path, suffix: str = "") -> Iterator[tuple[str, bytes]]:
 
 
 def tar_texts(path: Path, suffix: str = "") -> Iterator[tuple[str, str]]:
-    """Name and UTF-8 text of the files of a tar archive."""
+    """Yields name and UTF-8 text of the files of a tar archive."""
     for name, raw in tar_files(path, suffix):
         yield name, decoded(raw, path / name, "utf-8").replace("\r\n", "\n")
 
 
 def xml_document(raw: bytes, path: Path) -> ElementTree.Element:
-    """The root of an XML document.
+    """Parses an XML document and returns its root.
 
     Raises:
-        ValueError: it is none, has a document type definition (which could define entities), or nests too deeply.
+        ValueError: It is none, has a document type definition (which could define entities), or nests too deeply.
     """
     check_xml(raw, path)
     try:
@@ -90,7 +90,7 @@ def check_xml(raw: bytes, path: Path) -> None:
     """Refuses XML that defines entities or nests deeply; that it is well formed is left to whoever reads it.
 
     Raises:
-        ValueError: it has a document type definition, or elements within each other beyond `_XML_DEPTH`.
+        ValueError: It has a document type definition, or elements within each other beyond `_XML_DEPTH`.
     """
     depth = 0
 
@@ -116,7 +116,7 @@ def check_xml(raw: bytes, path: Path) -> None:
 
 
 class _Bounded:
-    """A file of which no more than `DOCUMENT_BYTES` are read at once, whatever a header says how long it is."""
+    """A file of which no more than `DOCUMENT_BYTES` are read at once, whatever length a header claims."""
 
     def __init__(self, file: io.BufferedReader, path: Path) -> None:
         self._file, self._path = file, path
@@ -130,7 +130,7 @@ def _check_workbook(file: io.BufferedReader, path: Path) -> None:
     """Refuses a workbook that would grow beyond all bounds or whose XML defines entities.
 
     Raises:
-        ValueError: so it is, or it is no zip archive.
+        ValueError: So it is, or it is no zip archive.
     """
     try:
         with zipfile.ZipFile(file) as archive:

@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 
 
 def refuse_evaluation(path: Path) -> None:
-    """Raise ValueError if the path, as given or with links followed, lies in a folder of evaluation data."""
+    """Raises ValueError if the path, as given or with links followed, lies in a folder of evaluation data."""
     for candidate in (path, path.resolve()):
         for folder in (candidate, *candidate.parents) if candidate.is_dir() else candidate.parents:
             if folder.name.startswith(EVALUATION_PREFIX):
@@ -34,12 +34,12 @@ def refuse_evaluation(path: Path) -> None:
 
 
 def malformed(path: Path, row: int | str, problem: str) -> ValueError:
-    """The error of a row that does not follow its format: file, row, what is wrong."""
+    """Returns the error of a row that does not follow its format: file, row, what is wrong."""
     return ValueError(f"{path}, row {row}: {one_line(problem)}")
 
 
 def find(folder: Path, name: str) -> Path:
-    """The file `name` of a folder, plain or with `.gz` appended; FileNotFoundError names both."""
+    """Finds the file `name` of a folder, plain or with `.gz` appended; FileNotFoundError names both."""
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path
@@ -48,19 +48,22 @@ def find(folder: Path, name: str) -> Path:
 
 
 def open_binary(path: Path) -> io.BufferedReader:
-    """The file's bytes, decompressed where the name ends in `.gz`; reading damaged data raises ValueError."""
+    """Opens a file's bytes, decompressed where the name ends in `.gz`; reading damaged data raises ValueError."""
     refuse_evaluation(path)
     return open_bytes(path)
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """The whole file; ValueError names the first byte that is not in the encoding, or tells a file that is too long."""
+    """Reads a whole file.
+
+    ValueError names the first byte that is not in the encoding, or tells a file that is too long.
+    """
     with open_binary(path) as file:
         return decoded(read_at_most(file, DOCUMENT_BYTES, path), path, encoding)
 
 
 def lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
-    """Line number from 1, and the line without its end. Only newline ends a line: Latin-1 texts hold U+0085."""
+    """Yields line number from 1, and the line without its end. Only newline ends a line: Latin-1 texts hold U+0085."""
     with open_binary(path) as file:
         for number, raw in enumerate(byte_lines(file, path), start=1):
             try:
@@ -71,7 +74,7 @@ def lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
 
 
 def aligned_lines(paths: Sequence[Path], encoding: str = "utf-8") -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Line number and that line of every file; ValueError if the files differ in length."""
+    """Yields line number and that line of every file; ValueError if the files differ in length."""
     readers = [lines(path, encoding) for path in paths]
     for number, first in readers[0]:
         others = [next(reader, None) for reader in readers[1:]]
@@ -85,7 +88,10 @@ def aligned_lines(paths: Sequence[Path], encoding: str = "utf-8") -> Iterator[tu
 
 
 def json_document(path: Path, kind: type[Value], encoding: str = "utf-8") -> Value:
-    """A file that is one JSON value of the given type; NaN may stand where nobody looks, as it does in the sources."""
+    """Reads a file that is one JSON value of the given type.
+
+    NaN may stand where nobody looks, as it does in the sources.
+    """
     value = parse_json(read_text(path, encoding).removeprefix("\ufeff"), path, constants=True)
     if not isinstance(value, kind):
         raise ValueError(f"{path} must hold a JSON {kind.__name__}, not a {type(value).__name__}.")
@@ -93,7 +99,7 @@ def json_document(path: Path, kind: type[Value], encoding: str = "utf-8") -> Val
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Line number and the JSON value of each line; blank lines are allowed."""
+    """Yields line number and the JSON value of each line; blank lines are allowed."""
     for number, line in lines(path):
         text = line.removeprefix("\ufeff") if number == 1 else line
         if text.strip():
@@ -101,7 +107,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def csv_rows(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
-    """Record number from 1 after the header, and the record; ValueError if a named column or a cell is missing."""
+    """Yields record number from 1 after the header, and the record; ValueError if a column or a cell is missing."""
     number = 0
     with open_binary(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
         reader = csv.reader(_short_lines(text, path), delimiter=delimiter, strict=True)
@@ -120,7 +126,7 @@ def csv_rows(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterat
 
 
 def tsv_rows(path: Path, columns: int, header: bool = False) -> Iterator[tuple[int, list[str]]]:
-    """Line number and the cells of a tab-separated file without quoting; every line must have `columns` cells."""
+    """Yields line number and cells of a tab-separated file without quoting; every line must have `columns` cells."""
     for number, line in lines(path):
         cells = line.split("\t")
         if len(cells) != columns:
@@ -130,7 +136,7 @@ def tsv_rows(path: Path, columns: int, header: bool = False) -> Iterator[tuple[i
 
 
 def field(record: Any, name: str, kind: type[Value], path: Path, row: int | str) -> Value:
-    """`record[name]`, which must be of the given type; ValueError with file and row otherwise."""
+    """Returns `record[name]`, which must be of the given type; ValueError with file and row otherwise."""
     if not isinstance(record, dict) or name not in record:
         found = sorted(map(str, record)) if isinstance(record, dict) else type(record).__name__
         raise malformed(path, row, f"needs the field {name!r}; found {found}")
@@ -140,7 +146,7 @@ def field(record: Any, name: str, kind: type[Value], path: Path, row: int | str)
 
 
 def texts_field(record: Any, name: str, path: Path, row: int | str) -> list[str]:
-    """`record[name]`, which must be a list of texts."""
+    """Returns `record[name]`, which must be a list of texts."""
     values = field(record, name, list, path, row)
     if bad := [value for value in values if not isinstance(value, str)]:
         raise malformed(path, row, f"{name!r} must hold texts only; found {shown_value(bad[0])}")
@@ -148,7 +154,7 @@ def texts_field(record: Any, name: str, path: Path, row: int | str) -> list[str]
 
 
 def decoded(raw: bytes, path: Path, encoding: str) -> str:
-    """The text of bytes; ValueError names the first one that is not in the encoding."""
+    """Decodes bytes; ValueError names the first one that is not in the encoding."""
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
@@ -156,7 +162,7 @@ def decoded(raw: bytes, path: Path, encoding: str) -> str:
 
 
 def _short_lines(text: io.TextIOWrapper, path: Path) -> Iterator[str]:
-    """Lines with their ends, as `csv` wants them: a carriage return alone ends one, too."""
+    """Yields lines with their ends, as `csv` wants them: a carriage return alone ends one, too."""
     for number, line in enumerate(iter(partial(text.readline, LINE_BYTES + 1), ""), start=1):
         if len(line) > LINE_BYTES:
             raise ValueError(f"{path}, line {number}: has more than {LINE_BYTES // MIB} Mi characters.")

@@ -23,7 +23,7 @@ from .scorer import Scorer
 
 
 def mine_negatives(examples: Iterable[Example], scorer: Scorer, mining: Mining) -> tuple[list[Example], MiningCounts]:
-    """The examples of one task, each with up to `mining.negatives` hard negatives among the task's positives.
+    """Gives each example of one task up to `mining.negatives` hard negatives among the task's positives.
 
     Negatives that an example has already stay and come first. The margin is taken to the query's least similar
     positive. A text that carries several labels gets no negatives and serves as none: any of them might be wrong.
@@ -45,7 +45,7 @@ def mine_negatives(examples: Iterable[Example], scorer: Scorer, mining: Mining) 
 
 
 def _filled(one: Example, mined: Iterable[Side], wanted: int) -> Example:
-    """The example with mined negatives added to its own; no text of the example is repeated."""
+    """Returns the example with mined negatives added to its own; no text of the example is repeated."""
     taken = {normalised(side.text) for side in (one.query, one.positive, *one.negatives)}
     fresh = [side for side in mined if normalised(side.text) not in taken]
     return dataclasses.replace(one, negatives=(*one.negatives, *fresh[: max(0, wanted - len(one.negatives))]))
@@ -54,7 +54,7 @@ def _filled(one: Example, mined: Iterable[Side], wanted: int) -> Example:
 def _negatives_by_query(
     rows: list[Example], queries: dict[str, Side], documents: dict[str, Side], scorer: Scorer, mining: Mining
 ) -> dict[str, list[Side]]:
-    """For each normalised query text the nearest documents that are not known to fit it, nearest first."""
+    """Finds for each normalised query text the nearest documents that are not known to fit it, nearest first."""
     query_place = {text: i for i, text in enumerate(queries)}
     document_place = {text: i for i, text in enumerate(documents)}
     given = [(query_place[normalised(one.query.text)], document_place[normalised(one.positive.text)]) for one in rows]
@@ -98,7 +98,7 @@ def _with_queries(
     queries: Float32[np.ndarray, "query dim"],
     pairs: Int[np.ndarray, "pairs 2"],
 ) -> Float32[np.ndarray, "document dim"]:
-    """Each document's vector plus the mean of those of the queries that it is paired with."""
+    """Returns each document's vector plus the mean of those of the queries that it is paired with."""
     sums = np.zeros_like(documents)
     np.add.at(sums, pairs[:, 1], queries[pairs[:, 0]])
     times = np.bincount(pairs[:, 1], minlength=len(documents)).astype(np.float32)
@@ -112,7 +112,7 @@ def _lowest_positive(
     documents: Float32[np.ndarray, "document dim"],
     pairs: Int[np.ndarray, "pairs 2"],
 ) -> Float32[np.ndarray, " query"]:
-    """Similarity of each query to the least similar document it is paired with."""
+    """Returns the similarity of each query to the least similar document it is paired with."""
     lowest = np.full(len(queries), np.inf, np.float32)
     for start in range(0, len(pairs), 8192):  # in parts, so that no second copy of all vectors is made
         asked, answer = pairs[start : start + 8192].T
@@ -121,7 +121,7 @@ def _lowest_positive(
 
 
 def _labels(rows: Iterable[Example]) -> dict[str, set[str]]:
-    """Normalised text -> the labels of the rows it occurs in as query or positive."""
+    """Maps each normalised text to the labels of the examples it occurs in as query or positive."""
     labels: dict[str, set[str]] = defaultdict(set)
     for one in rows:
         if one.label is not None:
@@ -131,7 +131,7 @@ def _labels(rows: Iterable[Example]) -> dict[str, set[str]]:
 
 
 def _partners(rows: Iterable[Example]) -> dict[str, set[str]]:
-    """Normalised text -> the texts it is paired with, whichever of the two is the query."""
+    """Maps each normalised text to the texts it is paired with, whichever of the two is the query."""
     partners: dict[str, set[str]] = defaultdict(set)
     for one in rows:
         query, positive = normalised(one.query.text), normalised(one.positive.text)

@@ -21,18 +21,19 @@ from .scorer import Scorer
 
 @dataclasses.dataclass(frozen=True)
 class MiningCounts:
-    """What became of the rows: `rows` is the sum of `empty`, `repeated`, `ambiguous`, `without_positive`, `not_kept`
-    and `examples`.
+    """What became of the rows.
+
+    `rows` is the sum of `empty`, `repeated`, `ambiguous`, `without_positive`, `not_kept` and `examples`.
 
     Attributes:
-        rows: rows read.
-        empty: rows with a blank text.
-        repeated: rows whose texts (and label) another row has already.
-        ambiguous: rows whose text carries several labels.
-        without_positive: rows for which no other row qualifies as positive.
-        not_kept: rows below the share that is kept.
-        examples: rows that became examples.
-        without_negative: examples without any negative; `short`: with fewer than asked for, those included.
+        rows: Number of rows read.
+        empty: Number of rows with a blank text.
+        repeated: Number of rows whose texts (and label) another row has already.
+        ambiguous: Number of rows whose text carries several labels.
+        without_positive: Number of rows for which no other row qualifies as positive.
+        not_kept: Number of rows below the fraction that is kept.
+        examples: Number of rows that became examples.
+        without_negative: Number of examples without any negative; `short`: with fewer than asked for, those included.
     """
 
     rows: int
@@ -55,22 +56,22 @@ def mine_instances(
     document: str,
     mining: Mining,
 ) -> tuple[list[Example], MiningCounts]:
-    """Examples from the instances of one task: the classification rule if they have labels, else the free-text rule.
+    """Makes examples of a task from instances, by the classification rule if they have labels, else by the other.
 
     Args:
-        instances: all rows of the task, with unique row ids.
-        scorer: text -> vector function.
-        task: name written into the examples.
-        query: instruction of the query.
-        document: instruction of positive and negatives.
-        mining: how pairs are chosen.
+        instances: All rows of the task, with unique row ids.
+        scorer: Function from texts to vectors.
+        task: Name written into the examples.
+        query: Instruction of the query.
+        document: Instruction of positive and negatives.
+        mining: How pairs are chosen.
 
     Returns:
         The examples in the order of their row ids, and what became of the rows. A negative never has the text of query
         or positive, nor a label or an output that query or positive is known to have.
 
     Raises:
-        ValueError: some instances have a label and some have none.
+        ValueError: Some instances have a label and some have none.
     """
     rows = sorted(instances, key=lambda one: (one.row_id, one.input, one.output))
     labelled = bool(rows) and rows[0].label is not None
@@ -104,14 +105,14 @@ def mine_instances(
 def answer_pairs(
     instances: Iterable[Instance], taken: Set[str], *, task: str, query: str, document: str
 ) -> list[Example]:
-    """Free-text rows that found no partner as pairs of their input and their own output.
+    """Makes pairs of input and own output from free-text rows that found no positive.
 
     Args:
-        instances: all rows of the task.
-        taken: ids of the rows that mining made examples of.
-        task: name written into the pairs.
-        query: instruction of the inputs.
-        document: instruction of the outputs.
+        instances: All rows of the task, with unique row ids.
+        taken: Ids of the rows that mining made examples of.
+        task: Name written into the pairs.
+        query: Instruction of the inputs.
+        document: Instruction of the outputs.
 
     Returns:
         Pairs without negatives, in the order of their row ids; rows with equal outputs share a label.
@@ -126,7 +127,7 @@ def answer_pairs(
 
 
 def with_examples(counts: MiningCounts, examples: Sequence[Example], mining: Mining) -> MiningCounts:
-    """The counts with those of the finished examples filled in."""
+    """Returns the counts with those of the finished examples filled in."""
     missing = [mining.negatives - len(one.negatives) for one in examples]
     return dataclasses.replace(
         counts,
@@ -137,7 +138,7 @@ def with_examples(counts: MiningCounts, examples: Sequence[Example], mining: Min
 
 
 def _distinct(rows: Sequence[Instance]) -> tuple[list[Instance], MiningCounts]:
-    """Rows with distinct content and one label per text, and how many were left out."""
+    """Returns rows with distinct content and one label per text, and how many were left out."""
     labels_of: dict[str, set[str | None]] = defaultdict(set)
     for one in rows:
         labels_of[normalised(one.input)].add(one.label)
@@ -159,7 +160,7 @@ def _distinct(rows: Sequence[Instance]) -> tuple[list[Instance], MiningCounts]:
 
 
 def _best_share(score: Float32[np.ndarray, " rows"], share: float) -> list[int]:
-    """Rows with a positive, in order: the share of them with the largest scores, ties to the lower row."""
+    """Returns rows with a positive, in order: the fraction of them with the largest scores, ties to the lower row."""
     found = np.flatnonzero(score > -np.inf)
     best = found[np.argsort(-score[found], kind="stable")][: math.ceil(share * len(found))]
     return sorted(best.tolist())

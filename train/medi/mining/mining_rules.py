@@ -28,11 +28,11 @@ class Mining:
     """How pairs are chosen.
 
     Attributes:
-        negatives: hard negatives of an example, at most.
-        relative_margin: a negative's similarity to the query is at most (1 - margin) of the positive's, which keeps
+        negatives: Largest number of hard negatives of an example.
+        relative_margin: A negative's similarity to the query is at most (1 - margin) of the positive's, which keeps
             unlabelled positives out; None takes the most similar ones. For free text the outputs are compared.
-        keep: share of the pairs that is kept, those with the largest positive score; the paper keeps "the highest".
-        agreement: least cosine of the outputs of a free-text pair; -1 takes any. The paper names no threshold, but of
+        keep: Fraction of the pairs that is kept, those with the largest positive score; the paper keeps "the highest".
+        agreement: Least cosine of the outputs of a free-text pair; -1 takes any. The paper names no threshold, but of
             the free-text rows of Super-NaturalInstructions two in three have no partner above 0.5 under TF-IDF: their
             outputs are unique, and the largest s_pos is then that of an arbitrary row.
     """
@@ -54,7 +54,7 @@ class Mining:
 
 
 class Found(NamedTuple):
-    """For every row: its positive's row (-1: none) with its score (-inf: none), and the rows of its negatives."""
+    """For every row its positive's row (-1: none) with its score (-inf: none), and the rows of its negatives."""
 
     positive: Int64[np.ndarray, " rows"]
     score: Float32[np.ndarray, " rows"]
@@ -62,7 +62,7 @@ class Found(NamedTuple):
 
 
 def search_labelled(kept: Sequence[Instance], scorer: Scorer, query: str, mining: Mining) -> Found:
-    """The nearest row of the same label, and the nearest ones of other labels."""
+    """Finds the nearest row of the same label, and the nearest ones of other labels."""
     vectors = vectors_of(scorer, [Side(query, one.input) for one in kept])
     labels, ids = numbered(one.label for one in kept), numbered(one.row_id for one in kept)
     best = nearest(vectors, vectors, 1, equal=[(labels, labels)], unequal=[(ids, ids)])
@@ -77,7 +77,7 @@ def search_labelled(kept: Sequence[Instance], scorer: Scorer, query: str, mining
 
 
 def search_free_text(kept: Sequence[Instance], scorer: Scorer, query: str, mining: Mining) -> Found:
-    """The largest s_pos and the largest s_neg among rows with other inputs, and for s_neg with other outputs."""
+    """Finds the largest s_pos and the largest s_neg among rows with other inputs, and for s_neg with other outputs."""
     x = vectors_of(scorer, [Side(query, one.input) for one in kept])
     y = vectors_of(scorer, [Side("", one.output) for one in kept])
     texts, outputs = numbered(normalised(one.input) for one in kept), numbered(normalised(one.output) for one in kept)
@@ -107,7 +107,7 @@ def search_free_text(kept: Sequence[Instance], scorer: Scorer, query: str, minin
 
 
 def _distinct_texts(row: Iterable[int], texts: Int32[np.ndarray, " rows"]) -> list[int]:
-    """The rows in their order, without those whose text came before."""
+    """Returns the rows in their order, without those whose text came before."""
     first: dict[int, int] = {}
     for j in row:
         first.setdefault(int(texts[j]), j)
@@ -115,12 +115,12 @@ def _distinct_texts(row: Iterable[int], texts: Int32[np.ndarray, " rows"]) -> li
 
 
 def below_margin(score: Float[np.ndarray, " rows"], margin: float) -> Float32[np.ndarray, " rows"]:
-    """The largest similarity that a negative may have beside a positive of this similarity."""
+    """Returns the largest similarity that a negative may have beside a positive of this similarity."""
     return (score - margin * np.abs(np.where(np.isfinite(score), score, 0))).astype(np.float32)
 
 
 def _known_alike(texts: Int32[np.ndarray, " rows"], outputs: Int32[np.ndarray, " rows"]) -> Int[np.ndarray, "pairs 2"]:
-    """(i, j) where the inputs of both rows are known to share an output, though not that of these very rows.
+    """Returns (i, j) where the inputs of both rows are known to share an output, though not that of these very rows.
 
     Such rows exist only where an input occurs several times with several outputs; equal outputs of i and j themselves
     are left to the search.
@@ -143,18 +143,18 @@ def _known_alike(texts: Int32[np.ndarray, " rows"], outputs: Int32[np.ndarray, "
 
 
 def normalised(text: str) -> str:
-    """The text under which duplicates are found: case and white space do not count."""
+    """Returns the text under which duplicates are found: case and white space do not count."""
     return squeeze(text).casefold()
 
 
 def vectors_of(scorer: Scorer, sides: Sequence[Side]) -> Float32[np.ndarray, "rows dim"]:
-    """Unit vectors of the sides; equal sides are scored once, all in one call."""
+    """Returns unit vectors of the sides; equal sides are scored once, all in one call."""
     distinct = list(dict.fromkeys(sides))
     place = {side: i for i, side in enumerate(distinct)}
     return unit_rows(scorer(distinct))[[place[side] for side in sides]]
 
 
 def numbered(values: Iterable[Hashable]) -> Int32[np.ndarray, " rows"]:
-    """A number for each value, equal for equal values."""
+    """Returns a number for each value, equal for equal values."""
     numbers: dict[Hashable, int] = {}
     return np.fromiter((numbers.setdefault(value, len(numbers)) for value in values), np.int32)

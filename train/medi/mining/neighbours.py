@@ -28,8 +28,8 @@ class Neighbours(NamedTuple):
     """The k best documents of every query, best first; equal scores are ordered by document index.
 
     Attributes:
-        scores: inner products; -inf where fewer than k documents were allowed.
-        indices: rows of `documents`; -1 where fewer than k were allowed.
+        scores: Inner products; -inf where fewer than k documents were allowed.
+        indices: Rows of `documents`; -1 where fewer than k were allowed.
     """
 
     scores: Float32[np.ndarray, "query k"]
@@ -37,10 +37,10 @@ class Neighbours(NamedTuple):
 
 
 def unit_rows(vectors: Float[np.ndarray, "rows dim"]) -> Float32[np.ndarray, "rows dim"]:
-    """Rows scaled to length one, so that inner products are cosines; zero rows stay zero.
+    """Scales rows to length one, so that inner products are cosines; zero rows stay zero.
 
     Raises:
-        ValueError: a row holds NaN or infinity.
+        ValueError: A row holds NaN or infinity.
     """
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
@@ -61,25 +61,25 @@ def nearest(
     query_block: int = 2048,
     document_block: int = 8192,
 ) -> Neighbours:
-    """The k documents with the largest inner product for every query, among those that it may meet.
+    """Finds the k documents with the largest inner product for every query, among those that it may meet.
 
     For unit rows (`unit_rows`) the inner product is the cosine. Memory-mapped arrays are read block by block.
 
     Args:
-        queries: vectors that search.
-        documents: vectors that are searched.
-        k: how many to return for each query, at least 1.
-        equal: pairs of integer arrays (of the queries, of the documents): only documents whose number equals the
+        queries: Vectors that search.
+        documents: Vectors that are searched.
+        k: Number of documents to return for each query, at least 1.
+        equal: Pairs of integer arrays (of the queries, of the documents): only documents whose number equals the
             query's are allowed, e.g. the same class.
-        unequal: the same, but documents with the query's number are left out, e.g. the same row or the same text.
+        unequal: The same, but documents with the query's number are left out, e.g. the same row or the same text.
         forbidden: (query, document) index pairs that are left out, e.g. known positives.
-        ceiling: largest score allowed for each query.
+        ceiling: Largest score allowed for each query.
         floor: (dimensions, least value for each query) of the part of the score that the first dimensions make up.
-        query_block: queries on the device at a time; rounded down to a power of two for smaller inputs.
-        document_block: documents on the device at a time; likewise. A tile of scores is the product of both.
+        query_block: Queries on the device at a time; rounded down to a power of two for smaller inputs.
+        document_block: Documents on the device at a time, rounded likewise. A tile of scores is the product of both.
 
     Raises:
-        ValueError: sizes that do not fit together, or k below 1.
+        ValueError: Sizes that do not fit together, or k below 1.
     """
     equal, unequal = tuple(equal), tuple(unequal)
     _check(queries, documents, k, equal, unequal, forbidden, ceiling, floor)
@@ -124,7 +124,10 @@ def _merge_tile(
     kinds: tuple[str, ...],
     split: int,
 ) -> tuple[Float32[Array, "query k"], Int32[Array, "query k"]]:
-    """The k best of the k best so far and of one tile; `here` is the number of its first document and of documents."""
+    """Returns the k best of the k best so far and of one tile.
+
+    `here` is the number of its first document and of documents.
+    """
     (query, query_groups, bounds), (document, document_groups), (first, valid) = query_side, document_side, here
     k = best[0].shape[1]
     scores = jnp.einsum("qe,de->qd", query[:, split:], document[:, split:], precision="highest")
@@ -158,7 +161,7 @@ def _conditions(
 def _best_columns(
     scores: Float32[Array, "query document"], k: int
 ) -> tuple[Float32[Array, "query kept"], Int32[Array, "query kept"]]:
-    """The min(k, documents) largest entries of each row and their columns, largest first, ties by column."""
+    """Returns the min(k, documents) largest entries of each row and their columns, largest first, ties by column."""
     query, document = scores.shape
     if document % _GROUP or k * _GROUP >= document:
         values, columns = jax.lax.top_k(scores, min(k, document))
@@ -187,7 +190,7 @@ class _ForbiddenTiles:
         self._outside = np.array([rows, columns], np.int32)
 
     def of(self, row: int, column: int) -> Int32[np.ndarray, "pairs 2"]:
-        """Local (query, document) pairs of the tile; entries outside of the tile mean nothing."""
+        """Returns local (query, document) pairs of the tile; entries outside of the tile mean nothing."""
         filled = np.tile(self._outside, (self._size, 1))
         found = self._local[self._span.get((row, column), slice(0))]
         filled[: len(found)] = found
@@ -201,12 +204,14 @@ def _numbers(rows: int, groups: Sequence[Int[np.ndarray, " rows"]]) -> Int32[np.
 
 
 def _block_size(count: int, block: int) -> int:
-    """`block`, or for fewer rows the next power of two: inputs of many sizes share a handful of compiled shapes."""
+    """Returns `block`, or for fewer rows the next power of two: inputs of many sizes share a handful of compiled
+    shapes.
+    """
     return min(block, max(256, 1 << (count - 1).bit_length()))
 
 
 def _on_device(array: np.ndarray, start: int, rows: int) -> Array:
-    """`rows` rows of the array from `start` on, filled up with zeros behind its end, as int32 or float32."""
+    """Returns `rows` rows of the array from `start` on, filled up with zeros behind its end, as int32 or float32."""
     block = array[start : start + rows].astype(np.int32 if array.dtype.kind in "iu" else np.float32, copy=False)
     if len(block) < rows:
         block = np.concatenate([block, np.zeros((rows - len(block), *block.shape[1:]), block.dtype)])

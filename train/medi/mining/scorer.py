@@ -11,13 +11,13 @@ from ...data.examples import Side
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Any text -> vector function; `name` goes into the data version, so it must tell scorers apart."""
+    """Any function from texts to vectors; `name` goes into the data version, so it must tell scorers apart."""
 
     @property
     def name(self) -> str:
-        """What vectors these are, e.g. `tfidf-256`."""
+        """Returns what vectors these are, e.g. `tfidf-256`."""
         ...
 
     def __call__(self, texts: Sequence[Side]) -> Float[np.ndarray, "rows dim"]:
-        """Vectors of the texts, comparable within this call; any length, zero for a text without content."""
+        """Returns vectors of the texts, comparable within this call; any length, zero for a text without content."""
         ...

@@ -25,10 +25,10 @@ class TfidfScorer:
     """TF-IDF of words and of character n-grams (`instructor_jax.text.tfidf`); needs no model. Reads no instructions.
 
     Attributes:
-        dim: columns of the sketch; a smaller vocabulary is left as it is.
-        features: largest vocabulary of words and of n-grams, the most frequent ones.
-        characters: what is read of a text; models read 512 tokens, about as much.
-        seed: of the sketch.
+        dim: Number of columns of the sketch; a smaller vocabulary is left as it is.
+        features: Largest vocabulary of words and of n-grams, the most frequent ones.
+        characters: Number of characters that are read of a text; models read 512 tokens, about as much.
+        seed: Random seed for the sketch.
     """
 
     dim: int = 1024
@@ -50,8 +50,8 @@ class SentenceTransformerScorer:
     """A sentence-transformers model, read without instructions (extra `torch`).
 
     Attributes:
-        model: name on the hub or a local folder.
-        batch: texts of one forward pass.
+        model: Name on the hub or a local folder.
+        batch: Number of texts of one forward pass.
     """
 
     model: str
@@ -82,8 +82,8 @@ class InstructorScorer:
     """An Instructor, or any object whose `encode` takes `[instruction, text]` pairs; reads the instructions.
 
     Attributes:
-        model: the object.
-        model_name: how the model is called in the data version, e.g. its folder.
+        model: The model as an object.
+        model_name: Name of the model in the data version, e.g. its folder.
     """
 
     model: Any
@@ -98,11 +98,11 @@ class InstructorScorer:
 
 
 def scorer_from_name(name: str) -> Scorer:
-    """`tfidf`, `tfidf:DIM`, `sentence-transformers:MODEL` or `instructor:MODEL`.
+    """Makes the scorer `tfidf`, `tfidf:DIM`, `sentence-transformers:MODEL` or `instructor:MODEL`.
 
     Raises:
-        ValueError: another name.
-        ImportError: the model needs an extra that is not installed.
+        ValueError: Another name.
+        ImportError: The model needs an extra that is not installed.
     """
     kind, _, argument = name.partition(":")
     if kind == "tfidf" and (not argument or (argument.isdecimal() and int(argument) >= 1)):

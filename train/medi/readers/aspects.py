@@ -32,17 +32,17 @@ _TELLING_ACTS = {"INFORM", "INFORM_INTENT", "REQUEST", "OFFER", "OFFER_INTENT", 
 
 
 def e2e_aspect(folder: Path, aspect: str) -> Iterator[Row]:
-    """Descriptions of restaurants by one of the facts they tell, such as "food", "priceRange" or "customer rating"."""
+    """Returns descriptions of restaurants by a fact they tell, such as "food", "priceRange" or "customer rating"."""
     return by_aspect(_restaurants(folder), aspect)
 
 
 def medquad_aspect(folder: Path, aspect: str) -> Iterator[Row]:
-    """Medical questions by their "topic", a disease or drug, or by their "kind", such as symptoms or treatment."""
+    """Returns medical questions by "topic", a disease or drug, or by "kind", such as symptoms or treatment."""
     return by_aspect(_medical_questions(folder), aspect)
 
 
 def argkp_aspect(folder: Path, aspect: str) -> Iterator[Row]:
-    """Arguments by the "topic" of their debate or by the "side" that they take in it."""
+    """Returns arguments by the "topic" of their debate or by the "side" that they take in it."""
     return by_aspect(_arguments(folder), aspect)
 
 
@@ -52,7 +52,7 @@ def sgd_aspect(folder: Path, aspect: str) -> Iterator[Row]:
 
 
 def nli_contradiction(folder: Path, name: str, splits: tuple[str, ...]) -> Iterator[Row]:
-    """Premise -> hypothesis it contradicts; hypotheses it entails are hard negatives."""
+    """Yields rows: premise -> hypothesis it contradicts; hypotheses it entails are hard negatives."""
     for split in splits:
         judged = list(nli_judgements(folder, name, split))
         entailed: defaultdict[str, list[str]] = defaultdict(list)

@@ -33,11 +33,11 @@ SNIPS_INTENTS = (
 
 
 def one_file_per_class(folder: Path, files: dict[str, str]) -> Iterator[Instance]:
-    """Texts of Latin-1 files, one a line, labelled by the file they are in.
+    """Yields texts of Latin-1 files, one a line, labelled by the file they are in.
 
     Args:
-        folder: folder of the set.
-        files: file name -> class.
+        folder: Folder of the set.
+        files: File name -> class.
     """
     for name, label in files.items():
         for line, text in lines(find(folder, name), "latin-1"):
@@ -45,7 +45,7 @@ def one_file_per_class(folder: Path, files: dict[str, str]) -> Iterator[Instance
 
 
 def trec_questions(folder: Path) -> Iterator[Instance]:
-    """Questions labelled with the fine class of their answer, `COARSE:fine`."""
+    """Yields rows: questions labelled with the fine class of their answer, `COARSE:fine`."""
     for split in ("train", "test"):
         path = find(folder, f"TREC.{split}")
         for line, text in lines(path, "latin-1"):
@@ -56,7 +56,7 @@ def trec_questions(folder: Path) -> Iterator[Instance]:
 
 
 def query_wellformedness(folder: Path) -> Iterator[Instance]:
-    """Questions typed by users, well formed or not."""
+    """Yields questions typed by users, well formed or not."""
     for split in ("train", "dev", "test"):
         path = find(folder, f"{split}.tsv")
         for line, (question, share) in tsv_rows(path, 2):
@@ -69,11 +69,11 @@ def query_wellformedness(folder: Path) -> Iterator[Instance]:
 
 
 def tweets(folder: Path, mapping: Path | None = None) -> Iterator[Instance]:
-    """Tweets of a TweetEval folder: aligned `*_text.txt` and `*_labels.txt`, and the classes' names in `mapping.txt`.
+    """Yields tweets of a TweetEval folder: aligned `*_text.txt` and `*_labels.txt`, with classes in `mapping.txt`.
 
     Args:
-        folder: folder of the texts and labels.
-        mapping: file of the names, where it lies elsewhere.
+        folder: Folder of the texts and labels.
+        mapping: File of the names, where it lies elsewhere.
     """
     names_path = mapping or find(folder, "mapping.txt")
     names = {number: name for _, (number, name) in tsv_rows(names_path, 2)}
@@ -87,12 +87,12 @@ def tweets(folder: Path, mapping: Path | None = None) -> Iterator[Instance]:
 
 
 def tweeteval_stance(folder: Path, target: str) -> Iterator[Instance]:
-    """Tweets by their stance to one target; the names of the classes lie one folder up."""
+    """Returns tweets by their stance to one target; the names of the classes lie one folder up."""
     return tweets(folder / target, find(folder, "mapping.txt"))
 
 
 def snips(folder: Path) -> Iterator[Instance]:
-    """Requests to a voice assistant by intent. One file is Latin-1, as in the source; the others are UTF-8."""
+    """Yields requests to a voice assistant by intent. One file is Latin-1, as in the source; the others are UTF-8."""
     for prefix, suffix in (("train", "_full"), ("validate", "")):
         for intent in SNIPS_INTENTS:
             latin = (prefix, intent) == ("train", "PlayMusic")
@@ -105,10 +105,10 @@ def snips(folder: Path) -> Iterator[Instance]:
 
 
 def fewrel(folder: Path, part: str) -> Iterator[Instance]:
-    """Sentences labelled with the relation they state between two entities, which are named after the sentence.
+    """Yields sentences labelled with the relation they state between two entities, named after the sentence.
 
     Args:
-        folder: folder of the set.
+        folder: Folder of the set.
         part: "wiki", "nyt" or "pubmed".
     """
     names = _relation_names(folder)
@@ -118,7 +118,10 @@ def fewrel(folder: Path, part: str) -> Iterator[Instance]:
 
 
 def fewrel_description(folder: Path) -> Iterator[Row]:
-    """Name and description of a relation -> sentence that states it; Wikipedia and news, whose relations have names."""
+    """Yields rows: name and description of a relation -> sentence that states it.
+
+    Wikipedia and news, whose relations have names.
+    """
     names = _relation_names(folder)
     for part in ("wiki", "nyt"):
         for relation, row_id, _, sentence in _fewrel(folder, part):
@@ -132,7 +135,7 @@ def _relation_names(folder: Path) -> dict[str, list[str]]:
 
 
 def _fewrel(folder: Path, part: str) -> Iterator[tuple[str, str, str, str]]:
-    """Relation, row id, the sentence with its two entities named, the sentence alone."""
+    """Yields relation, row id, the sentence with its two entities named, the sentence alone."""
     path = find(folder, f"val_{part}.json")
     for relation, rows in json_document(path, dict).items():
         for row, record in enumerate(rows, start=1):

@@ -26,10 +26,10 @@ SHARED_DESCRIPTION = 3  # a description on more tldr pages than this ("Display h
 
 
 def codenn(folder: Path, language: str) -> Iterator[Row]:
-    """Title of a Stack Overflow question -> code of an answer, where newlines are written as backslash and n.
+    """Yields rows: title of a Stack Overflow question -> code of an answer, with newlines as backslash and n.
 
     Args:
-        folder: the folder of the set.
+        folder: The folder of the set.
         language: "csharp", "python" or "sql", a folder below it.
     """
     for row, (question, answer, title, code, _) in tsv_rows(find(folder / language, "valid.txt"), 5):
@@ -39,13 +39,13 @@ def codenn(folder: Path, language: str) -> Iterator[Row]:
 
 
 def conala_snippet(folder: Path) -> Iterator[Row]:
-    """Intent (title of a Stack Overflow question) -> Python snippet."""
+    """Yields rows: intent (title of a Stack Overflow question) -> Python snippet."""
     for row_id, record, path in _conala(folder):
         yield Row(field(record, "intent", str, path, row_id), field(record, "snippet", str, path, row_id), row_id)
 
 
 def conala_rewritten(folder: Path) -> Iterator[Row]:
-    """Intent -> the intent rewritten to name the variables of its snippet; 102 rows have none."""
+    """Yields rows: intent -> the intent rewritten to name the variables of its snippet; 102 rows have none."""
     for row_id, record, path in _conala(folder):
         if record.get("rewritten_intent") is not None:
             rewritten = field(record, "rewritten_intent", str, path, row_id)
@@ -54,13 +54,13 @@ def conala_rewritten(folder: Path) -> Iterator[Row]:
 
 
 def nl2bash_command(folder: Path) -> Iterator[Row]:
-    """Description -> Bash one-liner."""
+    """Yields rows: description -> Bash one-liner."""
     for line, (description, command) in _nl2bash(folder):
         yield Row(description, command, str(line))
 
 
 def nl2bash_paraphrase(folder: Path) -> Iterator[Row]:
-    """Description of a one-liner <-> another description of the same one-liner."""
+    """Yields rows: description of a one-liner <-> another description of the same one-liner."""
     by_command: defaultdict[str, dict[int, str]] = defaultdict(dict)
     for line, (description, command) in _nl2bash(folder):
         by_command[squeeze(command)][line] = description
@@ -71,7 +71,7 @@ def nl2bash_paraphrase(folder: Path) -> Iterator[Row]:
 
 
 def tldr_command(folder: Path) -> Iterator[Row]:
-    """Description -> command; the other commands of the page are hard negatives.
+    """Yields rows: description -> command; the other commands of the page are hard negatives.
 
     Descriptions found on more than three pages ("Display help", "Start the daemon") name no tool and are left out, and
     with them the pages that only point to another page.
@@ -91,14 +91,14 @@ def tldr_command(folder: Path) -> Iterator[Row]:
 
 
 def tldr_page(folder: Path) -> Iterator[Row]:
-    """Summary of a command-line tool -> its page of examples (without the summary)."""
+    """Yields rows: summary of a command-line tool -> its page of examples (without the summary)."""
     for name, title, summary, examples in _tldr_pages(folder):
         body = "\n".join(f"{text}: {command}" for text, command in examples)
         yield Row(summary, f"{title}\n{body}", name)
 
 
 def text2sql_question(folder: Path, databases: tuple[str, ...]) -> Iterator[Row]:
-    """Question to a database <-> another phrasing of the same question, both with the first one's names filled in."""
+    """Yields rows: question to a database <-> the question in other words, with the first one's names filled in."""
     for key, defaults, record, path in _text2sql(folder, databases):
         by_text = {squeeze(sentence["text"]): sentence for sentence in record["sentences"]}
         for number, (one, other) in enumerate(chained(by_text)):
@@ -107,7 +107,7 @@ def text2sql_question(folder: Path, databases: tuple[str, ...]) -> Iterator[Row]
 
 
 def text2sql_query(folder: Path, databases: tuple[str, ...]) -> Iterator[Row]:
-    """Question to a database -> SQL that answers it."""
+    """Yields rows: question to a database -> SQL that answers it."""
     for key, defaults, record, path in _text2sql(folder, databases):
         sql = texts_field(record, "sql", path, key)[0]  # further ones are equivalent
         for number, sentence in enumerate(record["sentences"]):
@@ -127,7 +127,7 @@ def _nl2bash(folder: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
 
 
 def _tldr_pages(folder: Path) -> Iterator[tuple[str, str, str, list[tuple[str, str]]]]:
-    """Name, title, summary and (description, command) pairs of each page."""
+    """Yields name, title, summary and (description, command) pairs of each page."""
     path = find(folder, "pages_en.tar")
     for name, text in tar_texts(path, ".md"):
         kept = [line.strip() for line in text.split("\n") if line.strip()]
@@ -147,7 +147,7 @@ def _tldr_pages(folder: Path) -> Iterator[tuple[str, str, str, list[tuple[str, s
 
 
 def _without_mnemonics(text: str) -> str:
-    """ "E[x]tract a [f]ile" -> "Extract a file": the brackets mark the letter of the option."""
+    """Turns "E[x]tract a [f]ile" into "Extract a file": the brackets mark the letter of the option."""
     return re.sub(r"(?<=\w)\[(\w{1,2})\]|\[(\w{1,2})\](?=\w)", lambda mark: mark[1] or mark[2], text)
 
 
@@ -156,13 +156,13 @@ def _without_marks(text: str) -> str:
 
 
 def _command(text: str) -> str:
-    """`tar {{[-x|--extract]}} {{path/to/file}}` -> `tar --extract path/to/file`: long options, no braces."""
+    """Turns `tar {{[-x|--extract]}} {{path/to/file}}` into `tar --extract path/to/file`: long options, no braces."""
     long_options = re.sub(r"\{\{\[([^\]{}]*)\]\}\}", lambda mark: mark[1].split("|")[-1], text)
     return re.sub(r"\{\{|\}\}", "", long_options)
 
 
 def _text2sql(folder: Path, databases: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str], Any, Path]]:
-    """Key of a query, the example value of its variables, its record and file."""
+    """Yields key of a query, the example value of its variables, its record and file."""
     for database in databases:
         path = find(folder, f"{database}.json")
         for number, record in enumerate(json_document(path, list), start=1):
@@ -172,7 +172,7 @@ def _text2sql(folder: Path, databases: tuple[str, ...]) -> Iterator[tuple[str, d
 
 
 def _given(sentence: Any, path: Path, key: str) -> dict[str, str]:
-    """The variables a sentence gives a value; "" stands for one that its wording does not mention."""
+    """Returns the variables a sentence gives a value; "" stands for one that its wording does not mention."""
     return {name: value for name, value in field(sentence, "variables", dict, path, key).items() if value}
 
 

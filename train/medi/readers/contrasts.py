@@ -25,15 +25,15 @@ class Labelled(NamedTuple):
 
 
 def by_aspect(texts: Iterable[Labelled], aspect: str) -> Iterator[Row]:
-    """Each text with one of the same value and otherwise unlike it, and one of another value and otherwise alike.
+    """Yields each text with one of the same value that is otherwise unlike it, and one of another value that is alike.
 
     Texts without the aspect are left out, and so are those that no other text agrees with. A text that occurs with
     several values of the aspect says nothing of it and is left out too. Which texts are drawn depends on nothing but
     the texts and their order.
 
     Args:
-        texts: of one set.
-        aspect: name of the aspect that the task is about.
+        texts: Texts of one set.
+        aspect: Name of the aspect that the task is about.
     """
     known = _unambiguous(texts, aspect)
     same: defaultdict[str, list[Labelled]] = defaultdict(list)
@@ -55,7 +55,7 @@ def by_aspect(texts: Iterable[Labelled], aspect: str) -> Iterator[Row]:
 
 
 def _unambiguous(texts: Iterable[Labelled], aspect: str) -> list[Labelled]:
-    """The first of each text that has the aspect, without texts that have it with several values."""
+    """Returns the first of each text that has the aspect, without texts that have it with several values."""
     first: dict[str, Labelled] = {}
     values: defaultdict[str, set[str]] = defaultdict(set)
     for one in texts:
@@ -71,5 +71,5 @@ def _drawn(chance: random.Random, texts: list[Labelled]) -> list[Labelled]:
 
 
 def _shared(one: Labelled, other: Labelled) -> int:
-    """In how many aspects two texts have the same value."""
+    """Counts the aspects in which two texts have the same value."""
     return len(one.values.items() & other.values.items())

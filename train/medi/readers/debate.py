@@ -13,7 +13,7 @@ from .source import Row
 
 
 def argkp2021(folder: Path) -> Iterator[Row]:
-    """Argument -> each key point it makes; key points of its topic judged not to match are hard negatives."""
+    """Yields rows: argument -> each key point it makes; unmatched key points of its topic are hard negatives."""
     for split in ("train", "dev", "test"):
         arguments = _column(find(folder, f"arguments_{split}.csv"), "arg_id", "argument")
         key_points = _column(find(folder, f"key_points_{split}.csv"), "key_point_id", "key_point")
@@ -31,7 +31,7 @@ def argkp2021(folder: Path) -> Iterator[Row]:
 
 
 def explagraphs(folder: Path) -> Iterator[Row]:
-    """Belief -> argument that supports it; arguments that counter the same belief are hard negatives."""
+    """Yields rows: belief -> argument that supports it; arguments that counter the same belief are hard negatives."""
     for split in ("train", "dev"):
         path = find(folder, f"{split}.tsv")
         support: list[tuple[int, str, str]] = []
@@ -48,7 +48,10 @@ def explagraphs(folder: Path) -> Iterator[Row]:
 
 
 def fnc1(folder: Path) -> Iterator[Row]:
-    """Headline -> article that agrees with it or discusses it; one article unrelated to it is the hard negative."""
+    """Yields rows: headline -> article that agrees with it or discusses it.
+
+    One article unrelated to it is the hard negative.
+    """
     bodies_path = find(folder, "competition_test_bodies.csv")
     bodies = {key: squeeze(body) for key, body in _column(bodies_path, "Body ID", "articleBody").items()}
     path = find(folder, "competition_test_stances.csv")
@@ -71,7 +74,7 @@ def fnc1(folder: Path) -> Iterator[Row]:
 
 
 def liar_plus(folder: Path) -> Iterator[Row]:
-    """Political claim -> the fact-checkers' justification; 29 claims have none and are dropped as empty."""
+    """Yields rows: political claim -> the fact-checkers' justification; 29 claims have none and are dropped."""
     for split in ("val2", "test2"):
         path = find(folder, f"{split}.jsonl")
         for row, record in json_lines(path):
@@ -81,21 +84,24 @@ def liar_plus(folder: Path) -> Iterator[Row]:
 
 
 def comve_reason(folder: Path) -> Iterator[Row]:
-    """Statement against common sense -> each reason why it is wrong; confusing reasons are hard negatives."""
+    """Yields rows: statement against common sense -> each reason against it; confusing reasons are hard negatives."""
     for row_id, statement, right, confusing in _comve(folder):
         for number, reason in enumerate(right):
             yield Row(statement, reason, f"{row_id}:{number}", confusing)
 
 
 def comve_paraphrase(folder: Path) -> Iterator[Row]:
-    """A reason why a statement is wrong <-> another reason for the same; confusing reasons are hard negatives."""
+    """Yields rows: a reason why a statement is wrong <-> another reason for the same.
+
+    Confusing reasons are hard negatives.
+    """
     for row_id, statement, right, confusing in _comve(folder):
         for number, (one, other) in enumerate(chained(right)):
             yield Row(one, other, f"{row_id}:{number}", confusing, label=group_id(statement))
 
 
 def _comve(folder: Path) -> Iterator[tuple[str, str, list[str], tuple[str, ...]]]:
-    """Row id, incorrect statement, right reasons, confusing reasons.
+    """Yields row id, incorrect statement, right reasons, confusing reasons.
 
     In dev and test the column `Right Reason2` repeats `Confusing Reason2` in every row, a fault of the source: the text
     is a confusing reason. A reason found on both sides otherwise (3 rows of train) is kept on neither.

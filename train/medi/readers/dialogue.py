@@ -12,7 +12,7 @@ SGD_FILES = ("001", "003", "005", "007", "009", "010")
 
 
 def dialogsum_dialogue(folder: Path) -> Iterator[Row]:
-    """Summary -> the dialogue it sums up."""
+    """Yields rows: summary -> the dialogue it sums up."""
     for row_id, record, path in _dialogsum(folder):
         dialogue = field(record, "dialogue", str, path, row_id)
         for number, summary in enumerate(_summaries(record, path, row_id)):
@@ -20,27 +20,30 @@ def dialogsum_dialogue(folder: Path) -> Iterator[Row]:
 
 
 def dialogsum_summary(folder: Path) -> Iterator[Row]:
-    """Summary of a dialogue <-> another annotator's summary of it (the test part has three of each)."""
+    """Yields rows: summary of a dialogue <-> another annotator's summary of it (the test part has three of each)."""
     for row_id, record, path in _dialogsum(folder):
         for number, (one, other) in enumerate(chained(_summaries(record, path, row_id))):
             yield Row(one, other, f"{row_id}:{number}", label=row_id)
 
 
 def sgd_reply(folder: Path) -> Iterator[Row]:
-    """User turn -> the system's reply."""
+    """Yields rows: user turn -> the system's reply."""
     for row_id, turn, following, path in sgd_turns(folder, "USER"):
         if following is not None:
             yield Row(utterance(turn, path, row_id), utterance(following, path, row_id), row_id)
 
 
 def sgd_intent(folder: Path) -> Iterator[Instance]:
-    """User turn that states an intent, labelled with it. Later turns of the intent ("Yes, please.") are left out."""
+    """Yields rows: user turn that states an intent, labelled with it.
+
+    Later turns of the intent ("Yes, please.") are left out.
+    """
     for row_id, turn, path, intent, description in _sgd_intents(folder):
         yield Instance(utterance(turn, path, row_id), description, row_id, label=intent)
 
 
 def sgd_intent_description(folder: Path) -> Iterator[Row]:
-    """User turn that states an intent -> the schema's description of that intent."""
+    """Yields rows: user turn that states an intent -> the schema's description of that intent."""
     for row_id, turn, path, intent, description in _sgd_intents(folder):
         yield Row(utterance(turn, path, row_id), description, row_id, label=intent)
 
@@ -58,7 +61,7 @@ def _summaries(record: Any, path: Path, row_id: str) -> list[str]:
 
 
 def sgd_turns(folder: Path, *speakers: str) -> Iterator[tuple[str, Any, Any, Path]]:
-    """Row id, a turn of these speakers, "USER" or "SYSTEM", the turn after it (None at the end) and file."""
+    """Yields row id, a turn of these speakers, "USER" or "SYSTEM", the turn after it (None at the end) and file."""
     for name in SGD_FILES:
         path = find(folder, f"dialogues_{name}.json")
         for place, dialogue in enumerate(json_document(path, list), start=1):
@@ -73,7 +76,7 @@ def sgd_turns(folder: Path, *speakers: str) -> Iterator[tuple[str, Any, Any, Pat
 
 
 def _sgd_intents(folder: Path) -> Iterator[tuple[str, Any, Path, str, str]]:
-    """Row id, turn, file, intent and its description, of the user turns that tell the system a new intent."""
+    """Yields row id, turn, file, intent and its description, of the user turns that tell the system a new intent."""
     schema_path = find(folder, "schema.json")
     descriptions = {
         (service["service_name"], intent["name"]): field(intent, "description", str, schema_path, place)
@@ -91,5 +94,5 @@ def _sgd_intents(folder: Path) -> Iterator[tuple[str, Any, Path, str, str]]:
 
 
 def utterance(turn: Any, path: Path, row_id: str) -> str:
-    """What is said in a turn."""
+    """Returns what is said in a turn."""
     return field(turn, "utterance", str, path, row_id)

@@ -19,17 +19,17 @@ NOT_CONTENT = frozenset({"copyright", "references", "footnotes", "acknowledgemen
 
 
 def rust_book(folder: Path) -> Iterator[Row]:
-    """Section heading of the Rust book -> section."""
+    """Returns rows: section heading of the Rust book -> section."""
     return _markdown_rows(find(folder, "rust_book_src.tar"), exclude=("SUMMARY.md", "title-page.md"))
 
 
 def owasp_cheatsheets(folder: Path) -> Iterator[Row]:
-    """Section heading of a guide on application security -> section."""
+    """Returns rows: section heading of a guide on application security -> section."""
     return _markdown_rows(find(folder, "cheatsheets.tar"), exclude=())
 
 
 def peps_abstract(folder: Path) -> Iterator[Row]:
-    """Title of a Python proposal -> its abstract."""
+    """Yields rows: title of a Python proposal -> its abstract."""
     for name, title, sections, _ in _peps(folder):
         for section in sections:
             if section.title.casefold() == "abstract":
@@ -38,7 +38,7 @@ def peps_abstract(folder: Path) -> Iterator[Row]:
 
 
 def peps_section(folder: Path) -> Iterator[Row]:
-    """Section heading of a Python proposal -> section."""
+    """Yields rows: section heading of a Python proposal -> section."""
     for name, title, sections, _ in _peps(folder):
         yield from _section_rows(name, title, sections)
 
@@ -65,7 +65,7 @@ def _section_rows(page: str, title: str, sections: Sequence[Section]) -> Iterato
 
 
 def _peps(folder: Path) -> Iterator[tuple[str, str, list[Section], Path]]:
-    """Name, title and sections of each proposal."""
+    """Yields name, title and sections of each proposal."""
     path = find(folder, "peps.tar")
     for name, text in tar_texts(path, ".rst"):
         header, _, body = text.partition("\n\n")

@@ -11,7 +11,7 @@ from .source import Instance, Row
 
 
 def gsm8k(folder: Path) -> Iterator[Row]:
-    """Word problem -> worked solution, without the calculator marks `<<48/2=24>>` that repeat it."""
+    """Yields rows: word problem -> worked solution, without the calculator marks `<<48/2=24>>` that repeat it."""
     path = find(folder, "train.jsonl")
     for row, record in json_lines(path):
         solution = re.sub(r"<<[^<>]*>>", "", field(record, "answer", str, path, row))
@@ -22,13 +22,13 @@ def gsm8k(folder: Path) -> Iterator[Row]:
 
 
 def svamp_equation(folder: Path) -> Iterator[Row]:
-    """Word problem -> its equation, such as `( 76.0 - 25.0 )`."""
+    """Yields rows: word problem -> its equation, such as `( 76.0 - 25.0 )`."""
     for problem, record, path, row in _svamp(folder):
         yield Row(problem, field(record, "Equation", str, path, row), field(record, "ID", str, path, row))
 
 
 def svamp_operation(folder: Path) -> Iterator[Instance]:
-    """Word problem labelled with the operation that solves it. One row spells it "Common-Divison"."""
+    """Yields rows: word problem labelled with the operation that solves it. One row spells it "Common-Divison"."""
     for problem, record, path, row in _svamp(folder):
         operation = field(record, "Type", str, path, row).replace("Divison", "Division")
         yield Instance(problem, operation, field(record, "ID", str, path, row), label=operation)

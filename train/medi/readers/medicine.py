@@ -32,7 +32,7 @@ MEDQUAD_SITES = (
 
 
 def medquad(folder: Path) -> Iterator[Row]:
-    """Question -> answer; answers to questions of another type on the same page are hard negatives.
+    """Yields rows: question -> answer; answers to questions of another type on the same page are hard negatives.
 
     Pairs whose answer is empty (the publisher withdrew it) come out empty and are dropped by `read_source`.
     """
@@ -43,7 +43,7 @@ def medquad(folder: Path) -> Iterator[Row]:
 
 
 def medquad_pages(folder: Path) -> Iterator[tuple[str, list[tuple[str, str, str, str]]]]:
-    """What each page is about, and its questions: kind, question, answer (may be empty) and row id."""
+    """Yields what each page is about, and its questions: kind, question, answer (may be empty) and row id."""
     for site in MEDQUAD_SITES:
         path = find(folder, f"{site}.tar")
         for name, raw in tar_files(path, ".xml"):
@@ -63,7 +63,10 @@ def medquad_pages(folder: Path) -> Iterator[tuple[str, list[tuple[str, str, str,
 
 
 def mediqa_rqe(folder: Path) -> Iterator[Row]:
-    """Consumer question -> a question it entails; questions marked as not entailed by the same one are negatives."""
+    """Yields rows: consumer question -> a question it entails.
+
+    Questions marked as not entailed by the same one are negatives.
+    """
     for split in ("TrainingSet-AMIA2016", "ValidationSet-AMIA2016", "TestSet-wLabels"):
         path = find(folder, f"MEDIQA2019-Task2-RQE-{split}.xml")
         pairs = xml_document(read_text(path).encode(), path).findall("pair")
@@ -80,28 +83,31 @@ def mediqa_rqe(folder: Path) -> Iterator[Row]:
 
 
 def meqsum(folder: Path) -> Iterator[Row]:
-    """Long consumer question -> its one-line summary."""
+    """Yields rows: long consumer question -> its one-line summary."""
     path = find(folder, "MeQSum_ACL2019_BenAbacha_Demner-Fushman.xlsx")
     for row, record in excel_rows(path, ["File", "CHQ", "Summary"]):
         yield Row(squeeze(record["CHQ"]), squeeze(record["Summary"]), str(row))
 
 
 def pubmedqa_abstract(folder: Path) -> Iterator[Row]:
-    """Research question (the title of a paper) -> the paper's abstract without its conclusion."""
+    """Yields rows: research question (the title of a paper) -> the paper's abstract without its conclusion."""
     for identifier, record, path in _pubmedqa(folder):
         context = " ".join(squeeze(part) for part in texts_field(record, "CONTEXTS", path, identifier))
         yield Row(field(record, "QUESTION", str, path, identifier), context, identifier)
 
 
 def pubmedqa_conclusion(folder: Path) -> Iterator[Row]:
-    """Research question -> the abstract's conclusion, which answers it."""
+    """Yields rows: research question -> the abstract's conclusion, which answers it."""
     for identifier, record, path in _pubmedqa(folder):
         conclusion = field(record, "LONG_ANSWER", str, path, identifier)
         yield Row(field(record, "QUESTION", str, path, identifier), conclusion, identifier)
 
 
 def healthver(folder: Path) -> Iterator[Row]:
-    """Claim -> sentence that supports or refutes it; sentences neutral to the same claim are hard negatives."""
+    """Yields rows: claim -> sentence that supports or refutes it.
+
+    Sentences neutral to the same claim are hard negatives.
+    """
     relevant: list[tuple[str, str, str]] = []
     neutral: defaultdict[str, list[str]] = defaultdict(list)
     for split in ("dev", "test"):

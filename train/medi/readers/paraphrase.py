@@ -22,7 +22,7 @@ from .source import Row
 
 
 def asset(folder: Path) -> Iterator[Row]:
-    """Wikipedia sentence <-> each of its ten simplifications."""
+    """Yields rows: Wikipedia sentence <-> each of its ten simplifications."""
     names = ["asset.valid.orig", *(f"asset.valid.simp.{i}" for i in range(10))]
     for line, (original, *simple) in aligned_lines([find(folder, name) for name in names]):
         for number, text in enumerate(simple):
@@ -30,14 +30,14 @@ def asset(folder: Path) -> Iterator[Row]:
 
 
 def turkcorpus(folder: Path) -> Iterator[Row]:
-    """Wikipedia sentence <-> each of its eight simplifications."""
+    """Yields rows: Wikipedia sentence <-> each of its eight simplifications."""
     for line, (identifier, original, *simple) in tsv_rows(find(folder, "tune.8turkers.organized.tsv"), 10):
         for number, text in enumerate(simple):
             yield Row(original, text, f"{line}:{number}", label=identifier)
 
 
 def wiki_split(folder: Path) -> Iterator[Row]:
-    """Long Wikipedia sentence <-> the same in two sentences."""
+    """Yields rows: long Wikipedia sentence <-> the same in two sentences."""
     for split in ("validation", "tune", "test"):
         path = find(folder, f"{split}.tsv")
         for row, (sentence, rewrite) in tsv_rows(path, 2):
@@ -47,7 +47,9 @@ def wiki_split(folder: Path) -> Iterator[Row]:
 
 
 def parade(folder: Path) -> Iterator[Row]:
-    """Definition <-> another definition of the same meaning; those of the same term judged different are negatives.
+    """Yields rows: definition <-> another definition of the same meaning.
+
+    Those of the same term judged different are negatives.
 
     Rows of one term share its label: two of its definitions that nobody compared may well agree.
     """
@@ -69,7 +71,10 @@ def parade(folder: Path) -> Iterator[Row]:
 
 
 def lc_quad(folder: Path) -> Iterator[Row]:
-    """Question made from a template <-> its natural wording; the next question of the same template is the negative."""
+    """Yields rows: question made from a template <-> its natural wording.
+
+    The next question of the same template is the negative.
+    """
     for split in ("train", "test"):
         path = find(folder, f"{split}-data.json")
         by_template: defaultdict[int, list[tuple[str, str, str]]] = defaultdict(list)
@@ -84,21 +89,21 @@ def lc_quad(folder: Path) -> Iterator[Row]:
 
 
 def e2e_description(folder: Path) -> Iterator[Row]:
-    """Facts about a restaurant -> each description of them."""
+    """Yields rows: facts about a restaurant -> each description of them."""
     for facts, texts in e2e_facts(folder).items():
         for row_id, text in texts.items():
             yield Row(facts, text, row_id)
 
 
 def e2e_paraphrase(folder: Path) -> Iterator[Row]:
-    """Description of a restaurant <-> another description of the same facts."""
+    """Yields rows: description of a restaurant <-> another description of the same facts."""
     for facts, texts in e2e_facts(folder).items():
         for number, (one, other) in enumerate(chained(texts.values())):
             yield Row(one, other, f"{group_id(facts)}:{number}", label=group_id(facts))
 
 
 def e2e_facts(folder: Path) -> dict[str, dict[str, str]]:
-    """Facts -> row id -> description, over both files."""
+    """Returns facts -> row id -> description, over both files."""
     found: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for name in ("devset", "testset_w_refs"):
         for row, record in csv_rows(find(folder, f"{name}.csv"), ["mr", "ref"]):
@@ -107,14 +112,14 @@ def e2e_facts(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def nli(folder: Path, name: str, splits: tuple[str, ...]) -> Iterator[Row]:
-    """Premise -> hypothesis it entails; hypotheses it contradicts are hard negatives.
+    """Yields rows: premise -> hypothesis it entails; hypotheses it contradicts are hard negatives.
 
     In sets of two classes, those it does not entail are.
 
     Args:
-        folder: folder of the sets.
-        name: folder of one set below it, with one CSV per split.
-        splits: names of the files, without ending.
+        folder: Folder of the sets.
+        name: Folder of one set below it, with one CSV per split.
+        splits: Names of the files, without ending.
     """
     for split in splits:
         judged = list(nli_judgements(folder, name, split))
@@ -128,7 +133,7 @@ def nli(folder: Path, name: str, splits: tuple[str, ...]) -> Iterator[Row]:
 
 
 def nli_judgements(folder: Path, name: str, split: str) -> Iterator[tuple[int, str, str, str]]:
-    """Row, premise, hypothesis and how they relate, of one file of one set."""
+    """Yields row, premise, hypothesis and how they relate, of one file of one set."""
     path = find(folder / name, f"{split}.csv")
     for row, record in csv_rows(path, ["premise", "hypothesis", "label"]):
         if record["label"] not in ("entailment", "neutral", "contradiction", "not_entailment"):

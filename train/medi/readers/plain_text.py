@@ -12,17 +12,20 @@ SENTENCE_END = re.compile(r"[.!?]\s+|\n\s*\n")
 
 
 def squeeze(text: str) -> str:
-    """The text on one line: every run of white space becomes one space. For indentation that is layout, not content."""
+    """Returns the text on one line: every run of white space becomes one space.
+
+    For indentation that is layout, not content.
+    """
     return " ".join(text.split())
 
 
 def group_id(*texts: str) -> str:
-    """A short stable name of a group of rows, from what its members have in common."""
+    """Returns a short stable name of a group of rows, from what its members have in common."""
     return hashlib.blake2b("\x1f".join(texts).encode(), digest_size=8).hexdigest()
 
 
 def chained(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Each distinct text of a group with the next one: n - 1 pairs of n texts that mean the same.
+    """Yields each distinct text of a group with the next one: n - 1 pairs of n texts that mean the same.
 
     All pairs would give a group of forty texts 780 rows and drown the small groups.
     """
@@ -31,7 +34,7 @@ def chained(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def passage_around(text: str, start: int, end: int, width: int = PASSAGE_CHARACTERS) -> str:
-    """About `width` characters of `text` around `text[start:end]`, from the start of a sentence to the end of one.
+    """Returns about `width` characters around `text[start:end]`, from the start of a sentence to the end of one.
 
     Where no sentence begins or ends in the window the cut falls between words; the span itself is never cut.
     """

@@ -13,7 +13,7 @@ from .source import Row
 
 
 def policyqa(folder: Path) -> Iterator[Row]:
-    """Question -> paragraph of the privacy policy that answers it."""
+    """Yields rows: question -> paragraph of the privacy policy that answers it."""
     for split in ("dev", "test"):
         path = find(folder, f"{split}.json")
         for context, question in _squad(path):
@@ -21,7 +21,7 @@ def policyqa(folder: Path) -> Iterator[Row]:
 
 
 def covid_qa(folder: Path) -> Iterator[Row]:
-    """Question -> passage around its answer; the context is a whole article.
+    """Yields rows: question -> passage around its answer; the context is a whole article.
 
     Answer offsets off by white space, and by three characters in one article, are known faults of this file; any other
     is an error.
@@ -40,7 +40,7 @@ def covid_qa(folder: Path) -> Iterator[Row]:
 
 
 def _squad(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Context and question record of a SQuAD-like file, in its order."""
+    """Yields context and question record of a SQuAD-like file, in its order."""
     document = json_document(path, dict)
     for place, article in enumerate(field(document, "data", list, path, "data"), start=1):
         for paragraph in field(article, "paragraphs", list, path, f"article {place}"):
@@ -50,7 +50,7 @@ def _squad(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def nq_open(folder: Path) -> Iterator[Row]:
-    """Question -> its first short answer. Further answers are spellings of the same."""
+    """Yields rows: question -> its first short answer. Further answers are spellings of the same."""
     for name in ("NQ-open.dev.jsonl", "NQ-open.efficientqa.dev.1.1.jsonl"):
         path = find(folder, name)
         for row, record in json_lines(path):
@@ -61,7 +61,7 @@ def nq_open(folder: Path) -> Iterator[Row]:
 
 
 def qed_paragraph(folder: Path) -> Iterator[Row]:
-    """Question -> Wikipedia paragraph that answers it."""
+    """Yields rows: question -> Wikipedia paragraph that answers it."""
     path = find(folder, "qed-dev.jsonlines")
     for row, record in json_lines(path):
         question = field(record, "question_text", str, path, row)
@@ -69,7 +69,9 @@ def qed_paragraph(folder: Path) -> Iterator[Row]:
 
 
 def qed_sentence(folder: Path) -> Iterator[Row]:
-    """Question -> the one sentence that answers it; the other sentences of the paragraph are hard negatives.
+    """Yields rows: question -> the one sentence that answers it.
+
+    The other sentences of the paragraph are hard negatives.
 
     Only questions annotated as answered by a single sentence (1021 of 1355) are rows.
     """
@@ -90,14 +92,14 @@ def qed_sentence(folder: Path) -> Iterator[Row]:
 
 
 def strategyqa_facts(folder: Path) -> Iterator[Row]:
-    """Yes/no question -> the facts from which its answer follows."""
+    """Yields rows: yes/no question -> the facts from which its answer follows."""
     for path, row, record in _strategyqa(folder):
         facts = " ".join(squeeze(fact) for fact in texts_field(record, "facts", path, row))
         yield Row(field(record, "question", str, path, row), facts, field(record, "qid", str, path, row))
 
 
 def strategyqa_decomposition(folder: Path) -> Iterator[Row]:
-    """Yes/no question -> the simple questions it breaks into."""
+    """Yields rows: yes/no question -> the simple questions it breaks into."""
     for path, row, record in _strategyqa(folder):
         steps = " ".join(squeeze(step) for step in texts_field(record, "decomposition", path, row))
         yield Row(field(record, "question", str, path, row), steps, field(record, "qid", str, path, row))
@@ -111,7 +113,9 @@ def _strategyqa(folder: Path) -> Iterator[tuple[Path, int, Any]]:
 
 
 def tatqa(folder: Path) -> Iterator[Row]:
-    """Question -> the table or paragraphs of the financial report it is answered from; other paragraphs are negatives.
+    """Yields rows: question -> the table or paragraphs of the financial report it is answered from.
+
+    Other paragraphs are negatives.
 
     All rows of a report carry its label: its table and paragraphs overlap between questions.
     """
@@ -141,6 +145,6 @@ def _tatqa_row(question: Any, table: str, paragraphs: dict[str, str], report: st
 
 
 def _table_text(table: Any, path: Path, place: int) -> str:
-    """The table as lines of its non-empty cells, separated by bars."""
+    """Returns the table as lines of its non-empty cells, separated by bars."""
     rows = (" | ".join(cell for cell in map(squeeze, map(str, cells)) if cell) for cells in table["table"])
     return "\n".join(row for row in rows if row)

@@ -19,7 +19,10 @@ class Section(NamedTuple):
 
 
 def markdown_sections(text: str) -> list[Section]:
-    """The sections of a Markdown document with `#` headings, in order; text before the first heading is left out."""
+    """Returns the sections of a Markdown document with `#` headings, in order.
+
+    Text before the first heading is left out.
+    """
     sections: list[tuple[int, str, list[str]]] = []
     fence = ""
     for line in text.split("\n"):
@@ -35,7 +38,7 @@ def markdown_sections(text: str) -> list[Section]:
 
 
 def plain_markdown(text: str) -> str:
-    """Markdown without what only the web page needs: link targets, anchors, comments, includes, empty code blocks."""
+    """Returns Markdown without what only web pages need: link targets, anchors, comments, includes, empty code."""
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"^\s*\{\{#.*\}\}\s*$\n?", "", text, flags=re.MULTILINE)
     text = re.sub(r"</?(?:a|img|span|Listing|div|br|p|section)\b[^>]*>", "", text)
@@ -47,7 +50,10 @@ def plain_markdown(text: str) -> str:
 
 
 def rst_sections(text: str) -> list[Section]:
-    """The sections of a reStructuredText document; the level follows from the order in which underlines first occur."""
+    """Returns the sections of a reStructuredText document.
+
+    The level follows from the order in which underlines first occur.
+    """
     rows = text.split("\n")
     styles: list[tuple[str, bool]] = []
     starts: list[tuple[int, int, int, str]] = []  # first line, first body line, level, title
@@ -68,7 +74,7 @@ def rst_sections(text: str) -> list[Section]:
 
 
 def plain_rst(text: str) -> str:
-    """reStructuredText without link targets, roles, footnote marks and comments for editors."""
+    """Returns reStructuredText without link targets, roles, footnote marks and comments for editors."""
     text = re.sub(r"^\.\.\s*(?:\n[ \t]+.*|_[^\n]*:.*|\[[^\]]*\].*(?:\n[ \t]+\S.*)*)$\n?", "", text, flags=re.MULTILINE)
     text = re.sub(r"`([^`<]+?)\s*<[^`>]*>`__?", r"\1", text)
     text = re.sub(r":(pep|rfc):`(\d+)`", lambda role: f"{role[1].upper()} {role[2]}", text)

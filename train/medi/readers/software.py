@@ -25,31 +25,31 @@ class Entry(NamedTuple):
 
 
 def awesome_python_category(folder: Path) -> Iterator[Row]:
-    """Description of a library -> its category."""
+    """Yields rows: description of a library -> its category."""
     for entry in awesome_entries(find(folder, "awesome-python.md"), after="Projects"):
         yield Row(entry.text, entry.category, entry.row_id)
 
 
 def awesome_python_name(folder: Path) -> Iterator[Row]:
-    """Description of a library -> its name."""
+    """Yields rows: description of a library -> its name."""
     for entry in awesome_entries(find(folder, "awesome-python.md"), after="Projects"):
         yield Row(entry.text, entry.name, entry.row_id)
 
 
 def awesome_selfhosted_category(folder: Path) -> Iterator[Instance]:
-    """Name and description of a server program, labelled with its category."""
+    """Yields rows: name and description of a server program, labelled with its category."""
     for entry in awesome_entries(find(folder, "awesome-selfhosted.md"), after="Software"):
         yield Instance(f"{entry.name}: {entry.text}", entry.category, entry.row_id, label=entry.category)
 
 
 def awesome_selfhosted_description(folder: Path) -> Iterator[Row]:
-    """Name of a server program -> its description."""
+    """Yields rows: name of a server program -> its description."""
     for entry in awesome_entries(find(folder, "awesome-selfhosted.md"), after="Software"):
         yield Row(entry.name, entry.text, entry.row_id)
 
 
 def awesome_entries(path: Path, after: str) -> Iterator[Entry]:
-    """The described entries under the `###` headings that follow the heading `## {after}`, up to the next `##`."""
+    """Yields the described entries under the `###` headings after the heading `## {after}`, up to the next `##`."""
     inside, category = False, ""
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.startswith("## "):
@@ -64,7 +64,7 @@ def awesome_entries(path: Path, after: str) -> Iterator[Entry]:
 
 
 def exercism(folder: Path) -> Iterator[Row]:
-    """Blurb of a programming exercise -> its text (introduction and instructions)."""
+    """Yields rows: blurb of a programming exercise -> its text (introduction and instructions)."""
     path = find(folder, "exercises.tar")
     files = dict(tar_texts(path))
     for name in sorted(name for name in files if name.endswith("/metadata.toml")):
@@ -81,14 +81,17 @@ def exercism(folder: Path) -> Iterator[Row]:
 
 
 def gemoji_tags(folder: Path) -> Iterator[Row]:
-    """Description of an emoji -> its aliases and tags; 721 emoji have none but their description and are dropped."""
+    """Yields rows: description of an emoji -> its aliases and tags.
+
+    721 emoji have none but their description and are dropped.
+    """
     for description, _, words, row_id in _gemoji(folder):
         others = dict.fromkeys(word for word in words if word.casefold() != description.casefold())
         yield Row(description, ", ".join(others), row_id)
 
 
 def gemoji_category(folder: Path) -> Iterator[Instance]:
-    """Description of an emoji, labelled with its category."""
+    """Yields rows: description of an emoji, labelled with its category."""
     for description, category, _, row_id in _gemoji(folder):
         yield Instance(description, category, row_id, label=category)
 

@@ -31,10 +31,10 @@ class Instance:
     """An input with its output, from which pairs are mined.
 
     Attributes:
-        input: the text that is embedded.
-        output: the answer that belongs to it; of a labelled text, its class in words.
-        row_id: stable and unique within the source.
-        label: class of the input: equal labels make positives. None = free-text output: pairs are found by the
+        input: The text that is embedded.
+        output: The answer that belongs to it; of a labelled text, its class in words.
+        row_id: Id that is stable and unique within the source.
+        label: Class of the input: equal labels make positives. None = free-text output: pairs are found by the
             similarity of inputs and of outputs.
     """
 
@@ -63,15 +63,15 @@ class Source:
     """One task of one folder.
 
     Attributes:
-        name: the task's name, unique in a mixture.
-        folder: name of the folder below the data root.
-        query: instruction of the query side; `str` of it is what stands before the text.
-        document: instruction of the positives and negatives; equal to `query` where kind is not "asymmetric".
-        read: folder's path -> its rows, uncleaned; `read_source` is the way to call it.
-        mined: True if `read` gives Instances, which become pairs by mining; False if it gives Examples.
+        name: The task's name, unique in a mixture.
+        folder: Name of the folder below the data root.
+        query: Instruction of the query side; `str` of it is what stands before the text.
+        document: Instruction of the positives and negatives; equal to `query` where kind is not "asymmetric".
+        read: Function from the folder's path to its rows, uncleaned; `read_source` is the way to call it.
+        mined: Whether `read` gives Instances, which become pairs by mining, or else Examples.
         kind: "symmetric" (both sides are the same kind of text), "asymmetric", or "classification" (labelled texts).
-        licence: what the origin states, in its words.
-        redistributable: True only if a licence is stated and allows commercial use.
+        licence: What the origin states, in its words.
+        redistributable: Whether a licence is stated and allows commercial use.
     """
 
     name: str
@@ -94,7 +94,7 @@ def pair_source(
     licence: str,
     redistributable: bool,
 ) -> Source:
-    """A source whose reader gives finished pairs; without a document instruction it is symmetric."""
+    """Returns a source whose reader gives finished pairs; without a document instruction it is symmetric."""
     return Source(
         name,
         folder,
@@ -116,19 +116,19 @@ def labelled_source(
     licence: str,
     redistributable: bool,
 ) -> Source:
-    """A source of labelled texts: texts of equal label are to be mined as positives."""
+    """Returns a source of labelled texts: texts of equal label are to be mined as positives."""
     return Source(name, folder, query, query, reader, True, "classification", licence, redistributable)
 
 
 def read_source(source: Source, root: Path) -> Iterator[Example] | Iterator[Instance]:
-    """The rows of a source below the data root, cleaned; what was dropped is logged at level INFO.
+    """Yields the rows of a source below the data root, cleaned; what was dropped is logged at level INFO.
 
     White space around texts goes; empty texts, positives that only repeat their query, and repeated rows are dropped;
     negatives that equal the query or the positive go, and at most `MAX_NEGATIVES` stay.
 
     Raises:
-        ValueError: the folder is evaluation data, a row is malformed (with file and row), or a row id occurs twice.
-        FileNotFoundError: a file of the source is absent.
+        ValueError: The folder is evaluation data, a row is malformed (with file and row), or a row id occurs twice.
+        FileNotFoundError: A file of the source is absent.
     """
     refuse_evaluation(root / source.folder)
     dropped: Counter[str] = Counter()
@@ -142,7 +142,7 @@ def read_source(source: Source, root: Path) -> Iterator[Example] | Iterator[Inst
 
 
 def _rows(source: Source, root: Path) -> Iterator[Example | Instance]:
-    """The rows of a source; what its reader cannot find in a file that is not as its authors published it is told."""
+    """Yields the rows of a source; tells what its reader misses in a file that is not as its authors published it."""
     place, read = root / source.folder, 0
     try:
         for row in source.read(place):

@@ -9,20 +9,20 @@ from .source import Row
 
 
 def scitldr_summary(folder: Path) -> Iterator[Row]:
-    """One-sentence summary -> abstract; a paper may have several summaries."""
+    """Yields rows: one-sentence summary -> abstract; a paper may have several summaries."""
     for row_id, _, abstract, summaries in _scitldr(folder):
         for number, summary in enumerate(summaries):
             yield Row(summary, abstract, f"{row_id}:{number}")
 
 
 def scitldr_title(folder: Path) -> Iterator[Row]:
-    """Title -> abstract."""
+    """Yields rows: title -> abstract."""
     for row_id, title, abstract, _ in _scitldr(folder):
         yield Row(title, abstract, row_id)
 
 
 def legal_summarization(folder: Path) -> Iterator[Row]:
-    """Plain-English summary -> the passage of a contract or licence it sums up."""
+    """Yields rows: plain-English summary -> the passage of a contract or licence it sums up."""
     for name in ("tldrlegal_v1", "tosdr_annotated_v1"):
         path = find(folder, f"{name}.json")
         for key, record in json_document(path, dict).items():

@@ -19,10 +19,12 @@ _OBJECTIVES = {"topic": "classifying what it is about", "feeling": "classifying 
 
 
 def opposed_sources(sources: Iterable[Source]) -> list[Source]:
-    """The reviews by topic and by feeling, under the licence of the task; nothing where it is not among the sources.
+    """Returns the reviews by topic and by feeling, under the licence of the task.
+
+    Nothing where it is not among the sources.
 
     Args:
-        sources: those of `super_natural_sources`.
+        sources: Sources of `super_natural_sources`.
     """
     return [
         pair_source(
@@ -41,12 +43,12 @@ def opposed_sources(sources: Iterable[Source]) -> list[Source]:
 
 
 def rewritten_aspect(folder: Path, read: Callable[[Path], Iterable[Example | Instance]], aspect: str) -> Iterator[Row]:
-    """Sentences of reviews by their "topic", which they share with their rewriting alone, or by their "feeling".
+    """Returns sentences of reviews by "topic", which they share with their rewriting alone, or by "feeling".
 
     Args:
-        folder: folder of Super-NaturalInstructions.
-        read: reader of the task: displeased input, pleased output.
-        aspect: topic or feeling.
+        folder: Folder of Super-NaturalInstructions.
+        read: Reader of the task: displeased input, pleased output.
+        aspect: Topic or feeling.
     """
     return by_aspect(_reviews(row for row in read(folder) if isinstance(row, Instance)), aspect)
 

@@ -30,14 +30,14 @@ FREE_LICENCES = frozenset(
 
 
 def super_natural_sources(folder: Path, corrections: Path | None = None) -> list[Source]:
-    """A source for each task file below `folder`, in the order of their numbers; the task is named by its file.
+    """Returns a source for each task file below `folder`, in the order of their numbers; the task is named by its file.
 
     Args:
-        folder: folder with `tasks/` and `tasks_early_format/`, or either; files end in `.json` or `.json.gz`.
+        folder: Folder with `tasks/` and `tasks_early_format/`, or either; files end in `.json` or `.json.gz`.
         corrections: TOML file laid over the shipped corrections of instructions.
 
     Raises:
-        ValueError: there are no task files, or one has not the fields of its format.
+        ValueError: There are no task files, or one has not the fields of its format.
     """
     refuse_evaluation(folder)
     known = read_corrections(corrections)
@@ -48,15 +48,15 @@ def super_natural_sources(folder: Path, corrections: Path | None = None) -> list
 
 
 def read_task(folder: Path, file: str, labelled: bool) -> Iterator[Instance]:
-    """The instances of one task file.
+    """Yields the instances of one task file.
 
     An instance of several accepted outputs gives the first. An output that only names an option of the input
     ("Completion B") becomes that option's text. The row id is the instance's id; in the early format, its number.
 
     Args:
-        folder: folder of Super-NaturalInstructions.
-        file: path of the task file below it.
-        labelled: whether the output is a class.
+        folder: Folder of Super-NaturalInstructions.
+        file: Path of the task file below it.
+        labelled: Whether the output is a class.
     """
     path = folder / file
     for row, record in enumerate(_instances(json_document(path, dict), path), start=1):
@@ -114,7 +114,7 @@ def _texts(document: dict[str, Any], name: str, path: Path) -> Sequence[str]:
 
 
 def _option(text: str, output: str) -> str:
-    """The text of the option that an output like "Completion B" names, if the input has a line "{output}: text"."""
+    """Returns the option that an output like "Completion B" names, if the input has a line "{output}: text"."""
     if re.fullmatch(r"(?:\w+ )?[A-H]", output):
         for line in text.split("\n"):
             if line.startswith(f"{output}: "):

@@ -29,10 +29,10 @@ class Corrections:
 
 
 def read_corrections(path: Path | None = None) -> Corrections:
-    """The shipped corrections with those of `path`, if given, laid over them.
+    """Reads the shipped corrections, with those of `path`, if given, laid over them.
 
     Raises:
-        ValueError: the file is not TOML, or has a table, key or kind that does not exist.
+        ValueError: The file is not TOML, or has a table, key or kind that does not exist.
     """
     shipped = _read_file(SHIPPED_CORRECTIONS)
     if path is None:
@@ -48,7 +48,7 @@ def read_corrections(path: Path | None = None) -> Corrections:
 def task_instruction(
     task: str, domains: Sequence[str], categories: Sequence[str], corrections: Corrections
 ) -> Instruction:
-    """The instruction of a task, from its file's `Domains` and `Categories` (either may be empty).
+    """Returns the instruction of a task, from its file's `Domains` and `Categories` (either may be empty).
 
     >>> str(task_instruction("task1_x", ["News -> Sports"], ["Title Generation"], read_corrections()))
     'Represent the sports passage for retrieving its title: '

@@ -36,7 +36,10 @@ class TriviaQuestion(NamedTuple):
 
 
 def trivia_questions(folder: Path) -> Iterator[TriviaQuestion]:
-    """Every question of the archive; ValueError names the file and line that does not follow `#Q`, `^`, `A`..`D`."""
+    """Yields every question of the archive.
+
+    ValueError names the file and line that does not follow `#Q`, `^`, `A`..`D`.
+    """
     path = find(folder, "categories.tar")
     for name, raw in tar_files(path):
         category = name.rsplit("/", 1)[-1]
@@ -52,7 +55,7 @@ def trivia_questions(folder: Path) -> Iterator[TriviaQuestion]:
 
 
 def open_trivia_answer(folder: Path) -> Iterator[Row]:
-    """Question -> right answer, wrong options as hard negatives.
+    """Yields rows: question -> right answer, wrong options as hard negatives.
 
     Questions answered by "True", "None of these" and the like are left out: their answers fit any question.
     """
@@ -63,14 +66,14 @@ def open_trivia_answer(folder: Path) -> Iterator[Row]:
 
 
 def open_trivia_category(folder: Path) -> Iterator[Instance]:
-    """Question labelled with its category; the files that mix all categories are left out."""
+    """Yields rows: question labelled with its category; the files that mix all categories are left out."""
     for item in trivia_questions(folder):
         if item.category not in MIXED_CATEGORIES:
             yield Instance(item.question, item.category.replace("-", " "), item.place, label=item.category)
 
 
 def truthfulqa(folder: Path) -> Iterator[Row]:
-    """Question -> each of its true answers, with its common false answers as hard negatives."""
+    """Yields rows: question -> each of its true answers, with its common false answers as hard negatives."""
     path = find(folder, "TruthfulQA.csv")
     columns = ["Question", "Best Answer", "Correct Answers", "Incorrect Answers"]
     for row, record in csv_rows(path, columns):
@@ -83,7 +86,7 @@ def truthfulqa(folder: Path) -> Iterator[Row]:
 
 
 def decode_mixed(raw: bytes) -> str:
-    """Bytes that are UTF-8 in parts as text; a byte outside valid UTF-8 is read as Windows-1252.
+    """Returns bytes that are UTF-8 in parts as text; a byte outside valid UTF-8 is read as Windows-1252.
 
     The closing quotation mark (U+201D, bytes e2 80 9d) has lost its last byte to a `?` in these files: it is restored.
     """
