@@ -16,7 +16,7 @@ from instructor_jax.commands.failures import told
 from instructor_jax.commands.streams import clean, clean_messages, complain, discard, flush_output, prepare_streams
 
 VERBS: dict[str, tuple[str, str]] = {
-    "encode": ("instructor_jax.commands.encode:encode", "Embed a file of texts; resumable, in constant memory."),
+    "encode": ("instructor_jax.commands.encode.main:encode", "Embed a file of texts; resumable, in constant memory."),
     "similarity": ("instructor_jax.commands.similarity:similarity", "Compare texts under an instruction."),
     "search": ("instructor_jax.commands.search:search", "Find the nearest lines of a corpus for each query."),
     "train": ("instructor_jax.train.main:train", "Train a model on a mixture; resumable, on any number of devices."),

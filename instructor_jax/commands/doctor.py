@@ -12,15 +12,14 @@ from instructor_jax.commands.device_probe import probe_devices
 from instructor_jax.commands.diagnosis import (
     Finding,
     accelerators,
-    cache_findings,
     clash_findings,
     device_findings,
-    environment_findings,
     extra_findings,
     package_findings,
     system_findings,
 )
 from instructor_jax.commands.streams import clean
+from instructor_jax.commands.surroundings import cache_findings, environment_findings
 from instructor_jax.requirements import installed_version
 
 

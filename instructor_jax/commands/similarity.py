@@ -1,14 +1,15 @@
 """`instructor-jax similarity`: cosine similarities of a few texts, or of the pairs in a file, for a person to read."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from jaxtyping import Float
 
 from instructor_jax.commands.console import say, say_json, terminal_width
-from instructor_jax.commands.text_files import TableOptions
+from instructor_jax.commands.table_options import TableOptions
 from instructor_jax.inference.quantization import unit_length
 from instructor_jax.io.atomic import require_new_or_replaceable
 from instructor_jax.io.bounds import ROWS, TEXTS_CHARACTERS
@@ -22,15 +23,31 @@ _BLOCK = 8192  # pairs that are encoded together
 _PAIR_NAMES = (("sentence1", "sentence2"), ("text1", "text2"), ("query", "document"), ("premise", "hypothesis"))
 
 
+@Parameter(name="*", group=Group("Input", sort_key=1))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairOptions(TableOptions):
+    """A table of pairs of texts.
+
+    Attributes:
+        pairs: File whose rows hold two texts to compare (.csv, .tsv, .jsonl, .parquet), instead of texts.
+        columns: Names of the two columns of --pairs; by default the only two, or sentence1 and sentence2 and the like.
+        format: How to read the file; by default its suffix decides (standard input: txt, one text a line).
+        header: Whether the first record of .csv and .tsv names the columns; without, they are called 1, 2, 3.
+        quotes: Whether quotation marks of .csv and .tsv enclose fields; without, they are plain characters.
+        delimiter: Between the fields of .csv and .tsv: a character, or comma, semicolon, tab, pipe; found by default.
+    """
+
+    pairs: Path | None = None
+    columns: Annotated[tuple[str, str] | None, Parameter(negative="")] = None
+
+
 def similarity(
     *texts: str,
-    pairs: Path | None = None,
-    columns: Annotated[tuple[str, str] | None, Parameter(negative="")] = None,
     instruction: Annotated[str | None, Parameter(name=["--instruction", "-i"])] = None,
     json_output: Annotated[bool, Parameter(name="--json", negative="")] = False,
     heatmap: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
-    reading: TableOptions = TableOptions(),  # noqa: B008 - frozen
+    paired: PairOptions = PairOptions(),
     model: ModelOptions = ModelOptions(),  # noqa: B008 - frozen
 ) -> None:
     """Compare texts under an instruction: 1 is the same, 0 unrelated.
@@ -45,23 +62,22 @@ def similarity(
 
     Args:
         texts: Two or more texts.
-        pairs: File whose rows hold two texts to compare (.csv, .tsv, .jsonl, .parquet), instead of texts.
-        columns: Names of the two columns of --pairs; by default the only two, or sentence1 and sentence2 and the like.
         instruction: Instruction for all texts, as the model was trained with: "Represent the ... for ...: ".
         json_output: Print JSON for machines.
         heatmap: Also draw the matrix into a .png, .svg or .pdf (needs matplotlib); an earlier one is replaced.
         overwrite: Let --heatmap replace a file that is no heat map of this command.
-        reading: How to read --pairs; see TableOptions.
+        paired: See PairOptions.
         model: See ModelOptions.
     """
+    pairs = paired.pairs
     if (pairs is None) == (not texts):
         raise ValueError('give either texts, for example "A cat" "A dog", or a file of pairs with --pairs')
     name = model_name(model)
     if pairs is not None:
         if heatmap is not None:
             raise ValueError("--heatmap draws the matrix of texts; it does not go with --pairs")
-        with reading.open(pairs) as table:
-            rows = _read_pairs(table, columns)
+        with paired.open(pairs) as table:
+            rows = _read_pairs(table, paired.columns)
         _print_pairs(rows, _pair_scores(load_model(model), rows, instruction), json_output)
         return
     if len(texts) < 2:

@@ -5,18 +5,13 @@ are never skipped, because the vectors must stay aligned with them.
 """
 
 import dataclasses
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import numpy as np
-from cyclopts import Group, Parameter
-
-from instructor_jax.io.bounds import PART_CHARACTERS, ROWS
+from instructor_jax.commands.table_options import InputOptions
+from instructor_jax.commands.text_blocks import TextRow
 from instructor_jax.io.printable import one_line
 from instructor_jax.io.tables.records import Table, listed
-from instructor_jax.io.tables.tables import FormatName, format_of, open_table
 
 # Names by which the columns of public text data sets usually go; the first that is present is taken.
 _TEXT_NAMES = ("text", "sentence", "content", "passage", "document")
@@ -24,63 +19,6 @@ _ID_NAMES = ("id", "_id")
 _TITLE = "title"
 # The columns by which a corpus of BEIR is known (its corpus.jsonl); its texts are read as BEIR reads them.
 _BEIR = ("_id", "text", _TITLE)
-
-
-@Parameter(name="*", group=Group("Input", sort_key=1))
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TableOptions:
-    """How to read a table.
-
-    Attributes:
-        format: How to read the file; by default its suffix decides (standard input: txt, one text a line).
-        header: Whether the first record of .csv and .tsv names the columns; without, they are called 1, 2, 3.
-        quotes: Whether quotation marks of .csv and .tsv enclose fields; without, they are plain characters.
-        delimiter: Between the fields of .csv and .tsv: a character, or comma, semicolon, tab, pipe; found by default.
-    """
-
-    format: Annotated[FormatName | None, Parameter(name="--format")] = None
-    header: bool = True
-    quotes: bool = True
-    delimiter: str | None = None
-
-    def open(self, path: Path) -> Table:
-        """Open a file the way these options say; see `open_table`."""
-        return open_table(path, format=self.format, header=self.header, quotes=self.quotes, delimiter=self.delimiter)
-
-
-@Parameter(name="*", group=Group("Input", sort_key=1))
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class InputOptions(TableOptions):
-    """How to read a table of texts.
-
-    Attributes:
-        text_column: Column of the texts; by default text, sentence, content, passage or document, or the only one.
-        title_column: Column of titles, each joined before its text; by default "title" of a BEIR corpus (_id, title,
-            text), as BEIR joins it: title, a blank, text.
-        title: Whether titles are joined; --no-title leaves those of a BEIR corpus out.
-        instruction_column: Column of the instructions; by default "instruction", where no option gives one for all.
-        id_column: Column of the ids; by default id or _id, where the file has one.
-        format: How to read the file; by default its suffix decides (standard input: txt, one text a line).
-        header: Whether the first record of .csv and .tsv names the columns; without, they are called 1, 2, 3.
-        quotes: Whether quotation marks of .csv and .tsv enclose fields; without, they are plain characters.
-        delimiter: Between the fields of .csv and .tsv: a character, or comma, semicolon, tab, pipe; found by default.
-    """
-
-    text_column: str | None = None
-    title_column: str | None = None
-    title: bool = True
-    instruction_column: str | None = None
-    id_column: str | None = None
-
-    def for_queries(self, path: Path, text_column: str | None) -> "InputOptions":
-        """How to read a file of queries beside a corpus that is read like this."""
-        delimited = format_of(path) in ("csv", "tsv")
-        return InputOptions(
-            text_column=text_column,
-            header=self.header,
-            quotes=self.quotes,
-            delimiter=self.delimiter if delimited else None,
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,49 +46,6 @@ class TextColumns:
             return f"{one_line(self.title, 60)} + {name}, joined by a blank (--no-title leaves the titles out)"
         note = f"; {self.left_out} is not read (--title-column {self.left_out} joins it)" if self.left_out else ""
         return name + note
-
-
-class TextRow(NamedTuple):
-    """One row: its text, and its instruction and id where the table has such columns."""
-
-    text: str
-    instruction: str | None
-    id: str | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class TextBlock:
-    """A fixed range of the rows of one input, the unit that is encoded by one call.
-
-    Attributes:
-        index: number of the block, from 0.
-        first_row: number of its first row, from 0.
-        texts: the texts, one for each row.
-        instructions: one for each row, or None where the table has no such column.
-        ids: one for each row, or None where the table has no such column.
-    """
-
-    index: int
-    first_row: int
-    texts: list[str]
-    instructions: list[str] | None
-    ids: list[str] | None
-
-    def sentences(self) -> list[str] | list[list[str]]:
-        """What `Instructor.encode` takes: texts, or pairs where every row has its own instruction."""
-        if self.instructions is None:
-            return self.texts
-        return [[instruction, text] for instruction, text in zip(self.instructions, self.texts, strict=True)]
-
-    def digest(self) -> str:
-        """Hash of everything in the block; equal blocks have equal digests on every machine."""
-        digest = hashlib.blake2b(digest_size=16)
-        for column in (self.texts, self.instructions, self.ids):
-            values = [value.encode("utf-8") for value in column or ()]
-            # With the lengths before them the joined bytes can be read in one way only.
-            digest.update(np.array([column is not None, *map(len, values)], dtype="<i8").tobytes())
-            digest.update(b"".join(values))
-        return digest.hexdigest()
 
 
 def text_columns(table: Table, options: InputOptions, *, own_instructions: bool = True) -> TextColumns:
@@ -211,42 +106,6 @@ def read_texts(table: Table, options: InputOptions, *, own_instructions: bool = 
             )
 
     return rows()
-
-
-def text_blocks(rows: Iterable[TextRow], size: int, characters: int = PART_CHARACTERS) -> Iterator[TextBlock]:
-    """Cut rows into blocks of `size`; the last one may be shorter, and so is one of very long texts.
-
-    Args:
-        rows: the rows.
-        size: rows of a block.
-        characters: a block ends with the row that reaches so many, so that a block fits into memory.
-
-    Raises:
-        ValueError: size is not in [1, `ROWS`].
-    """
-    if not 1 <= size <= ROWS:
-        raise ValueError(f"part size={size} must be at least 1 and at most {ROWS:,}")
-    index = first_row = long = 0
-    texts, instructions, ids = [], [], []
-
-    def block() -> TextBlock:
-        return TextBlock(index, first_row, texts, instructions or None, ids or None)
-
-    for text, instruction, identifier in rows:
-        texts.append(text)
-        long += len(text)
-        if instruction is not None:
-            instructions.append(instruction)
-            long += len(instruction)
-        if identifier is not None:
-            ids.append(identifier)
-            long += len(identifier)
-        if len(texts) == size or long >= characters:
-            yield block()
-            index, first_row, long = index + 1, first_row + len(texts), 0
-            texts, instructions, ids = [], [], []
-    if texts:
-        yield block()
 
 
 def _find(table: Table, named: str | None, usual: Sequence[str]) -> str | None:

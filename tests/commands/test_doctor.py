@@ -12,15 +12,14 @@ from instructor_jax import requirements
 from instructor_jax.commands import diagnosis
 from instructor_jax.commands.diagnosis import (
     Finding,
-    cache_findings,
     clash_findings,
     device_findings,
-    environment_findings,
     extra_findings,
     in_units,
     package_findings,
 )
 from instructor_jax.commands.doctor import report_text
+from instructor_jax.commands.surroundings import cache_findings, environment_findings
 
 CPU = {"backend": "cpu", "devices": [{"kind": "cpu", "platform": "cpu", "memory": None}], "matmul_precision": None}
 

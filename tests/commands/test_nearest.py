@@ -5,13 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instructor_jax.commands import nearest
-from instructor_jax.commands.nearest import NearestRows
+from instructor_jax.commands.nearest import NearestTexts
 from instructor_jax.inference.quantization import unit_length
 
 
 def search(queries, corpus, k, block):
-    found = NearestRows(queries, k)
+    found = NearestTexts(queries, k)
     for start in range(0, len(corpus), block):
         rows = range(start, min(start + block, len(corpus)))
         found.add(corpus[start : start + block], start, [f"text {row}" for row in rows])
@@ -32,8 +31,7 @@ def test_same_rows_as_sorting_everything_ties_to_the_earlier_row(seed, rows, k, 
         assert [hit.payload for hit in hits] == [f"text {row}" for row in expected]
 
 
-def test_real_numbers_and_many_queries_at_once(monkeypatch):
-    monkeypatch.setattr(nearest, "_SCORES_AT_ONCE", 100)  # several pieces of queries for each block
+def test_real_numbers():
     rng = np.random.default_rng(0)
     corpus, queries = (rng.standard_normal((n, 16)).astype(np.float32) for n in (500, 20))
     scores = unit_length(queries) @ unit_length(corpus).T
@@ -45,10 +43,10 @@ def test_real_numbers_and_many_queries_at_once(monkeypatch):
 
 def test_payloads_of_forgotten_rows_are_dropped():
     queries = np.ones((1, 1), dtype=np.float32)
-    found = NearestRows(queries, 2)
+    found = NearestTexts(queries, 2)
     angles = np.linspace(1.5, 0.0, 300, dtype=np.float32)  # each row nearer than all before it
     corpus = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    found = NearestRows(np.array([[1.0, 0.0]], dtype=np.float32), 2)
+    found = NearestTexts(np.array([[1.0, 0.0]], dtype=np.float32), 2)
     for row, vector in enumerate(corpus):
         found.add(vector[None], row, [row])
         assert len(found._payloads) <= 4
@@ -57,10 +55,10 @@ def test_payloads_of_forgotten_rows_are_dropped():
 
 def test_bad_values():
     queries = np.ones((1, 3), dtype=np.float32)
-    with pytest.raises(ValueError, match="top k=0"):
-        NearestRows(queries, 0)
+    with pytest.raises(ValueError, match="k=0 must be at least 1"):
+        NearestTexts(queries, 0)
     with pytest.raises(ValueError, match="corpus vectors have 2 dimensions, query vectors 3"):
-        NearestRows(queries, 1).add(np.ones((1, 2), dtype=np.float32), 0, ["a"])
+        NearestTexts(queries, 1).add(np.ones((1, 2), dtype=np.float32), 0, ["a"])
 
 
 def test_zero_vectors_are_unlike_everything():

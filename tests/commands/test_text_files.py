@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instructor_jax.commands.text_files import InputOptions, TextBlock, TextRow, read_texts, text_blocks
+from instructor_jax.commands.table_options import InputOptions
+from instructor_jax.commands.text_blocks import TextBlock, TextRow, text_blocks
+from instructor_jax.commands.text_files import read_texts
 
 
 def read(path, *, own_instructions=True, **options):

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instructor_jax.commands.text_files import InputOptions, read_texts
+from instructor_jax.commands.table_options import InputOptions
+from instructor_jax.commands.text_files import read_texts
 from instructor_jax.io.tables.tables import open_table
 
 from .conftest import SEEDS, fuzz_settings, survives

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from instructor_jax.commands import diagnosis, doctor
-from instructor_jax.commands.diagnosis import Finding, cache_findings, device_findings, environment_findings
+from instructor_jax.commands.diagnosis import Finding, device_findings
 from instructor_jax.commands.streams import clean, clean_messages
+from instructor_jax.commands.surroundings import cache_findings, environment_findings
 from instructor_jax.io.printable import json_text, one_line, printable, without_secrets
 
 from ..commands.conftest import fails, fake, run  # noqa: F401 - fixtures

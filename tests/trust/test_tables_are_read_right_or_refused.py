@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from instructor_jax.commands.text_files import InputOptions, TextRow, read_texts, text_blocks
+from instructor_jax.commands.table_options import InputOptions
+from instructor_jax.commands.text_blocks import TextRow, text_blocks
+from instructor_jax.commands.text_files import read_texts
 from instructor_jax.io.tables import delimited as delimited_tables
 from instructor_jax.io.tables import text_lines
 from instructor_jax.io.tables.tables import open_table

@@ -14,9 +14,9 @@ from jaxtyping import Float
 
 from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.evaluation.mteb.corpus_vectors import BLOCK, CorpusVectors
-from instructor_jax.evaluation.mteb.search import nearest
 from instructor_jax.evaluation.protocol import Protocol
 from instructor_jax.evaluation.task_instructions import InstructionTable, Side
+from instructor_jax.inference.nearest import nearest
 from instructor_jax.inference.quantization import unit_length
 
 try:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from instructor_jax.evaluation.mteb.search import nearest
+from instructor_jax.inference.nearest import nearest
 
 
 def blocks_of(vectors, sizes):

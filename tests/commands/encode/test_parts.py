@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-FAKE = Path(__file__).parent / "fake_embedder.py"
+FAKE = Path(__file__).parents[1] / "fake_embedder.py"
 
 # Runs the command in forked children: child n kills itself at the n-th rename, the one after it is left alone. Prints,
 # for each n, what is then in the folder. One process for all of them: starting Python takes longer than the command.
@@ -243,8 +243,8 @@ def test_parts_with_numbers_of_nine_digits_are_gone_on_with(folder, run, fake, m
 
 
 def test_two_processes_do_not_write_the_same_parts(folder, fails):
-    from instructor_jax.commands.parts import PartStore
-    from instructor_jax.commands.vector_files import vector_format
+    from instructor_jax.commands.encode.parts import PartStore
+    from instructor_jax.commands.encode.vector_files import vector_format
 
     with PartStore(Path("v.npy"), vector_format(Path("v.npy")), {}):
         assert "another process is writing" in fails(*COMMAND)

@@ -8,18 +8,16 @@ rows. That works alike for files and for pipes. Another set of options is refuse
 
 import contextlib
 import dataclasses
-import hashlib
 import logging
 import os
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
-from instructor_jax.commands.encode_files import (
+from instructor_jax.commands.encode.output_files import (
     LAYOUT,
     identity,
     ids_are_ours,
@@ -32,36 +30,23 @@ from instructor_jax.commands.encode_files import (
     summary_path,
     written_files,
 )
-from instructor_jax.commands.text_files import TextBlock
-from instructor_jax.commands.vector_files import VectorFormat, join_bytes, open_npy, write_ids, write_npy
+from instructor_jax.commands.encode.part_records import (
+    PartRecord,
+    combined_digest,
+    damaged_run,
+    option_differences,
+    read_record,
+    start_over,
+    write_json,
+)
+from instructor_jax.commands.encode.vector_files import VectorFormat, join_bytes, write_ids
+from instructor_jax.commands.text_blocks import TextBlock
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import lock
-from instructor_jax.io.json_files import Fields, read_json
+from instructor_jax.io.json_files import read_json
 from instructor_jax.io.owned_files import check_claims
-from instructor_jax.io.printable import json_text
 
 logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class PartRecord:
-    """What is known of one finished part.
-
-    Attributes:
-        rows: how many rows it holds.
-        input: hash of those rows, `TextBlock.digest`.
-        tokens: tokens read by the encoder.
-        truncated: texts that were longer than the model's limit.
-        bytes: size of the file of vectors, by which one that was cut is noticed; None in parts of older versions.
-        ids_bytes: size of the file of ids; None where there is none.
-    """
-
-    rows: int
-    input: str
-    tokens: int
-    truncated: int
-    bytes: int | None = None
-    ids_bytes: int | None = None
 
 
 class PartStore:
@@ -113,9 +98,12 @@ class PartStore:
 
     def _begin_or_go_on(self) -> None:
         path = self.folder / "options.json"
-        made_with = self._damaged_unless_read(path) if path.exists() else {}
+        try:
+            made_with = read_json(path) if path.exists() else {}
+        except ValueError as error:
+            raise damaged_run(self.folder, str(error)) from error
         if made_with and not isinstance(made_with.get("options"), dict):
-            raise self._damaged(f"{path.name} does not hold options")
+            raise damaged_run(self.folder, f"{path.name} does not hold options")
         if self._records:
             self._require_same(made_with)
             self._overwrite = self._overwrite or made_with.get("overwrite") is True
@@ -125,7 +113,7 @@ class PartStore:
             (self.folder / "probe.npy").unlink(missing_ok=True)
             (self.folder / "written.json").unlink(missing_ok=True)
         # That files may be replaced holds for the run, also where it is killed and started again without the option.
-        _write_json(path, {"layout": LAYOUT, "options": self._options, "overwrite": self._overwrite})
+        write_json(path, {"layout": LAYOUT, "options": self._options, "overwrite": self._overwrite})
 
     def _require_same(self, made_with: dict[str, Any]) -> None:
         differences = option_differences(made_with.get("options", {}), self._options)
@@ -134,72 +122,19 @@ class PartStore:
         if differences:
             raise ValueError(
                 f"{self.folder} holds an unfinished run with other options ({differences}); "
-                f"give the same options to go on, or {self._start_over()}"
+                f"give the same options to go on, or {start_over(self.folder)}"
             )
 
     def _read_record(self, number: int) -> PartRecord:
-        path = self._path(number, ".json")
-        content = self._damaged_unless_read(path)
         try:
-            fields = Fields(content, path)
-            largest = 1 << 62
-            return PartRecord(
-                fields.whole("rows", least=1, most=largest),
-                fields.text("input"),
-                fields.whole("tokens", most=largest),
-                fields.whole("truncated", most=largest),
-                *(fields.whole(key, most=largest) if key in fields else None for key in ("bytes", "ids_bytes")),
-            )
+            return read_record(self._path(number, ".json"))
         except ValueError as error:
-            raise self._damaged(str(error)) from error
-
-    def _damaged_unless_read(self, path: Path) -> dict[str, Any]:
-        try:
-            return read_json(path)
-        except ValueError as error:
-            raise self._damaged(str(error)) from error
-
-    def _damaged(self, reason: str) -> ValueError:
-        return ValueError(f"{self.folder} holds a damaged unfinished run ({reason}); {self._start_over()}")
-
-    def _start_over(self) -> str:
-        return f"delete the folder to start over: rm -r {shlex.quote(str(self.folder))}"
+            raise damaged_run(self.folder, str(error)) from error
 
     @property
     def rows(self) -> int:
         """Rows of all finished parts."""
         return sum(record.rows for record in self._records.values())
-
-    def require_probe(self, vector: Shaped[np.ndarray, " dim"], *, tolerance: float) -> bool:
-        """Compare the loaded model's vector of a fixed text with that of the run that began these parts.
-
-        It stands for everything that names do not show: weights that were replaced in a folder, another machine.
-
-        Args:
-            vector: the vector of the text, float32.
-            tolerance: length of the difference, relative to the vector's, that rounding alone can explain.
-
-        Returns:
-            whether the vectors are equal bit for bit; False means that this machine rounds differently.
-
-        Raises:
-            ValueError: the model is another one.
-        """
-        path = self.folder / "probe.npy"
-        if not path.exists():
-            with whole_file(path) as beside:
-                write_npy(beside, vector, None, 0)
-            return True
-        try:
-            before = np.asarray(open_npy(path))
-        except ValueError as error:
-            raise self._damaged(str(error)) from error
-        if before.shape != vector.shape or np.linalg.norm(before - vector) > tolerance * np.linalg.norm(before):
-            raise ValueError(
-                f"{self.folder} was made by another model: the vector of a fixed text differs; "
-                f"use that model to go on, or {self._start_over()}"
-            )
-        return bool(np.array_equal(before, vector))
 
     def holds(self, block: TextBlock) -> bool:
         """Whether the part of a block is finished.
@@ -219,7 +154,7 @@ class PartStore:
         for suffix, size in ((self._format.suffix, record.bytes), (".ids.txt", record.ids_bytes)):
             path = self._path(block.index, suffix)
             if size is not None and (not path.exists() or path.stat().st_size != size):
-                raise self._damaged(f"{path.name} does not have the {size:,} bytes that were written")
+                raise damaged_run(self.folder, f"{path.name} does not have the {size:,} bytes that were written")
         return True
 
     def write(self, block: TextBlock, vectors: Shaped[np.ndarray, "batch dim"], *, tokens: int, truncated: int) -> None:
@@ -233,7 +168,7 @@ class PartStore:
                 write_ids(beside, block.ids, block.first_row)
             ids_bytes = names.stat().st_size
         record = PartRecord(len(block.texts), block.digest(), tokens, truncated, path.stat().st_size, ids_bytes)
-        _write_json(self._path(block.index, ".json"), dataclasses.asdict(record))
+        write_json(self._path(block.index, ".json"), dataclasses.asdict(record))
         self._records[block.index] = record
 
     def finish(self, parts: int) -> dict[str, Any]:
@@ -276,8 +211,8 @@ class PartStore:
             try:
                 self._format.join([self._path(index, self._format.suffix) for index in range(parts)], beside)
             except ValueError as error:
-                raise self._damaged(str(error)) from error
-        _write_json(summary_path(self.output), summary)
+                raise damaged_run(self.folder, str(error)) from error
+        write_json(summary_path(self.output), summary)
         # All at once: half a folder would be taken for an unfinished run.
         os.replace(self.folder, leaving_folder(self.output))
         remove_parts_folder(leaving_folder(self.output))
@@ -290,7 +225,7 @@ class PartStore:
             yield beside
             written = written_files(self.output)
             written[path.name] = [*written.get(path.name, []), identity(beside)]
-            _write_json(self.folder / "written.json", written)
+            write_json(self.folder / "written.json", written)
 
     def _remove_ids_of_before(self) -> None:
         path = ids_path(self.output)
@@ -302,23 +237,7 @@ class PartStore:
             logger.warning("%s was not made by this command and stays; it does not belong to %s", path, self.output)
 
     def _way_out(self) -> str:
-        return f"give the same input to go on, or {self._start_over()}"
+        return f"give the same input to go on, or {start_over(self.folder)}"
 
     def _path(self, index: int, suffix: str) -> Path:
         return self.folder / f"part-{index:06d}{suffix}"
-
-
-def combined_digest(digests: Sequence[str]) -> str:
-    """Hash of a whole input from the hashes of its blocks."""
-    return hashlib.blake2b("".join(digests).encode("ascii"), digest_size=16).hexdigest()
-
-
-def option_differences(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """The options whose values differ, for a message; empty where none does."""
-    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    return "; ".join(f"{name}: {before.get(name)!r} there, {now.get(name)!r} now" for name in names)
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    with whole_file(path) as beside:
-        beside.write_text(json_text(value, indent=2) + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from instructor_jax.commands.vector_files import json_arrays
+from instructor_jax.commands.encode.vector_files import json_arrays
 
 
 def bits_after_json(vectors: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instructor_jax.commands.vector_files import join_npy, vector_format, write_ids, write_npy
+from instructor_jax.commands.encode.vector_files import join_npy, vector_format, write_ids, write_npy
 
 SUFFIXES = [".npy", ".jsonl", ".parquet"]
 DTYPES = [np.float32, np.int8, np.uint8]
