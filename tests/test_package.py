@@ -38,6 +38,7 @@ INSIDE = {
         ("data",),
         ("settings",),
         ("medi.files",),
+        ("medi.storage",),
         ("medi.readers",),
         ("medi.mining",),
         ("medi", "distill"),
@@ -86,7 +87,7 @@ ALLOWED = {
     "pyarrow": ("instructor_jax/io/", "instructor_jax/commands/", "train/", "instructor_jax/evaluation/"),
     "matplotlib": ("instructor_jax/pages/", "instructor_jax/commands/", "train/", "instructor_jax/evaluation/"),
     "jinja2": ("instructor_jax/pages/",),
-    "orjson": ("instructor_jax/commands/vector_files.py",),
+    "orjson": ("instructor_jax/commands/",),
 }
 
 

@@ -15,6 +15,7 @@ from instructor_jax.pages.render import render
 from .stats import LENGTH_EDGES, SIDES, MixtureStats, Unit
 
 _COLOURS = {"query": "#2f6f9f", "positive": "#d9822b", "negatives": "#8a8f98"}
+_POWER = "{x:,.0f}"  # of a logarithmic axis; Matplotlib's own labels are formulas, which plots do not read
 
 
 def write_stats_page(stats: MixtureStats, path: Path, title: str) -> None:
@@ -93,6 +94,7 @@ def _sizes(stats: MixtureStats) -> Callable[[Any], None]:
         places = range(len(ordered))
         axes.bar(places, [task.rows for task in ordered], width=0.9, color=_COLOURS["query"])
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(_POWER)
         axes.set_ylabel("rows")
         if len(ordered) <= 30:
             axes.set_xticks(places, [label(task.name, 30) for task in ordered], rotation=55, ha="right", fontsize=7)
@@ -121,6 +123,7 @@ def _lengths(stats: MixtureStats, unit: Unit) -> Callable[[Any], None]:
             axes.stairs(share, LENGTH_EDGES, color=_COLOURS[side], label=side, linewidth=1.8)
             axes.stairs(share, LENGTH_EDGES, color=_COLOURS[side], fill=True, alpha=0.12)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(_POWER)
         axes.set_xlim(1, longest)
         axes.set_xlabel(unit)
         axes.set_ylabel("share of texts")

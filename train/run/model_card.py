@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from instructor_jax.backbones.registry import backbone_of
 from instructor_jax.config import parameter_count
+from instructor_jax.io.default_model import DEFAULT_MODEL
 from instructor_jax.io.printable import printable
 from instructor_jax.markdown import escaped, table
 from instructor_jax.version import __version__
@@ -38,7 +40,7 @@ def model_card(prepared: Prepared, store: Mixture, lines: Sequence[dict[str, Any
     """
     name = Path(prepared.run.output).absolute().name
     parts = [
-        _header(prepared),
+        front_matter(prepared.run.init_from, backbone_of(prepared.config.model.encoder).title.lower()),
         f"# {escaped(name)}\n\n{_what(prepared, size)}",
         f"## Use\n\n{_use(prepared, store, name)}",
         f"## Training data\n\n{_data(prepared, store)}",
@@ -54,19 +56,44 @@ def read_length(prepared: Prepared) -> int:
     return prepared.run.export_length or prepared.config.model.max_length
 
 
-def _header(prepared: Prepared) -> str:
-    start = prepared.run.init_from
-    base = [f"base_model: {json.dumps(start)}"] if start and not Path(start).exists() else []  # JSON is YAML
-    tags = ["sentence-transformers", "feature-extraction", "sentence-similarity", "t5", "instruction", "instructor-jax"]
-    lines = ["library_name: sentence-transformers", "pipeline_tag: sentence-similarity", "license: unknown", *base]
-    return "\n".join(["---", *lines, "tags:", *(f"- {tag}" for tag in tags), "---"])
+def front_matter(base_model: str, family: str) -> str:
+    """Returns the card's head, which model hubs read, as YAML between two lines of dashes.
+
+    Args:
+        base_model: what training started from; told where it is a name on the hub.
+        family: of the encoder, a tag.
+    """
+    from huggingface_hub import ModelCardData
+
+    of_hub = ["sentence-transformers", "feature-extraction", "sentence-similarity"]
+    data = ModelCardData(
+        library_name="sentence-transformers",
+        pipeline_tag="sentence-similarity",
+        license="unknown",
+        base_model=base_model if _is_on_hub(base_model) else None,
+        tags=[*of_hub, family, "instruction", "instructor-jax"],
+    )
+    return f"---\n{data.to_yaml()}\n---"
+
+
+def _is_on_hub(model: str) -> bool:
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    if not model or model == DEFAULT_MODEL or Path(model).exists():
+        return False
+    try:
+        validate_repo_id(model)
+    except HFValidationError:
+        return False
+    return True
 
 
 def _what(prepared: Prepared, size: int) -> str:
     model, encoder = prepared.config.model, prepared.config.model.encoder
+    family = backbone_of(encoder).title
     return (
         f"Text embeddings steered by an instruction: vectors of {model.embedding_dim} dimensions, for texts of up to "
-        f"{read_length(prepared)} tokens with their instruction{_trained_on(prepared)}. A T5 encoder of "
+        f"{read_length(prepared)} tokens with their instruction{_trained_on(prepared)}. A {family} encoder of "
         f"{encoder.layers} layers, width {encoder.embed}, {encoder.vocab:,} pieces: {parameter_count(model):,} "
         f"weights, stored as {prepared.run.export} in a folder of {size / 1e6:.1f} MB. "
         f"Trained with instructor-jax {__version__}."
