@@ -15,9 +15,10 @@ import numpy as np
 from tokenizers import Tokenizer
 from workload import train_tokenizer
 
-from instructor_jax.text.t5_tokenizer import write_tokenizer
+from instructor_jax.backbones.registry import default_backbone
+from instructor_jax.text.new_tokenizer import write_tokenizer
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.store import MediStore
+from instructor_jax.train.medi.storage.store import MediStore
 
 _VOCABULARY_TEXTS = 30_000
 
@@ -81,7 +82,7 @@ class TrainWorkload:
 
     def write_tokenizer(self, folder: Path) -> None:
         """Writes the tokenizer's files as both libraries read them."""
-        write_tokenizer(self.tokenizer, folder)
+        write_tokenizer(self.tokenizer, default_backbone().tokenizer, folder)
 
 
 class WorkloadSource:

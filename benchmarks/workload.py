@@ -15,7 +15,8 @@ import numpy as np
 from corpus import read_pool, sample_texts
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from instructor_jax.text.t5_tokenizer import end_like_t5, write_tokenizer
+from instructor_jax.backbones.registry import default_backbone
+from instructor_jax.text.new_tokenizer import write_tokenizer
 
 _VOCABULARY = 32000  # as the published T5 tokenizer; fits the 32,128 rows of its embedding
 _TRAINING_CHARACTERS = 4_000_000
@@ -85,7 +86,7 @@ class Workload:
 
     def write_tokenizer(self, folder: Path) -> None:
         """Writes the tokenizer's files as both libraries read them."""
-        write_tokenizer(self.tokenizer, folder)
+        write_tokenizer(self.tokenizer, default_backbone().tokenizer, folder)
 
 
 def make_workload(
@@ -144,7 +145,7 @@ def train_tokenizer(texts: Sequence[str], instruction: str) -> Tokenizer:
     sizes = np.cumsum([len(text) for text in texts])
     enough = texts[: int(np.searchsorted(sizes, _TRAINING_CHARACTERS)) + 1]
     tokenizer.train_from_iterator([*enough, *[instruction] * 1000], trainer)  # a known instruction has few pieces
-    end_like_t5(tokenizer)
+    default_backbone().tokenizer.finish(tokenizer)
     return tokenizer
 
 

@@ -5,14 +5,15 @@ its orientation, for an embedding table: also for the relative bias, which is [b
 """
 
 import logging
-import re
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Shaped
 
-from instructor_jax.config import EncoderConfig
+from instructor_jax.backbones.registry import Backbone, backbones
+from instructor_jax.config import BackboneConfig
 from instructor_jax.io.bounds import INDEX_BYTES, SHARDS
 from instructor_jax.io.json_files import read_json
 from instructor_jax.io.printable import one_line
@@ -25,11 +26,6 @@ _log = logging.getLogger(__name__)
 
 _WHOLE = "flax_model.msgpack"
 _INDEX = "flax_model.msgpack.index.json"
-_LEFT_OUT = re.compile(r"decoder/.*|lm_head/kernel")
-_ATTENTION = r"layer/0/(SelfAttention/([qkvo]/kernel|relative_attention_bias/embedding)|layer_norm/weight)"
-_FEED_FORWARD = r"layer/1/(DenseReluDense/(wi|wi_0|wi_1|wo)/kernel|layer_norm/weight)"
-_BLOCK = rf"encoder/block/(0|[1-9]\d{{0,3}})/({_ATTENTION}|{_FEED_FORWARD})"
-_KNOWN = re.compile(rf"shared/embedding|encoder/final_layer_norm/weight|{_BLOCK}")
 
 
 def recognises(folder: Path) -> bool:
@@ -37,7 +33,7 @@ def recognises(folder: Path) -> bool:
     return (folder / _WHOLE).is_file() or (folder / _INDEX).is_file()
 
 
-def read(place: Path) -> tuple[EncoderConfig, dict[str, Shaped[np.ndarray, "..."]]]:
+def read(place: Path) -> tuple[BackboneConfig, dict[str, Shaped[np.ndarray, "..."]]]:
     """The encoder in a folder or file with Flax weights: configuration and PyTorch-named arrays in the stored dtype.
 
     The configuration comes from the `config.json` beside the weights, else from the shapes. Decoder and output layer
@@ -49,17 +45,18 @@ def read(place: Path) -> tuple[EncoderConfig, dict[str, Shaped[np.ndarray, "..."
     """
     folder = place.parent if place.is_file() else place
     leaves = _tree(place) if place.is_file() else _leaves(folder)
-    left_out = [name for name in leaves if _LEFT_OUT.fullmatch(name)]
+    backbone, known, left_out = _family(leaves)
     if left_out:
         _log.info("left out %d arrays of %s; an embedding model needs only the encoder", len(left_out), place)
     origins: dict[str, str] = {}
     tensors: dict[str, np.ndarray] = {}
     for name, leaf in leaves.items():
-        if _LEFT_OUT.fullmatch(name):
+        if name in left_out:
             continue
-        if not _KNOWN.fullmatch(name):
+        if name not in known:
             raise ValueError(
-                f"{few([name])} in {place} is no part of a T5 encoder that is known here; nothing was converted."
+                f"{few([name])} in {place} is no part of a {backbone.title} encoder that is known here; nothing was "
+                "converted."
             )
         if not isinstance(leaf, np.ndarray):
             raise ValueError(f"{name} in {place} is a {type(leaf).__name__}, not an array.")
@@ -67,7 +64,17 @@ def read(place: Path) -> tuple[EncoderConfig, dict[str, Shaped[np.ndarray, "..."
         torch_name = f"{stem.replace('/', '.')}.weight"
         origins[torch_name] = name
         tensors[torch_name] = np.ascontiguousarray(leaf.T) if kind == "kernel" else leaf
-    return encoder_config_of(folder, tensors, origins), tensors
+    return encoder_config_of(folder, tensors, origins, backbone), tensors
+
+
+def _family(names: Iterable[str]) -> tuple[Backbone, set[str], set[str]]:
+    """Returns the family that most of the names are of, which of them it knows, and which of them it leaves out."""
+    found = []
+    for backbone in backbones():
+        patterns = backbone.weights.flax, backbone.weights.flax_left_out
+        known, left_out = ({name for name in names if one is not None and one.fullmatch(name)} for one in patterns)
+        found.append((backbone, known, left_out))
+    return max(found, key=lambda one: len(one[1]))
 
 
 def _leaves(folder: Path) -> dict[str, object]:

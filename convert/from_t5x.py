@@ -7,15 +7,15 @@ axis 1, also inside kernels whose heads are an axis of their own ([heads, layers
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Shaped
 
-from instructor_jax.config import EncoderConfig
-from instructor_jax.io.weights.names import PROJECTION
+from instructor_jax.backbones.registry import Backbone, backbones
+from instructor_jax.backbones.weight_names import StoredName
+from instructor_jax.config import BackboneConfig
 from instructor_jax.io.weights.tensor_files import few
 
 from .shapes import encoder_config_of
@@ -26,53 +26,6 @@ _log = logging.getLogger(__name__)
 Array = Shaped[np.ndarray, "..."]
 
 
-def _unchanged(array: Array) -> Array:
-    return array
-
-
-def _transposed(array: Array) -> Array:
-    return array.T
-
-
-def _heads_last(kernel: Array) -> Array:
-    return kernel.reshape(kernel.shape[0], -1).T  # [embed, heads, head_dim] or [embed, heads * head_dim]
-
-
-def _heads_first(kernel: Array) -> Array:
-    return kernel.reshape(-1, kernel.shape[-1]).T  # [heads, head_dim, embed] or [heads * head_dim, embed]
-
-
-class _Way(NamedTuple):
-    """How a T5X array becomes PyTorch's: under which name, from how many axes, by which function."""
-
-    torch_name: str
-    ranks: tuple[int, ...]
-    change: Callable[[Array], Array]
-    scanned: bool = False  # all layers in one array, along axis 1; `torch_name` has a place for the layer
-
-
-_LAYER = {  # below encoder/layers_N/ or encoder/encoder/ in T5X, below encoder.block.N. in PyTorch
-    "attention/query/kernel": _Way("layer.0.SelfAttention.q.weight", (2, 3), _heads_last),
-    "attention/key/kernel": _Way("layer.0.SelfAttention.k.weight", (2, 3), _heads_last),
-    "attention/value/kernel": _Way("layer.0.SelfAttention.v.weight", (2, 3), _heads_last),
-    "attention/out/kernel": _Way("layer.0.SelfAttention.o.weight", (2, 3), _heads_first),
-    "relpos_bias/rel_embedding": _Way("layer.0.SelfAttention.relative_attention_bias.weight", (2,), _transposed),
-    "pre_attention_layer_norm/scale": _Way("layer.0.layer_norm.weight", (1,), _unchanged),
-    "mlp/wi/kernel": _Way("layer.1.DenseReluDense.wi.weight", (2,), _transposed),
-    "mlp/wi_0/kernel": _Way("layer.1.DenseReluDense.wi_0.weight", (2,), _transposed),
-    "mlp/wi_1/kernel": _Way("layer.1.DenseReluDense.wi_1.weight", (2,), _transposed),
-    "mlp/wo/kernel": _Way("layer.1.DenseReluDense.wo.weight", (2,), _transposed),
-    "pre_mlp_layer_norm/scale": _Way("layer.1.layer_norm.weight", (1,), _unchanged),
-}
-_WHOLE = {
-    "token_embedder/embedding": _Way("shared.weight", (2,), _unchanged),
-    "encoder/token_embedder/embedding": _Way("shared.weight", (2,), _unchanged),  # not shared with a decoder
-    "encoder/relpos_bias/rel_embedding": _LAYER["relpos_bias/rel_embedding"]._replace(
-        torch_name="encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
-    ),
-    "encoder/encoder_norm/scale": _Way("encoder.final_layer_norm.weight", (1,), _unchanged),
-    "projection_layer/kernel": _Way(PROJECTION, (2,), _transposed),
-}
 _LEFT_OUT = re.compile(r"decoder/.*")
 
 
@@ -81,7 +34,7 @@ def recognises(folder: Path) -> bool:
     return bool(find_checkpoints(folder))
 
 
-def read(place: Path) -> tuple[EncoderConfig, dict[str, Array]]:
+def read(place: Path) -> tuple[BackboneConfig, dict[str, Array]]:
     """The encoder in a T5X checkpoint, as its configuration and its PyTorch-named arrays in the dtype on disk.
 
     The configuration comes from a `config.json` in the folder, else from the shapes. A dual encoder's projection is
@@ -103,20 +56,23 @@ def read(place: Path) -> tuple[EncoderConfig, dict[str, Array]]:
         _log.info(
             "left out %d decoder arrays of %s: an embedding has no use for them", len(openers) - len(wanted), place
         )
-    unknown = [name for name in wanted if _way(name) is None]
+    backbone, ways = _family(wanted)
+    unknown = [name for name in wanted if name not in ways]
     if unknown:
-        raise ValueError(f"{checkpoint} holds {few(unknown)}, which no known T5 encoder has; nothing was read.")
+        raise ValueError(
+            f"{checkpoint} holds {few(unknown)}, which no known {backbone.title} encoder has; nothing was read."
+        )
     arrays = {name: opener() for name, opener in wanted.items()}
     check_plausible(checkpoint, arrays.values())
     origins: dict[str, str] = {}
     tensors: dict[str, np.ndarray] = {}
     for name, array in arrays.items():
-        for torch_name, tensor in _translate(name, array).items():
+        for torch_name, tensor in _translate(name, array, ways[name]).items():
             if torch_name in tensors:
                 raise ValueError(f"{origins[torch_name]} and {name} in {checkpoint} are both {torch_name}.")
             origins[torch_name] = name
             tensors[torch_name] = tensor
-    return encoder_config_of(folder, tensors, origins), tensors
+    return encoder_config_of(folder, tensors, origins, backbone), tensors
 
 
 def _only_checkpoint(folder: Path) -> Path:
@@ -129,18 +85,18 @@ def _only_checkpoint(folder: Path) -> Path:
     return found[0]
 
 
-def _way(name: str) -> _Way | None:
-    match = re.fullmatch(r"encoder/(?:layers_(0|[1-9]\d{0,3})|encoder)/(.+)", name)
-    if match is None or match[2] not in _LAYER:
-        return _WHOLE.get(name)
-    way = _LAYER[match[2]]
-    return way._replace(torch_name=f"encoder.block.{match[1] or '{}'}.{way.torch_name}", scanned=match[1] is None)
+def _family(names: Iterable[str]) -> tuple[Backbone, dict[str, StoredName]]:
+    """Returns the family that most of the names are of, and how it reads those that it knows."""
+    found = []
+    for backbone in backbones():
+        read = backbone.weights.t5x
+        ways = {name: way for name in names if read is not None and (way := read(name)) is not None}
+        found.append((backbone, ways))
+    return max(found, key=lambda one: len(one[1]))
 
 
-def _translate(name: str, array: StoredArray) -> dict[str, np.ndarray]:
+def _translate(name: str, array: StoredArray, way: StoredName) -> dict[str, np.ndarray]:
     """One T5X array as the PyTorch arrays it holds: one, or one for each layer that was scanned."""
-    way = _way(name)
-    assert way is not None
     ranks = [rank + way.scanned for rank in way.ranks]
     if len(array.shape) not in ranks:
         raise ValueError(f"{name} has shape {array.shape}, where {' or '.join(map(str, ranks))} axes belong.")

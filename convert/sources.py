@@ -1,4 +1,4 @@
-"""From any folder or file that holds a T5 encoder's weights to a configuration and our parameters.
+"""From any folder or file that holds an encoder's weights to a configuration and our parameters.
 
 Which reader serves is decided by what lies there, never by trying one after another: a broken file of one format must
 be reported as such, not as an unknown folder.
@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from instructor_jax.config import EncoderConfig, ModelConfig
+from instructor_jax.backbones.registry import backbone_of
+from instructor_jax.config import BackboneConfig, ModelConfig
 from instructor_jax.io.folders import ModelFolder, encoder_folder, projection_weights, read_folder, read_params
 from instructor_jax.io.own_folder import OWN_CONFIG
+from instructor_jax.io.settings.family import backbone_in
 from instructor_jax.io.weights.adapters import refuse_lone_adapter
 from instructor_jax.io.weights.names import PROJECTION, encoder_arrays, params_from_torch
 from instructor_jax.io.weights.prefixes import plain_names
@@ -68,7 +70,8 @@ def read_source(path: Path) -> Source:
         if not any((path / name).is_file() for name in ("modules.json", "config.json")):
             return _from_torch(path, read_tensors(path))  # a trainer's checkpoint: weights alone
         folder = read_folder(path)
-        kind = "sentence-transformers" if (path / "modules.json").is_file() else "PyTorch T5"
+        title = backbone_of(folder.config.encoder).title
+        kind = "sentence-transformers" if (path / "modules.json").is_file() else f"PyTorch {title}"
         return Source(folder, read_params(folder), kind)
     for module, kind in ((from_flax, "Flax msgpack"), (from_t5x, "T5X")):
         if module.recognises(path):
@@ -110,14 +113,15 @@ def _is_hugging_face(tree: Mapping[Any, Any]) -> bool:
 
 
 def _from_torch(path: Path, stored: Mapping[str, np.ndarray]) -> Source:
-    """PyTorch weights without a folder around them: of an encoder, a whole T5, or a sentence-transformers model."""
-    arrays = encoder_arrays(plain_names(stored, path))
+    """PyTorch weights without a folder around them: of an encoder, a whole model, or a sentence-transformers model."""
     folder = path.parent if path.is_file() else path
-    encoder = encoder_config_of(folder, arrays, {name: name for name in arrays})
+    backbone = backbone_in(folder)
+    arrays = encoder_arrays(plain_names(stored, path, backbone.weights), backbone)
+    encoder = encoder_config_of(folder, arrays, {name: name for name in arrays}, backbone)
     return _from_arrays(folder, encoder, arrays, "PyTorch weights")
 
 
-def _from_arrays(path: Path, encoder: EncoderConfig, arrays: dict[str, np.ndarray], kind: str) -> Source:
+def _from_arrays(path: Path, encoder: BackboneConfig, arrays: dict[str, np.ndarray], kind: str) -> Source:
     """Completes what bare weights, Flax and T5X checkpoints do not say: projection and normalisation."""
     if (path / "modules.json").is_file():  # Flax weights inside a sentence-transformers folder
         folder = read_folder(path)

@@ -14,11 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from instructor_jax.config import ModelConfig, encoder_config_to_t5
+from instructor_jax.backbones.registry import backbone_of
+from instructor_jax.config import ModelConfig
+from instructor_jax.io.settings.family import backbone_in
 from instructor_jax.io.weights.adapters import has_adapter
 from instructor_jax.io.weights.names import PROJECTION, params_to_torch
 from instructor_jax.io.weights.prefixes import plain_names
 from instructor_jax.io.weights.tensor_files import find_weights, read_tensors
+from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.layout import Layout, unstacked_params
 from instructor_jax.nn.model import merge
 from instructor_jax.text.batches import TokenBatch
@@ -127,12 +130,12 @@ def _our_states(
 
     @jax.jit
     def run(params: dict[str, Any], batch: TokenBatch) -> list[jax.Array]:
-        encoder = merge(config, params, layout=layout).encoder
+        encoder = merge(config, params, Compute(layout=layout)).encoder
         x, step = encoder.begin(batch.tokens, batch.segments, None)
         states = [x]
         for index, layer in enumerate(encoder.layers):
             states.append(x := step(x, layer, jnp.int32(index)))
-        return [*states, encoder.final_norm(x, x.dtype)]
+        return [*states, encoder.finish(x)]
 
     batch = _batch(tokens, keep, np.zeros(len(tokens), np.int32))
     return [np.asarray(state)[0] for state in run(apart, batch)]
@@ -149,17 +152,18 @@ def _torch_encoder(source: Source) -> Any:
     import torch
     import transformers
 
-    settings = encoder_config_to_t5(source.folder.config.encoder)
+    backbone = backbone_of(source.folder.config.encoder)
+    settings = backbone.write_config(source.folder.config.encoder)
     kind = getattr(transformers, settings["architectures"][0])
     path = source.folder.path
-    if source.format in ("sentence-transformers", "PyTorch T5") and _is_as_transformers_reads(path):
+    if source.format in ("sentence-transformers", f"PyTorch {backbone.title}") and _is_as_transformers_reads(path):
         return kind.from_pretrained(
             str(path), dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True
         ).eval()
     model = kind(getattr(transformers, settings["architectures"][0].replace("EncoderModel", "Config"))(**settings))
     arrays = params_to_torch(source.folder.config, source.params)
     state = {name: torch.tensor(np.asarray(array, np.float32)) for name, array in arrays.items() if name != PROJECTION}
-    state["encoder.embed_tokens.weight"] = state["shared.weight"]
+    state |= dict.fromkeys(backbone.weights.embedding_copies, state[backbone.weights.embedding])
     model.load_state_dict(state)
     return model.eval()
 
@@ -169,7 +173,7 @@ def _is_as_transformers_reads(path: Path) -> bool:
     if weights is None or not weights.name.startswith("model.safetensors") or has_adapter(path):
         return False
     names = read_tensors(path).keys()
-    return plain_names(dict.fromkeys(names), path).keys() == names
+    return plain_names(dict.fromkeys(names), path, backbone_in(path).weights).keys() == names
 
 
 def _torch_vectors(

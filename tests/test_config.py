@@ -7,19 +7,15 @@ import math
 import jax
 import pytest
 
-from instructor_jax.config import (
-    PUBLISHED,
-    EncoderConfig,
-    ModelConfig,
-    encoder_config_from_t5,
-    encoder_config_to_t5,
-    parameter_count,
-)
+from instructor_jax.backbones.published import PUBLISHED
+from instructor_jax.backbones.t5.config_file import write_config
+from instructor_jax.config import EncoderConfig, ModelConfig, parameter_count
 from instructor_jax.io.json_files import read_json
+from instructor_jax.io.settings.family import read_encoder_config
 from instructor_jax.io.weights.names import torch_shapes
 from instructor_jax.nn.model import abstract_params
 
-T5_BASE = encoder_config_to_t5(PUBLISHED["t5-base"].encoder)
+T5_BASE = write_config(PUBLISHED["t5-base"].encoder)
 
 # Parameters of the whole encoder-decoder models, as their model cards and transformers report them, and the decoder's
 # number of layers where it is not the encoder's.
@@ -78,7 +74,7 @@ def test_published_embedders(name: str) -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_config_json_there_and_back(name: str) -> None:
     config = PUBLISHED[name].encoder
-    assert encoder_config_from_t5(json.loads(json.dumps(encoder_config_to_t5(config)))) == config
+    assert read_encoder_config(json.loads(json.dumps(write_config(config)))) == config
 
 
 @pytest.mark.torch
@@ -87,7 +83,7 @@ def test_transformers_builds_the_same_encoder_from_it(name: str) -> None:
     torch = pytest.importorskip("torch")
     import transformers
 
-    settings = encoder_config_to_t5(PUBLISHED[name].encoder)
+    settings = write_config(PUBLISHED[name].encoder)
     kind = settings["architectures"][0]
     config = getattr(transformers, kind.replace("EncoderModel", "Config"))(**settings)
     with torch.device("meta"):
@@ -100,13 +96,13 @@ def test_transformers_builds_the_same_encoder_from_it(name: str) -> None:
 def test_names_of_the_older_and_the_newer_files_are_read() -> None:
     """T5 1.0 files have no feed_forward_proj; 'gated-gelu' has always meant the tanh approximation."""
     plain = {key: value for key, value in T5_BASE.items() if key != "feed_forward_proj"}
-    assert encoder_config_from_t5(plain).activation == "relu"
-    assert not encoder_config_from_t5(plain).gated
-    gated = encoder_config_from_t5({**T5_BASE, "feed_forward_proj": "gated-gelu"})
+    assert read_encoder_config(plain).activation == "relu"
+    assert not read_encoder_config(plain).gated
+    gated = read_encoder_config({**T5_BASE, "feed_forward_proj": "gated-gelu"})
     assert (gated.activation, gated.gated) == ("gelu_new", True)
-    assert encoder_config_from_t5({**plain, "model_type": "mt5"}).gated
-    assert encoder_config_from_t5({**T5_BASE, "feed_forward_proj": "gelu"}).activation == "gelu"
-    assert not encoder_config_from_t5({**T5_BASE, "model_type": "umt5"}).shared_relative_bias
+    assert read_encoder_config({**plain, "model_type": "mt5"}).gated
+    assert read_encoder_config({**T5_BASE, "feed_forward_proj": "gelu"}).activation == "gelu"
+    assert not read_encoder_config({**T5_BASE, "model_type": "umt5"}).shared_relative_bias
 
 
 @pytest.mark.parametrize(
@@ -125,16 +121,16 @@ def test_names_of_the_older_and_the_newer_files_are_read() -> None:
 def test_refused_encoders(change: dict, message: str) -> None:
     settings = {key: value for key, value in {**T5_BASE, **change}.items() if value is not None}
     with pytest.raises(ValueError, match=message):
-        encoder_config_from_t5(settings)
+        read_encoder_config(settings)
 
 
 def test_what_config_json_cannot_say_is_not_written() -> None:
     """'gated-gelu' would be read as another function, and only umT5 has a table in every layer."""
     gated = EncoderConfig(gated=True, activation="gelu")
     with pytest.raises(ValueError, match="gated.*gelu"):
-        encoder_config_to_t5(gated)
+        write_config(gated)
     with pytest.raises(ValueError, match="shared_relative_bias"):
-        encoder_config_to_t5(EncoderConfig(shared_relative_bias=False))
+        write_config(EncoderConfig(shared_relative_bias=False))
 
 
 def test_refused_models() -> None:

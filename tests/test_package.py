@@ -14,14 +14,16 @@ from house import MAPPED, House, imports, module_of, package_of, sources
 # storey do not see each other. So the library knows no application, and applications never import one another.
 STOREYS = (
     ("version", "sharding", "numerics", "requirements", "compilation"),
-    ("io.bounds",),  # what input may be, and how it is shown; a configuration is checked by the same rules as its file
-    ("io.printable",),
-    ("io.json_files",),
-    ("io.settings",),
-    ("config", "arguments", "markdown", "pages"),
+    ("io.bounds", "backbones.checks"),  # what input may be; a configuration is checked by the same rules as its file
+    ("io.printable", "io.json_checks", "backbones.t5.config"),  # the family that `EncoderConfig` means
+    ("io.json_files", "config"),
+    ("backbones",),  # which families of encoders there are, and what each supplies
+    ("arguments", "option_types", "markdown", "pages"),
     ("io",),  # every file that is read or written
     ("text", "losses"),  # strings -> packed tokens; pure functions on vectors
-    ("nn",),  # packed tokens -> vectors
+    ("nn",),  # what encoders are made of
+    ("backbones.t5",),  # a family, met by name through `backbones.registry`
+    ("nn.model",),  # packed tokens -> vectors: an encoder of any family, pooling, projection
     ("inference",),  # prepare, run, finish
     ("drop_in",),  # what sentence-transformers' class offers besides
     ("embedder",),  # Instructor

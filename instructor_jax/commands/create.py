@@ -12,9 +12,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from instructor_jax.backbones.published import PUBLISHED
+from instructor_jax.backbones.registry import default_backbone
 from instructor_jax.commands.console import say
-from instructor_jax.config import PUBLISHED, EncoderConfig, ModelConfig
+from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.io.json_files import shown_value
+from instructor_jax.option_types import WholeNumber
 
 _TINY = EncoderConfig(embed=64, layers=2, heads=4, head_dim=16, ffn=128)
 # Two hundred frequent words are enough for short texts to have fewer tokens than letters.
@@ -35,7 +38,7 @@ def create(
     *,
     size: str = "tiny",
     tokenizer: Annotated[Path | None, Parameter(help="Folder whose tokenizer files are copied.")] = None,
-    seed: int = 0,
+    seed: WholeNumber = 0,
 ) -> None:
     """Write a model folder with random weights, in the layout of the published models.
 
@@ -103,22 +106,22 @@ def _check_tokenizer(folder: Path, vocabulary: int) -> None:
 
 
 def write_tiny_tokenizer(folder: Path) -> int:
-    """Writes a small T5-style tokenizer (Unigram over letters and common words); returns the vocabulary's size."""
+    """Writes a small tokenizer (Unigram over letters and common words); returns the vocabulary's size."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    from instructor_jax.text.t5_tokenizer import end_like_t5, write_tokenizer
+    from instructor_jax.text.new_tokenizer import write_tokenizer
 
-    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -4.0)]
+    habits = default_backbone().tokenizer
+    pieces = [*((piece, 0.0) for piece in habits.special), ("▁", -4.0)]
     characters = string.ascii_letters + string.digits + string.punctuation
     pieces += [(mark + character, -8.0) for character in characters for mark in ("▁", "")]
     words = sorted({word for word in _WORDS.split() if len(word) > 1})
     pieces += [("▁" + word, -5.0) for word in words] + [("▁" + word.title(), -6.0) for word in words]
     pieces += [(ending, -6.0) for ending in ("ing", "ed", "er", "ly", "tion", "ment", "es", "al", "en", "th", "st")]
-    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=habits.special.index("<unk>")))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
     )
-    end_like_t5(tokenizer)
-    tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>"])
-    write_tokenizer(tokenizer.to_str(pretty=True), folder)
+    habits.finish(tokenizer)
+    write_tokenizer(tokenizer.to_str(pretty=True), habits, folder)
     return tokenizer.get_vocab_size()

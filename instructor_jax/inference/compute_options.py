@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 
-from instructor_jax.arguments import shown, whole_number
+from instructor_jax.arguments import whole_number
 from instructor_jax.inference.devices import chosen_devices
 from instructor_jax.io.bounds import SIZE
+from instructor_jax.io.printable import shown
 
 Dtype = Literal["float32", "bfloat16"]
 

@@ -13,13 +13,13 @@ import numpy as np
 from jax.core import Tracer
 from tqdm import tqdm
 
-from instructor_jax.arguments import shown
 from instructor_jax.compilation import compiler_options, computes_bfloat16, enable_cache
 from instructor_jax.inference.compute_options import ComputeOptions
 from instructor_jax.inference.device_errors import TRACED
 from instructor_jax.inference.devices import chosen_devices
 from instructor_jax.inference.processes import check_process
 from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.printable import shown
 from instructor_jax.io.weights.names import check_params
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.layout import STACKED, cpu_layout, stacked_params, unstacked_params

@@ -16,7 +16,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from instructor_jax.config import ModelConfig, encoder_config_to_t5
+from instructor_jax.backbones.registry import backbone_of
+from instructor_jax.config import ModelConfig
 from instructor_jax.io.folders import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES, import_orbax
 from instructor_jax.io.printable import one_line
@@ -37,7 +38,7 @@ def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[
         target: where; must not exist, or be an empty folder.
         folder: configuration and prompts; its `path` is where the tokenizer's files are copied from.
         params: the weights, written in their dtype. Of float16 ones the folder says that they are computed with in
-            float32: T5's activations overflow in float16, and transformers would take the type that it finds.
+            float32: activations overflow in float16, and transformers would take the type that it finds.
 
     Raises:
         ValueError: the target is not empty, or the weights do not fit the configuration.
@@ -45,7 +46,7 @@ def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[
     """
     config = folder.config
     arrays = params_to_torch(config, params)
-    settings = encoder_config_to_t5(config.encoder)
+    settings = backbone_of(config.encoder).write_config(config.encoder)
     if any(array.dtype == np.float16 for array in arrays.values()):
         settings |= {"dtype": "float32", "torch_dtype": "float32"}  # transformers 5's name, and that of those before
     projection = arrays.pop(PROJECTION, None)

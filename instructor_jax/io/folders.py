@@ -1,10 +1,10 @@
-"""Reading a model folder: sentence-transformers' layouts, the original package's, a plain T5 folder, our own.
+"""Reading a model folder: sentence-transformers' layouts, the original package's, a plain encoder's folder, our own.
 
 What the folder says is checked module by module and key by key, because a wrong guess here gives plausible but wrong
 vectors: only mean pooling, only a bias-free projection without activation, only these modules in this order. Which keys
-are obeyed, harmless or refused stands in one table per file: `io/encoder_settings.py` (config.json),
-`io/module_settings.py` (modules.json and the modules), `io/transformer_settings.py` (sentence_bert_config.json) and
-`io/model_settings.py` (config_sentence_transformers.json).
+are obeyed, harmless or refused stands in one table per file: `settings/encoder.py` and the family's own (config.json),
+`settings/modules.py` (modules.json and the modules), `settings/transformer.py` (sentence_bert_config.json) and
+`settings/model.py` (config_sentence_transformers.json).
 """
 
 import dataclasses
@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from instructor_jax.config import ModelConfig, encoder_config_from_t5
+from instructor_jax.backbones.registry import backbone_of, titles
+from instructor_jax.config import ModelConfig
 from instructor_jax.io.json_files import read_json
 from instructor_jax.io.own_folder import OWN_CONFIG, read_own_config, read_own_params, read_ranges
+from instructor_jax.io.settings.family import read_encoder_config
 from instructor_jax.io.settings.model import MODEL_SETTINGS, read_model_settings
 from instructor_jax.io.settings.modules import (
     MODULES_FILE,
@@ -107,7 +109,7 @@ def read_folder(path: Path) -> ModelFolder:
     else:
         raise ValueError(
             f"{path} is not a model folder: it has none of {OWN_CONFIG}, modules.json (sentence-transformers) and "
-            "config.json (T5)."
+            f"config.json ({titles()})."
         )
     about = read_model_settings(path, folder.config.embedding_dim)
     return dataclasses.replace(
@@ -146,7 +148,8 @@ def read_torch_arrays(folder: ModelFolder) -> dict[str, np.ndarray]:
     """The arrays of a PyTorch folder by name, the projection's under `projection.weight`."""
     if find_weights(folder.path) is None:
         raise ValueError(f"{folder.path} has no weights: model.safetensors or pytorch_model.bin (or shards) is needed.")
-    arrays = merged(folder.path, plain_names(read_tensors(folder.path), folder.path))
+    names = backbone_of(folder.config.encoder).weights
+    arrays = merged(folder.path, plain_names(read_tensors(folder.path), folder.path, names), names)
     if folder.config.projection is not None and (PROJECTION not in arrays or _has_dense(folder)):
         weight = projection_weights(folder)
         if not same_bits(arrays.setdefault(PROJECTION, weight), weight):
@@ -179,7 +182,7 @@ def _sentence_transformers_folder(root: Path) -> ModelFolder:
     encoder_path = root / transformer.path
     _refuse_files(encoder_path, PROCESSOR_FILES, "which makes transformers read texts another way")
     content = read_json(encoder_path / "config.json")
-    encoder = encoder_config_from_t5(content, encoder_path / "config.json")
+    encoder = read_encoder_config(content, encoder_path / "config.json")
     dense = next((root / module.path for module in rest if module.kind == "Dense"), None)
     config = ModelConfig(
         encoder,
@@ -213,7 +216,7 @@ def _in_order(root: Path, modules: list[Module]) -> list[Module]:
     return kept
 
 
-# --- a plain T5 folder ---------------------------------------------------------------------------------------------
+# --- a plain encoder -----------------------------------------------------------------------------------------------
 
 
 def _plain_config(path: Path) -> ModelConfig:
@@ -225,7 +228,7 @@ def _plain_config(path: Path) -> ModelConfig:
         "which belongs to a model of sentence-transformers, but no modules.json; copy the folder whole",
     )
     content = read_json(path / "config.json")
-    encoder = encoder_config_from_t5(content, path / "config.json")
+    encoder = read_encoder_config(content, path / "config.json")
     length = max_length(path, content, with_modules=False)
     return ModelConfig(encoder, projection=None, normalize=False, max_length=length)
 

@@ -1,6 +1,6 @@
 """Our own model folder: its settings in instructor_jax.json, its weights as an Orbax checkpoint; and calibrated ranges.
 
-The settings are the fields of `ModelConfig` and `EncoderConfig`, which check types and ranges themselves.
+The settings are the fields of `ModelConfig` and of the family's configuration, which check types and ranges themselves.
 """
 
 import dataclasses
@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from instructor_jax.config import EncoderConfig, ModelConfig
+from instructor_jax.backbones.registry import PLACES, backbone_named, default_backbone
+from instructor_jax.config import ModelConfig
 from instructor_jax.io.bounds import SIZE
 from instructor_jax.io.json_files import Fields, read_json, shown_value
 from instructor_jax.io.weights.names import check_params
@@ -41,12 +42,26 @@ def read_own_config(path: Path) -> ModelConfig:
     lacking = [name for name in _SIZES if name not in encoder]
     if lacking:
         raise ValueError(f"{encoder.where} lacks {', '.join(lacking)}; sizes are not guessed.")
+    kind = _family(encoder)
     try:
-        config = ModelConfig(encoder=EncoderConfig(**_values(encoder, EncoderConfig)), **_values(model, ModelConfig))
+        config = ModelConfig(encoder=kind(**_values(encoder, kind)), **_values(model, ModelConfig))
     except ValueError as error:
         raise ValueError(f"{file} does not describe a model: {str(error).rstrip('.')}.") from error
     fields.refuse_unread()
     return config
+
+
+def _family(encoder: Fields) -> type[Any]:
+    """Returns the class of the encoder's configuration; folders may leave out the model type of the default family."""
+    if "model_type" not in encoder:
+        return default_backbone().config
+    backbone = backbone_named(encoder.text("model_type"))
+    if backbone is None:
+        raise ValueError(
+            f"{encoder.where} has model_type={shown_value(encoder.any('model_type'))}; it must be one of "
+            f"{', '.join(PLACES)}."
+        )
+    return backbone.config
 
 
 def _values(fields: Fields, kind: type) -> dict[str, Any]:

@@ -12,17 +12,16 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from instructor_jax.config import EncoderConfig
 from instructor_jax.nn.layers import parameter
 from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import axis_shards, partition_spec
 
 
 class TokenEmbedding(nnx.Module):
-    """Token id -> vector; T5 does not scale it and adds no positions."""
+    """Token id -> vector, neither scaled nor with positions added."""
 
-    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs):
-        self.embedding = parameter(rngs.params(), (config.vocab, config.embed), 1.0, ("vocab", "embed"))
+    def __init__(self, vocab: int, embed: int, rngs: nnx.Rngs):
+        self.embedding = parameter(rngs.params(), (vocab, embed), 1.0, ("vocab", "embed"))
 
     def __call__(self, tokens: Int[Array, "groups rows len"], dtype: Dtype) -> Float[Array, "groups rows len embed"]:
         return look_up(self.embedding[...], tokens, dtype)

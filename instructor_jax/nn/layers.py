@@ -1,22 +1,23 @@
-"""The parts of a T5 layer that are not attention: parameters, RMS norm, feed-forward.
+"""The parts of a layer that are not attention: parameters, RMS norm, feed-forward.
 
-Letters of all equations here and in `attention.py`, `encoder.py`: g groups, r rows, l length (q and k where queries
-and keys differ), d embed, h heads, e head_dim, f ffn.
+Letters of all equations: g groups, r rows, l length, d embed, f ffn.
 
 Products follow `numerics.py`; norms are float32.
 """
 
 import dataclasses
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from instructor_jax.config import Activation, EncoderConfig
 from instructor_jax.nn.dropout import DropoutSite
 from instructor_jax.numerics import Dtype, product
 from instructor_jax.sharding import constrain
+
+Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 
 _ACTIVATIONS = {
     "relu": jax.nn.relu,
@@ -32,11 +33,11 @@ def parameter(key: Key[Array, ""], shape: tuple[int, ...], stddev: float, axes: 
 
 
 class RMSNorm(nnx.Module):
-    """T5's layer norm: scaled by the root mean square, no mean subtracted, no bias; statistics in float32."""
+    """A layer norm that scales by the root mean square: no mean subtracted, no bias; statistics in float32."""
 
-    def __init__(self, config: EncoderConfig):
-        self.epsilon = config.norm_epsilon
-        self.scale = nnx.Param(jnp.ones((config.embed,), jnp.float32), out_sharding=("norm",))
+    def __init__(self, width: int, epsilon: float):
+        self.epsilon = epsilon
+        self.scale = nnx.Param(jnp.ones((width,), jnp.float32), out_sharding=("norm",))
 
     def __call__(self, x: Float[Array, "*batch embed"], dtype: Dtype) -> Float[Array, "*batch embed"]:
         x32 = x.astype(jnp.float32)
@@ -45,20 +46,39 @@ class RMSNorm(nnx.Module):
         return (x32 * jax.lax.rsqrt(variance + self.epsilon) * scale).astype(dtype)
 
 
-class FeedForward(nnx.Module):
-    """wo(activation(wi x)), or the gated form wo(activation(wi_0 x) * wi_1 x) of T5 v1.1 and its descendants."""
+@dataclasses.dataclass(frozen=True)
+class FeedForwardShape:
+    """What a feed-forward layer is.
 
-    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs):
-        self.activation: Activation = config.activation
-        self.gated = config.gated
-        shape, axes, stddev = (config.embed, config.ffn), ("embed", "ffn"), config.embed**-0.5
-        if config.gated:
-            self.wi_0 = parameter(rngs.params(), shape, stddev, axes)
-            self.wi_1 = parameter(rngs.params(), shape, stddev, axes)
+    Attributes:
+        embed: Width of what goes in and comes out.
+        ffn: Width in between.
+        activation: The function in between: relu, gelu (exact), gelu_new (tanh approximation) or silu.
+        gated: Whether the units are gated by a second product.
+        dropout: Share of the units that are dropped in training.
+    """
+
+    embed: int
+    ffn: int
+    activation: Activation
+    gated: bool
+    dropout: float
+
+
+class FeedForward(nnx.Module):
+    """wo(activation(wi x)), or the gated form wo(activation(wi_0 x) * wi_1 x)."""
+
+    def __init__(self, shape: FeedForwardShape, rngs: nnx.Rngs):
+        self.activation: Activation = shape.activation
+        self.gated = shape.gated
+        sizes, axes, stddev = (shape.embed, shape.ffn), ("embed", "ffn"), shape.embed**-0.5
+        if shape.gated:
+            self.wi_0 = parameter(rngs.params(), sizes, stddev, axes)
+            self.wi_1 = parameter(rngs.params(), sizes, stddev, axes)
         else:
-            self.wi = parameter(rngs.params(), shape, stddev, axes)
-        self.wo = parameter(rngs.params(), (config.ffn, config.embed), config.ffn**-0.5, ("ffn", "embed"))
-        self.dropout = DropoutSite(config.dropout, site=0)
+            self.wi = parameter(rngs.params(), sizes, stddev, axes)
+        self.wo = parameter(rngs.params(), sizes[::-1], shape.ffn**-0.5, axes[::-1])
+        self.dropout = DropoutSite(shape.dropout, site=0)
 
     def __call__(
         self, x: Float[Array, "groups rows len embed"], dtype: Dtype, row_keys: Key[Array, "groups rows"] | None = None
@@ -74,8 +94,8 @@ class FeedForward(nnx.Module):
 class SlicedFeedForward(nnx.Module):
     """The same function as one `FeedForward`, its width cut into slices whose results are added; for inference."""
 
-    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs, slices: int):
-        part = dataclasses.replace(config, ffn=config.ffn // slices)
+    def __init__(self, shape: FeedForwardShape, rngs: nnx.Rngs, slices: int):
+        part = dataclasses.replace(shape, ffn=shape.ffn // slices)
         self.parts = nnx.List([FeedForward(part, rngs) for _ in range(slices)])
 
     def __call__(

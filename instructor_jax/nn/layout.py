@@ -1,12 +1,14 @@
-"""Two layouts of the same encoder parameters: stacked for training and accelerators, layers apart for CPUs."""
+"""Two layouts of the same encoder parameters: stacked for training and accelerators, layers apart for CPUs.
+
+The conversions know two names in an encoder's parameters: `layers`, its layers, and in each of them `mlp`, a
+`nn.layers.FeedForward`, whose width can be cut.
+"""
 
 import dataclasses
 from typing import Any
 
 import jax
 import numpy as np
-
-from instructor_jax.config import EncoderConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +33,12 @@ STACKED = Layout()
 UNROLLED = Layout(unroll=True)
 
 
-def cpu_layout(config: EncoderConfig) -> Layout:
-    """Layers apart, and no weight whose rows are a multiple of 4 KiB apart in float32.
+def cpu_layout(width: int) -> Layout:
+    """Returns the layout for a feed-forward width: layers apart, and no rows of weights a multiple of 4 KiB apart.
 
     Such rows compete for the same few cache lines: on an AVX-512 CPU the product [2048, 768] x [768, 3072] ran at 66
     GFLOP/s a core whole and at 111 in four slices.
     """
-    width = config.ffn
     divisor = 768 if width % 768 == 0 else 512
     slices = width // divisor if width % 1024 == 0 and width <= 16384 else 1
     return Layout(stacked=False, mlp_slices=slices)
@@ -47,7 +48,7 @@ def unstacked_params(params: dict[str, Any], layout: Layout) -> dict[str, Any]:
     """An encoder's stacked parameters in another layout: views where possible, each layer apart."""
     stacked = params["layers"]
     layers: dict[int, Any] = {}
-    for index in range(stacked["mlp_norm"]["scale"].shape[0]):
+    for index in range(jax.tree.leaves(stacked)[0].shape[0]):
         layer = jax.tree.map(lambda array, index=index: array[index], stacked)
         if layout.mlp_slices > 1:
             layer["mlp"] = {"parts": _sliced(layer["mlp"], layout.mlp_slices)}

@@ -13,13 +13,13 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key
 
+from instructor_jax.backbones.registry import EncoderModule, backbone_of
 from instructor_jax.config import ModelConfig
-from instructor_jax.nn.encoder import Encoder, Remat
-from instructor_jax.nn.fused_attention.plan import Attention
+from instructor_jax.nn.compute import FLOAT32, Compute
 from instructor_jax.nn.layers import parameter
 from instructor_jax.nn.layout import STACKED, Layout
 from instructor_jax.nn.pooling import gather_slots, pool_texts
-from instructor_jax.numerics import Dtype, normalize, product
+from instructor_jax.numerics import normalize, product
 from instructor_jax.sharding import named_sharding
 from instructor_jax.text.batches import TokenBatch
 
@@ -29,18 +29,9 @@ Params = dict[str, Any]
 class EmbeddingModel(nnx.Module):
     """Texts packed into rows -> one vector per text."""
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        rngs: nnx.Rngs,
-        *,
-        dtype: Dtype = jnp.float32,
-        remat: Remat = "none",
-        layout: Layout = STACKED,
-        attention: Attention = "auto",
-    ):
+    def __init__(self, config: ModelConfig, compute: Compute, rngs: nnx.Rngs):
         self.config = config
-        self.encoder = Encoder(config.encoder, rngs, dtype=dtype, remat=remat, layout=layout, attention=attention)
+        self.encoder: EncoderModule = backbone_of(config.encoder).build(config.encoder, compute, rngs)
         width = config.encoder.embed
         self.projection = nnx.data(
             None
@@ -62,34 +53,19 @@ class EmbeddingModel(nnx.Module):
 
 
 @lru_cache
-def model_graph(
-    config: ModelConfig,
-    dtype: Dtype = jnp.float32,
-    remat: Remat = "none",
-    layout: Layout = STACKED,
-    attention: Attention = "auto",
-) -> tuple[nnx.GraphDef[EmbeddingModel], nnx.State]:
+def model_graph(config: ModelConfig, compute: Compute = FLOAT32) -> tuple[nnx.GraphDef[EmbeddingModel], nnx.State]:
     """The static part of a model and its parameters' shapes and logical axes; allocates nothing."""
     # Logical names are mapped to a mesh by our own table, later; under the caller's mesh nnx takes them for its axes.
     nowhere = jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ()))
     with nnx.use_eager_sharding(False), nowhere:
-        model = nnx.eval_shape(
-            lambda: EmbeddingModel(config, nnx.Rngs(0), dtype=dtype, remat=remat, layout=layout, attention=attention)
-        )
+        model = nnx.eval_shape(lambda: EmbeddingModel(config, compute, nnx.Rngs(0)))
     graph, state = nnx.split(model)
     return graph, state
 
 
-def merge(
-    config: ModelConfig,
-    params: Params,
-    dtype: Dtype = jnp.float32,
-    remat: Remat = "none",
-    layout: Layout = STACKED,
-    attention: Attention = "auto",
-) -> EmbeddingModel:
+def merge(config: ModelConfig, params: Params, compute: Compute = FLOAT32) -> EmbeddingModel:
     """A module that computes with these parameters; cheap, meant to be called inside jit."""
-    graph, _ = model_graph(config, jnp.dtype(dtype), remat, layout, attention)
+    graph, _ = model_graph(config, compute)
     return nnx.merge(graph, nnx.State(params))
 
 
@@ -98,37 +74,37 @@ def embed(
     params: Params,
     batch: TokenBatch,
     *,
-    dtype: Dtype = jnp.float32,
-    remat: Remat = "none",
-    layout: Layout = STACKED,
+    compute: Compute = FLOAT32,
     row_keys: Key[Array, "groups rows"] | None = None,
-    attention: Attention = "auto",
 ) -> Float[Array, "groups texts dim"]:
-    """One vector per text: the function that `encode`, training and evaluation jit."""
-    return merge(config, params, dtype, remat, layout, attention)(batch, row_keys)
+    """Returns one vector per text: the function that `encode`, training and evaluation jit.
+
+    Args:
+        config: Of the model.
+        params: Its parameters, in the layout that `compute` says.
+        batch: Texts packed into rows.
+        compute: How it is computed; float32 by default.
+        row_keys: A random key for every row, for dropout; None for inference.
+    """
+    return merge(config, params, compute)(batch, row_keys)
 
 
 def encode_tokens(
-    config: ModelConfig,
-    params: Params,
-    batch: TokenBatch,
-    *,
-    dtype: Dtype = jnp.float32,
-    layout: Layout = STACKED,
+    config: ModelConfig, params: Params, batch: TokenBatch, *, compute: Compute = FLOAT32
 ) -> Float[Array, "groups rows len embed"]:
-    """Hidden state of every token, before pooling."""
-    return merge(config, params, dtype, layout=layout).encoder(batch.tokens, batch.segments)
+    """Returns the hidden state of every token, before pooling."""
+    return merge(config, params, compute).encoder(batch.tokens, batch.segments)
 
 
 def abstract_params(config: ModelConfig) -> Params:
     """Shapes of all parameters as a nested dictionary of `jax.ShapeDtypeStruct`."""
-    _, state = model_graph(config, jnp.dtype(jnp.float32), "none")
+    _, state = model_graph(config)
     return nnx.to_pure_dict(state)
 
 
 def param_shardings(config: ModelConfig, mesh: Mesh, layout: Layout = STACKED) -> Params:
     """Where every parameter lies on the mesh, by the rules table of `sharding.py`."""
-    _, state = model_graph(config, jnp.dtype(jnp.float32), "none", layout)
+    _, state = model_graph(config, Compute(layout=layout))
     return jax.tree.map(
         lambda variable: named_sharding(mesh, *variable.get_metadata()["out_sharding"]),
         _variables(state),
@@ -143,10 +119,10 @@ def _variables(state: nnx.State) -> dict[Any, Any]:
 
 
 def init_params(config: ModelConfig, seed: int, mesh: Mesh | None = None) -> Params:
-    """Random float32 parameters (T5's initialisation), made where they belong when a mesh is given."""
+    """Random float32 parameters, by the family's own initialisation, made where they belong when a mesh is given."""
 
     def init() -> Params:
         with nnx.use_eager_sharding(False):
-            return nnx.to_pure_dict(nnx.state(EmbeddingModel(config, nnx.Rngs(seed))))
+            return nnx.to_pure_dict(nnx.state(EmbeddingModel(config, FLOAT32, nnx.Rngs(seed))))
 
     return jax.jit(init, out_shardings=None if mesh is None else param_shardings(config, mesh))()

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from instructor_jax.config import PUBLISHED
+from instructor_jax.backbones.published import PUBLISHED
 from instructor_jax.io.folders import read_folder, read_params
 from instructor_jax.text.tokenization import load_token_ids, vocabulary_size
 

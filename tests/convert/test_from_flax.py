@@ -11,7 +11,8 @@ import pytest
 from flax import serialization
 from flax.traverse_util import unflatten_dict
 
-from instructor_jax.config import EncoderConfig, encoder_config_to_t5
+from instructor_jax.backbones.t5.config_file import write_config
+from instructor_jax.config import EncoderConfig
 from instructor_jax.convert.from_flax import read, recognises
 from instructor_jax.convert.msgpack_tree import flatten, read_msgpack
 
@@ -79,9 +80,9 @@ def test_whole_file(tmp_path: Path, gated: bool, per_layer: bool, dtype: Any) ->
 
 def test_the_config_beside_it_decides(tmp_path: Path) -> None:
     write(tmp_path / "flax_model.msgpack", random_flax())
-    (tmp_path / "config.json").write_text(json.dumps(encoder_config_to_t5(T5) | {"layer_norm_epsilon": 1e-5}))
+    (tmp_path / "config.json").write_text(json.dumps(write_config(T5) | {"layer_norm_epsilon": 1e-5}))
     assert read(tmp_path)[0].norm_epsilon == 1e-5
-    (tmp_path / "config.json").write_text(json.dumps(encoder_config_to_t5(T5) | {"num_layers": 3}))
+    (tmp_path / "config.json").write_text(json.dumps(write_config(T5) | {"num_layers": 3}))
     with pytest.raises(ValueError, match=r"lacks encoder\.block\.2\."):
         read(tmp_path)
 

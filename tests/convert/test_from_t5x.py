@@ -16,7 +16,8 @@ import pytest
 from flax import serialization
 from flax.traverse_util import unflatten_dict
 
-from instructor_jax.config import EncoderConfig, encoder_config_to_t5
+from instructor_jax.backbones.t5.config_file import write_config
+from instructor_jax.config import EncoderConfig
 from instructor_jax.convert.from_t5x import read, recognises
 
 T5 = EncoderConfig(vocab=20, embed=12, layers=3, heads=2, head_dim=4, ffn=10, relative_buckets=8)  # 8 of 12 columns
@@ -184,9 +185,9 @@ def test_a_config_beside_the_checkpoint_decides(tmp_path: Path) -> None:
     model = random_model(T5_GATED)
     folder = write(tmp_path / "a", as_t5x(T5_GATED, model))
     config = dataclasses.replace(T5_GATED, activation="silu", norm_epsilon=1e-5, model_type="mt5", dropout=0.0)
-    (folder / "config.json").write_text(json.dumps(encoder_config_to_t5(config)))
+    (folder / "config.json").write_text(json.dumps(write_config(config)))
     assert read(folder)[0] == config
-    (folder / "config.json").write_text(json.dumps(encoder_config_to_t5(dataclasses.replace(config, ffn=11))))
+    (folder / "config.json").write_text(json.dumps(write_config(dataclasses.replace(config, ffn=11))))
     with pytest.raises(ValueError, match=r"mlp/wi_0/kernel .* has shape \(10, 12\), but \(11, 12\)"):
         read(folder)
 
@@ -312,7 +313,7 @@ def test_pytorch_computes_the_same_with_the_converted_weights(tmp_path: Path, co
         "umt5": (transformers.UMT5Config, transformers.UMT5EncoderModel),
     }
     configuration, encoder = classes[config.model_type]
-    settings = {key: value for key, value in encoder_config_to_t5(config).items() if key != "model_type"}
+    settings = {key: value for key, value in write_config(config).items() if key != "model_type"}
     network = encoder(configuration(**settings)).double().eval()
     state = {name: torch.from_numpy(array.copy()) for name, array in tensors.items()}
     network.load_state_dict(state | {"encoder.embed_tokens.weight": state["shared.weight"]})

@@ -8,10 +8,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from instructor_jax.config import ModelConfig, encoder_config_from_t5, encoder_config_to_t5
+from instructor_jax.backbones.t5.config_file import write_config
+from instructor_jax.config import ModelConfig
 from instructor_jax.convert.sources import Source, read_source
 from instructor_jax.io.folder_writer import write_own, write_sentence_transformers
 from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.settings.family import read_encoder_config
 from instructor_jax.io.weights.names import PROJECTION, params_from_torch, params_to_torch
 from instructor_jax.io.weights.tensor_files import write_safetensors
 
@@ -95,7 +97,7 @@ def test_t5x(tmp_path: Path, encoder: Any, projection: int | None) -> None:
 def test_flax(tmp_path: Path) -> None:
     arrays = flax.random_flax()
     flax.write(tmp_path / "flax_model.msgpack", arrays | flax.DECODER)
-    (tmp_path / "config.json").write_text(json.dumps(encoder_config_to_t5(flax.T5)))
+    (tmp_path / "config.json").write_text(json.dumps(write_config(flax.T5)))
     read = read_source(tmp_path)
     assert (read.format, read.folder.config) == ("Flax msgpack", ModelConfig(flax.T5, normalize=False))
     assert_identical(params_to_torch(read.folder.config, read.params), flax.as_torch(arrays))
@@ -141,7 +143,7 @@ def test_a_broken_file_is_not_taken_for_another_format(tmp_path: Path) -> None:
 def test_a_config_of_another_model_is_an_error(tmp_path: Path) -> None:
     path = model_folder(tmp_path / "m")
     settings = json.loads((path / "config.json").read_text())
-    assert encoder_config_from_t5(settings) == SMALL.encoder
+    assert read_encoder_config(settings) == SMALL.encoder
     for change, message in (
         ({"num_layers": 3}, r"missing \(encoder.block.2"),
         ({"num_layers": 1}, r"unknown \(encoder.block.1"),
@@ -155,7 +157,7 @@ def test_a_config_of_another_model_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_plain_folder_with_an_array_too_many(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(encoder_config_to_t5(UMT5.encoder)))
+    (tmp_path / "config.json").write_text(json.dumps(write_config(UMT5.encoder)))
     write_safetensors(tmp_path / "model.safetensors", random_arrays(UMT5) | {"pooler.weight": np.zeros(3, np.float32)})
     with pytest.raises(ValueError, match=r"1 unknown \(pooler.weight\)"):
         read_source(tmp_path)

@@ -7,11 +7,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from instructor_jax.config import encoder_config_from_t5
 from instructor_jax.io import folder_writer
 from instructor_jax.io.folder_writer import write_own, write_sentence_transformers
 from instructor_jax.io.folders import ModelFolder
 from instructor_jax.io.own_folder import RANGES
+from instructor_jax.io.settings.family import read_encoder_config
 from instructor_jax.io.weights.tensor_files import read_tensors
 
 from ..small_models import SMALL, UMT5, random_arrays, random_params, tokenizer_folder
@@ -37,7 +37,7 @@ def test_what_lies_in_the_folder(tmp_path: Path, folder: ModelFolder) -> None:
     arrays = read_tensors(target)
     assert {array.dtype for array in arrays.values()} == {np.dtype(ml_dtypes.bfloat16)}
     assert set(arrays) == set(random_arrays(SMALL)) - {"projection.weight"}
-    assert encoder_config_from_t5(json.loads((target / "config.json").read_text())) == SMALL.encoder
+    assert read_encoder_config(json.loads((target / "config.json").read_text())) == SMALL.encoder
     assert json.loads((target / "1_Pooling" / "config.json").read_text())["include_prompt"] is False
     assert json.loads((target / "config_sentence_transformers.json").read_text())["prompts"] == {"query": "Q: "}
     assert (target / "tokenizer.json").read_bytes() == (folder.path / "tokenizer.json").read_bytes()
@@ -53,7 +53,7 @@ def test_float16_weights_are_computed_with_in_float32(tmp_path: Path, folder: Mo
         write_sentence_transformers(tmp_path / dtype.__name__, folder, random_params(SMALL, dtype))
     settings = json.loads((tmp_path / "float16" / "config.json").read_text())
     assert settings["dtype"] == settings["torch_dtype"] == "float32"
-    assert encoder_config_from_t5(settings) == SMALL.encoder
+    assert read_encoder_config(settings) == SMALL.encoder
     assert "dtype" not in json.loads((tmp_path / "float32" / "config.json").read_text())
     assert {array.dtype for array in read_tensors(tmp_path / "float16").values()} == {np.dtype(np.float16)}
 

@@ -12,7 +12,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from instructor_jax.config import ModelConfig, encoder_config_to_t5
+from instructor_jax.backbones.t5.config_file import write_config
+from instructor_jax.config import ModelConfig
 from instructor_jax.io.folder_writer import write_own
 from instructor_jax.io.folders import ModelFolder, read_folder, read_params
 from instructor_jax.io.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES
@@ -82,7 +83,7 @@ def test_modules_may_be_absent(tmp_path: Path, kept: list[str]) -> None:
 
 def test_a_plain_t5_folder_gives_mean_pooling(tmp_path: Path) -> None:
     path = tokenizer_folder(tmp_path)
-    (path / "config.json").write_text(json.dumps(encoder_config_to_t5(UMT5.encoder)))
+    (path / "config.json").write_text(json.dumps(write_config(UMT5.encoder)))
     write_safetensors(path / "model.safetensors", random_arrays(UMT5))
     folder = read_folder(path)
     assert folder.config == ModelConfig(UMT5.encoder, projection=None, normalize=False, max_length=512)

@@ -7,7 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from instructor_jax.config import PUBLISHED, ModelConfig
+from instructor_jax.backbones.published import PUBLISHED
+from instructor_jax.config import ModelConfig
+from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.layout import STACKED, Layout, cpu_layout, stacked_params, unstacked_params
 from instructor_jax.nn.model import Params, embed, param_shardings
 from instructor_jax.sharding import make_mesh
@@ -46,9 +48,9 @@ def test_both_give_the_same_vectors(config: ModelConfig) -> None:
     segments = np.repeat(np.array([[[0, 1, 1, 2, -1]]], np.int32), 5, axis=2)
     tokens = random.integers(2, config.encoder.vocab, segments.shape).astype(np.int32)
     batch = TokenBatch(tokens, segments, segments >= 0, np.array([[2, 0, 1, -1]], np.int32), 4)
-    layouts = (STACKED, cpu_layout(config.encoder))
+    layouts = (STACKED, cpu_layout(config.encoder.ffn))
     stacked, apart = (
-        np.asarray(jax.jit(partial(embed, config, layout=layout))(in_layout(config, layout), batch))
+        np.asarray(jax.jit(partial(embed, config, compute=Compute(layout=layout)))(in_layout(config, layout), batch))
         for layout in layouts
     )
     # float32; slices of the feed-forward width are added in another order
@@ -59,7 +61,7 @@ def test_both_give_the_same_vectors(config: ModelConfig) -> None:
 
 @pytest.mark.parametrize("config", [SMALL, UMT5], ids=["t5", "umt5"])
 def test_every_layout_has_shardings_of_its_own_shape(config: ModelConfig) -> None:
-    layout = cpu_layout(config.encoder)
+    layout = cpu_layout(config.encoder.ffn)
     placed = jax.device_put(in_layout(config, layout), param_shardings(config, make_mesh(), layout))
     assert len(jax.tree.leaves(placed)) > config.encoder.layers * 7
 
@@ -70,7 +72,7 @@ def test_every_layout_has_shardings_of_its_own_shape(config: ModelConfig) -> Non
 def test_slices_avoid_rows_4_kib_apart(name: str, slices: int) -> None:
     """Widths that are no multiple of 1024 need none, and the largest model is not for CPUs."""
     encoder = PUBLISHED[name].encoder
-    layout = cpu_layout(encoder)
+    layout = cpu_layout(encoder.ffn)
     assert (layout.stacked, layout.mlp_slices) == (False, slices)
     assert encoder.ffn % slices == 0
     if slices > 1:

@@ -7,9 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from instructor_jax.config import ModelConfig, encoder_config_from_t5, encoder_config_to_t5
+from instructor_jax.backbones.t5.config_file import write_config
+from instructor_jax.config import ModelConfig
 from instructor_jax.io.folders import read_folder, read_torch_arrays
+from instructor_jax.io.settings.family import read_encoder_config
 from instructor_jax.io.weights.names import params_from_torch, params_to_torch
+from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.model import encode_tokens
 from instructor_jax.text.batches import TokenBatch
 
@@ -20,7 +23,7 @@ pytestmark = pytest.mark.torch
 
 
 def plain(model) -> tuple[ModelConfig, dict[str, np.ndarray]]:
-    config = ModelConfig(encoder_config_from_t5(model.config.to_dict()), normalize=False)
+    config = ModelConfig(read_encoder_config(model.config.to_dict()), normalize=False)
     return config, {name: value.numpy() for name, value in model.state_dict().items()}
 
 
@@ -31,7 +34,7 @@ def right_padded(lengths: list[int], vocab: int, seed: int) -> tuple[np.ndarray,
 
 
 def hidden_states(config, arrays, batch, dtype=jnp.float32) -> np.ndarray:
-    run = jax.jit(partial(encode_tokens, config, dtype=dtype))
+    run = jax.jit(partial(encode_tokens, config, compute=Compute(dtype)))
     return np.asarray(run(params_from_torch(config, arrays), batch).astype(jnp.float32))[0]
 
 
@@ -71,7 +74,7 @@ def test_weights_there_and_back_are_identical(variant):
     for name, value in back.items():
         assert value.tobytes() == arrays[name].tobytes(), name
     assert set(arrays) - set(back) <= {"encoder.embed_tokens.weight"}
-    assert encoder_config_from_t5(encoder_config_to_t5(config.encoder)) == config.encoder
+    assert read_encoder_config(write_config(config.encoder)) == config.encoder
 
 
 @pytest.mark.parametrize("variant", ["t5-relu", "t5-v1.1-gated", "mt5", "umt5"])

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from instructor_jax.nn.fused_attention.plan import Attention
+from instructor_jax.nn.compute import Attention
 from instructor_jax.nn.model import Params, abstract_params
 from instructor_jax.train.data.batches import PairBatch
 from instructor_jax.train.step import batch_losses

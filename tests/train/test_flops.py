@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from instructor_jax.config import PUBLISHED, EncoderConfig, ModelConfig
+from instructor_jax.backbones.published import PUBLISHED
+from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.nn.model import abstract_params, embed
 from instructor_jax.text.batches import TokenBatch
 from instructor_jax.train import flops

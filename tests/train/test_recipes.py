@@ -1,6 +1,7 @@
 import pytest
 
-from instructor_jax.config import PUBLISHED, parameter_count
+from instructor_jax.backbones.published import PUBLISHED
+from instructor_jax.config import parameter_count
 from instructor_jax.io.default_model import DEFAULT_MODEL
 from instructor_jax.train.data.group_packing import GroupShape
 from instructor_jax.train.medi.source_list import SOURCES

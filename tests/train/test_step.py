@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from instructor_jax.config import encoder_config_to_t5
+from instructor_jax.backbones.t5.config_file import write_config
 from instructor_jax.io.weights.names import params_from_torch, params_to_torch
 from instructor_jax.nn.model import init_params
 from instructor_jax.sharding import MeshShape, make_mesh, named_sharding
@@ -49,7 +49,7 @@ class TorchRun:
         self.torch, self.config = torch, config
         arrays = {name: torch.tensor(x) for name, x in params_to_torch(config.model, jax.device_get(params)).items()}
         self.projection = torch.nn.Parameter(arrays.pop("projection.weight"))
-        encoder = transformers.T5Config(**encoder_config_to_t5(config.model.encoder))
+        encoder = transformers.T5Config(**write_config(config.model.encoder))
         self.encoder = transformers.T5EncoderModel(encoder).eval()  # evaluation mode: no dropout
         missing = self.encoder.load_state_dict(arrays, strict=False).missing_keys
         assert set(missing) <= {"encoder.embed_tokens.weight"}

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from instructor_jax.backbones.t5.names import NAMES
 from instructor_jax.convert.sources import read_source
 from instructor_jax.io.folders import read_folder, read_params, read_torch_arrays
 from instructor_jax.io.weights.adapter_patterns import compiled
@@ -330,11 +331,11 @@ def test_an_adapter_without_its_base_says_how_to_merge(folder: Path, name: Any) 
 
 def test_no_adapter_changes_nothing(folder: Path) -> None:
     arrays = load_file(folder / "model.safetensors")
-    result = merged(folder, arrays)
+    result = merged(folder, arrays, NAMES)
     assert all(result[name] is array for name, array in arrays.items())
     (folder / "other").mkdir()
     adapt(folder / "other")  # a folder inside is another model's
-    assert_identical(merged(folder, arrays), copy.copy(arrays))
+    assert_identical(merged(folder, arrays, NAMES), copy.copy(arrays))
 
 
 @pytest.mark.parametrize(

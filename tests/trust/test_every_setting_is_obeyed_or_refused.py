@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from instructor_jax.backbones.t5.config_file import HARMLESS as T5_HARMLESS
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.io.bounds import LAYERS, SIZE
 from instructor_jax.io.folders import ModelFolder, read_folder
@@ -466,7 +467,7 @@ def test_obeyed(folder: Path, file: str, changes: dict[str, Any], expected: dict
 
 def test_what_is_harmless_changes_nothing(folder: Path) -> None:
     odd: list[Any] = [True, "text", 3, [1, 2], {"a": {"b": 1}}, -1.5]
-    keys = [*HARMLESS, *GENERATION]
+    keys = [*HARMLESS, *T5_HARMLESS, *GENERATION]
     edit(folder / CONFIG, **{key: odd[index % len(odd)] for index, key in enumerate(keys)})
     assert read_folder(folder).config == SMALL
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from instructor_jax.backbones.t5.names import NAMES
 from instructor_jax.convert.sources import read_source
 from instructor_jax.io.folders import read_folder, read_params
 from instructor_jax.io.weights.prefixes import PREFIXES, plain_names
@@ -150,9 +151,9 @@ def test_what_is_not_clear_is_refused_with_the_names(folder: Path, parts: dict, 
 
 def test_plain_names_are_let_alone_and_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        assert plain_names(PLAIN, "here") == PLAIN
-        assert plain_names({}, "here") == {}
-        assert list(plain_names({"model.a": 1, "model.b": 2}, "here")) == ["model.a", "model.b"]  # no T5 at all
+        assert plain_names(PLAIN, "here", NAMES) == PLAIN
+        assert plain_names({}, "here", NAMES) == {}
+        assert list(plain_names({"model.a": 1, "model.b": 2}, "here", NAMES)) == ["model.a", "model.b"]  # no T5 at all
     assert caplog.text == ""
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from instructor_jax.backbones.registry import default_backbone
-from instructor_jax.io.own_files import TEMPORARY, refuse_strangers, remove_own
+from instructor_jax.io.atomic import TEMPORARY
+from instructor_jax.io.ownership import refuse_strangers, remove_own
 from instructor_jax.text.new_tokenizer import write_tokenizer
 
 from .token_cache import ExampleSource

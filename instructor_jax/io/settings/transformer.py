@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from instructor_jax.config import LONGEST
 from instructor_jax.io.json_files import Fields, read_json
 from instructor_jax.io.settings.encoder import max_positions
 
@@ -25,15 +26,13 @@ SETTINGS_FILES = (
 TOKENIZER_SETTINGS = "tokenizer_config.json"
 
 DEFAULT_LENGTH = 512  # what T5 was trained with; used where no file says a limit
-# A greater limit means none: transformers writes 1e30 (`VERY_LARGE_INTEGER`) or 1e20 (`LARGE_INTEGER`).
-LONGEST = 1_000_000
 
 # Arguments that sentence-transformers hands to transformers; the names changed in 5.4. It takes `trust_remote_code` out
 # of them itself, whatever it says.
 _ARGUMENTS = ("model_args", "model_kwargs", "tokenizer_args", "processor_kwargs", "config_args", "config_kwargs")
 
 _ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
-    "do_lower_case": ((False,), "which lower-cases texts; the published T5 models do not"),
+    "do_lower_case": ((False,), "which lower-cases texts; the published models do not"),
     "transformer_task": (("feature-extraction",), "which gives something other than hidden states"),
     "module_output_name": (("token_embeddings",), "which hands something other than hidden states to pooling"),
     "modality_config": (

@@ -1,10 +1,10 @@
 """The tokenizer of a folder, from whichever files it has, as one function from texts to ids.
 
 `tokenizer.json` comes first: it says everything, and is what transformers takes where both lie there. Then
-`spiece.model`, read here; then ByT5, which has no vocabulary and is left to transformers. In each case the settings
-beside it are checked, and the tokens that they add are added as transformers adds them. transformers 5 makes T5's
-tokenizer anew from the vocabulary and drops normalisers other than `Precompiled`; here, as in transformers 4 and as the
-models were trained, the file is followed.
+`spiece.model`, read here; then tokenizers of bytes, which have no vocabulary and are left to transformers. In each case
+the settings beside it are checked, and the tokens that they add are added as transformers adds them; what they leave to
+the family stands in its record. transformers 5 makes T5's tokenizer anew from the vocabulary and drops normalisers but
+for `Precompiled`; here, as in transformers 4 and as the models were trained, the file is followed.
 """
 
 import json
@@ -16,7 +16,6 @@ from typing import Any, Protocol, runtime_checkable
 from instructor_jax.io.other_libraries import auto_tokenizer
 from instructor_jax.io.printable import one_line
 from instructor_jax.io.tokenizers.files import TokenizerFile, check_tokenizer, read_tokenizer_file
-from instructor_jax.io.tokenizers.sentencepiece_files import read_sentencepiece
 from instructor_jax.io.tokenizers.settings import TokenizerSettings, read_settings
 
 
@@ -56,18 +55,18 @@ def load_token_ids(folder: Path) -> TokenIds:
         encode = _fast(read_tokenizer_file(path), settings)
     elif settings.bytes:
         encode = _bytes(folder)
-    elif (folder / "spiece.model").is_file():
-        content = read_sentencepiece(folder / "spiece.model", settings.extra_ids)
+    elif settings.from_sentencepiece is not None and (folder / "spiece.model").is_file():
+        content = settings.from_sentencepiece(folder / "spiece.model", settings.extra_ids)
         where = str(folder / "spiece.model")
         encode = _fast(check_tokenizer(content, json.dumps(content, ensure_ascii=False), where), settings)
     else:
         raise ValueError(
-            f"{folder} has no tokenizer: tokenizer.json, spiece.model, or a tokenizer_config.json that names "
-            "ByT5Tokenizer is needed."
+            f"{folder} has no tokenizer: tokenizer.json, spiece.model, or a tokenizer_config.json that names a "
+            "tokenizer of bytes is needed."
         )
     some, empty = encode(["a", ""])
     if not empty or some[-1] != empty[-1]:
-        raise ValueError(f"the tokenizer in {folder} adds no end-of-sequence token; T5 models need one.")
+        raise ValueError(f"the tokenizer in {folder} adds no end-of-sequence token; the models need one.")
     return encode
 
 

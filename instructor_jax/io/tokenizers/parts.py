@@ -49,7 +49,7 @@ def _chain(content: Any, where: str, kinds: Mapping[str, _Growth], members: str)
     growth = 1
     parts = _flat(content, where, members)
     if len(parts) > _PARTS:
-        raise ValueError(f"{where} has {len(parts)} parts; no tokenizer of T5's kind has more than {_PARTS}.")
+        raise ValueError(f"{where} has {len(parts)} parts; no tokenizer has more than {_PARTS}.")
     for part in parts:
         kind = part.text("type")
         if kind not in kinds:

@@ -1,103 +1,53 @@
-"""A spiece.model as the content of a tokenizer.json, without SentencePiece, protobuf or transformers.
+"""A SentencePiece model read without SentencePiece or protobuf, for the tokenizer.json that a family makes of it.
 
-T5's older folders have nothing else. Read are the pieces and the few settings that change ids; the rest of the message
-is about training. The numbers of fields and kinds are those of SentencePiece's `sentencepiece_model.proto`; what is
-made of them is what transformers 5 makes (`models/t5/tokenization_t5.py`), but for a number of the unknown piece other
-than 2 and for bytes of unknown characters, where SentencePiece itself is followed.
+Older folders have nothing else. Read are the pieces and the few settings that change ids; the rest of the message is
+about training. The numbers of fields and kinds are those of SentencePiece's `sentencepiece_model.proto`.
 """
 
-import base64
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from instructor_jax.io.bounds import TOKENIZER_BYTES
 from instructor_jax.io.json_files import read_bytes
 
+CONTROL, USER_DEFINED = 3, 4  # kinds of pieces
+UNIGRAM = 1  # kind of a model
 _PIECES = 1 << 20  # mT5 has 250,100
-_CONTROL, _USER_DEFINED = 3, 4
-_UNIGRAM = 1
 _SCORE = struct.Struct("<f")
 _VARINT, _EIGHT, _TEXT, _FOUR = 0, 1, 2, 5
 
 
-def read_sentencepiece(path: Path, extra_ids: int) -> dict[str, Any]:
-    """Returns the content of the tokenizer.json that T5's tokenizer makes of a SentencePiece model.
+class SentencePieceModel(NamedTuple):
+    """What a file holds.
 
-    Args:
-        path: the file.
-        extra_ids: how many pieces `<extra_id_0>` ... follow the model's own, counted down.
+    Attributes:
+        pieces: The text, score and kind of each.
+        trainer: The last value of each field of the trainer's settings, by number.
+        normalizer: The same of the normalizer's.
+    """
+
+    pieces: list[tuple[str, float, int]]
+    trainer: dict[int, Any]
+    normalizer: dict[int, Any]
+
+
+def read_sentencepiece(path: Path) -> SentencePieceModel:
+    """Reads a SentencePiece model.
 
     Raises:
-        ValueError: it is no SentencePiece model, is damaged, or of a kind that T5 does not use.
+        ValueError: it is none, or is damaged.
         OSError: it cannot be read.
     """
     content = read_bytes(path, TOKENIZER_BYTES, "a SentencePiece model")
     try:
-        pieces, trainer, normalizer = _parsed(content)
+        return _parsed(content)
     except (ValueError, IndexError, struct.error) as error:
         raise ValueError(f"{path} cannot be loaded: it is no SentencePiece model, or damaged ({error}).") from error
-    _check_kind(path, pieces, trainer, normalizer)
-    vocabulary: list[list[Any]] = [[piece, score] for piece, score, _ in pieces]
-    vocabulary += [[f"<extra_id_{number}>", 0.0] for number in reversed(range(extra_ids))]
-    added = [
-        _added(index, piece, special=kind == _CONTROL)
-        for index, (piece, _, kind) in enumerate(pieces)
-        if kind in (_CONTROL, _USER_DEFINED)
-    ]
-    table = normalizer.get(2, b"")
-    mark = {"replacement": "▁", "prepend_scheme": "always", "split": True}
-    end = {"SpecialToken": {"id": "</s>", "type_id": 0}}
-    text = {"Sequence": {"id": "A", "type_id": 0}}
-    number = next((index for index, (piece, _, _) in enumerate(pieces) if piece == "</s>"), None)
-    if number is None:
-        raise ValueError(
-            f"{path} has no piece </s>; the tokenizer adds no end-of-sequence token, which T5 models need."
-        )
-    return {
-        "version": "1.0",
-        "added_tokens": added,
-        "normalizer": {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(table).decode()}
-        if table
-        else None,
-        "pre_tokenizer": {
-            "type": "Sequence",
-            "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Metaspace", **mark}],
-        },
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [text, end],
-            "pair": [text, end, {"Sequence": {"id": "B", "type_id": 0}}, end],
-            "special_tokens": {"</s>": {"id": "</s>", "ids": [number], "tokens": ["</s>"]}},
-        },
-        "decoder": {"type": "Metaspace", **mark},
-        "model": {
-            "type": "Unigram",
-            "unk_id": trainer.get(40, 0),
-            "vocab": vocabulary,
-            "byte_fallback": bool(trainer.get(35, 0)),
-        },
-    }
 
 
-def _added(index: int, content: str, *, special: bool) -> dict[str, Any]:
-    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    return {"id": index, "content": content, **flags, "special": special}
-
-
-def _check_kind(path: Path, pieces: list[tuple[str, float, int]], trainer: dict, normalizer: dict) -> None:
-    if not pieces:
-        raise ValueError(f"{path} cannot be loaded: it has no pieces.")
-    if trainer.get(3, _UNIGRAM) != _UNIGRAM:
-        raise ValueError(f"{path} is no Unigram model, the kind that T5 uses; save the tokenizer as tokenizer.json.")
-    for field, name in ((3, "add_dummy_prefix"), (4, "remove_extra_whitespaces"), (5, "escape_whitespaces")):
-        if not normalizer.get(field, 1):
-            raise ValueError(f"{path} has {name}=false, which no T5 has; save the tokenizer as tokenizer.json.")
-
-
-def _parsed(content: bytes) -> tuple[list[tuple[str, float, int]], dict[int, Any], dict[int, Any]]:
-    """Returns the pieces with score and kind, and the last value of each field of the two settings."""
+def _parsed(content: bytes) -> SentencePieceModel:
     pieces = []
     trainer: dict[int, Any] = {}
     normalizer: dict[int, Any] = {}
@@ -108,7 +58,7 @@ def _parsed(content: bytes) -> tuple[list[tuple[str, float, int]], dict[int, Any
                 raise ValueError(f"more than {_PIECES:,} pieces")
         elif field in (2, 3):
             (trainer if field == 2 else normalizer).update(_fields(_message(value)))
-    return pieces, trainer, normalizer
+    return SentencePieceModel(pieces, trainer, normalizer)
 
 
 def _piece(content: bytes) -> tuple[str, float, int]:

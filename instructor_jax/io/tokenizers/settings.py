@@ -1,24 +1,20 @@
 """The settings beside a tokenizer: tokenizer_config.json, special_tokens_map.json and added_tokens.json.
 
 transformers changes ids by some of their keys: tokens that are found whole in a text, others in their place, none at
-the end. Every key is obeyed, known to be harmless, or refused by name; the tables below say which and why. The source
-is transformers 5.24: `tokenization_utils_base.py` (`_from_pretrained`), `tokenization_utils_tokenizers.py` and
-`models/t5/tokenization_t5.py`.
+the end. Every key is obeyed, known to be harmless, or refused by name; the tables below say which and why. What the
+classes add without a word in the files stands in the family's record. The source is transformers 5.24:
+`tokenization_utils_base.py` (`_from_pretrained`) and `tokenization_utils_tokenizers.py`.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from instructor_jax.backbones.tokenizer_habits import TokenizerClass, TokenizerHabits
 from instructor_jax.io.json_files import Fields, read_json, shown_value
+from instructor_jax.io.settings.family import backbone_in
 from instructor_jax.io.tokenizers.files import check_added_token
-
-# Classes whose ids are those of tokenizer.json. T5's also has <extra_id_0> to <extra_id_99>; the rest take the file as
-# it is, and so does every class for umT5 (`models/auto/tokenization_auto.py`).
-_T5 = "T5Tokenizer"
-_AS_IT_IS = ("PreTrainedTokenizer", "TokenizersBackend", "MT5Tokenizer")
-_BYTES = "ByT5Tokenizer"
 
 # Keys of tokenizer_config.json whose value changes no id here, whatever it is.
 _HARMLESS = (
@@ -51,7 +47,6 @@ _ONLY: Mapping[str, tuple[Any, ...]] = {
 _ONLY_WITHOUT_FILE: Mapping[str, tuple[Any, ...]] = {"add_eos_token": (True,), "add_bos_token": (False,)}
 
 _EXTRA = 1 << 12  # `extra_ids` of published models: 0 to 300
-_T5_TOKENS = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 _NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -61,11 +56,12 @@ class TokenizerSettings:
 
     Attributes:
         where: the file, for messages.
-        bytes: whether texts are read byte by byte, as ByT5 does.
+        bytes: whether texts are read byte by byte.
         extra_ids: how many tokens `<extra_id_0>` ... there are.
         eos: the end-of-sequence token, where the settings name it.
         placed: tokens with a place in the vocabulary, by id.
         special: tokens without a place of their own, in the order in which they are numbered on.
+        from_sentencepiece: makes the content of a tokenizer.json of a SentencePiece file, where the family has any.
     """
 
     where: str
@@ -74,6 +70,7 @@ class TokenizerSettings:
     eos: str | None
     placed: Mapping[int, Mapping[str, Any]]
     special: tuple[Mapping[str, Any], ...]
+    from_sentencepiece: Callable[[Path, int], dict[str, Any]] | None
 
 
 def read_settings(folder: Path) -> TokenizerSettings:
@@ -86,15 +83,14 @@ def read_settings(folder: Path) -> TokenizerSettings:
     path = folder / "tokenizer_config.json"
     fields = Fields(_content(path), path)
     whole = (folder / "tokenizer.json").is_file()
-    kind = _class(folder, fields)
+    habits = backbone_in(folder).tokenizer
+    kind = _class(folder, fields, habits)
     only = {**_ONLY, **({} if whole else _ONLY_WITHOUT_FILE)}
     fields.require(only, "which would change the tokens of a text")
     fields.ignore([*_HARMLESS, "add_eos_token", "add_bos_token"])
     if fields.any("auto_map"):
         raise ValueError(f"{path} has auto_map: the tokenizer needs Python code of its own, which is never run here.")
-    is_bytes = kind == _BYTES
-    default = 125 if is_bytes else 100 if kind == _T5 else 0
-    extra_ids = fields.whole("extra_ids", default=default, most=_EXTRA)
+    extra_ids = fields.whole("extra_ids", default=kind.extra_ids, most=_EXTRA)
     placed = _placed(fields)
     named = dict(_named(fields))
     listed = list(_listed(fields))
@@ -105,30 +101,29 @@ def read_settings(folder: Path) -> TokenizerSettings:
         named |= map_named
         listed += map_listed
         placed = more
-    if kind == _T5:
-        named = {name: _plain(content) for name, content in _T5_TOKENS.items()} | named
+    named = {name: _plain(content) for name, content in kind.named.items()} | named
     by_content = {token["content"]: token for token in placed.values()}
     named = {name: by_content.get(token["content"], token) for name, token in sorted(named.items(), key=_usual_order)}
-    extra = [_plain(f"<extra_id_{number}>") for number in range(extra_ids)] if kind == _T5 else []
+    numbered = kind.extra_token
+    extra = [] if numbered is None else [_plain(numbered.format(number)) for number in range(extra_ids)]
     special = (*named.values(), *listed, *extra)
     eos = named["eos_token"]["content"] if "eos_token" in named else None
-    return TokenizerSettings(str(path), is_bytes, extra_ids, eos, placed, special)
+    return TokenizerSettings(str(path), kind.is_bytes, extra_ids, eos, placed, special, habits.from_sentencepiece)
 
 
-def _class(folder: Path, fields: Fields) -> str:
-    """Returns the class whose habits hold, without "Fast"; transformers looks for its name in this order."""
+def _class(folder: Path, fields: Fields, habits: TokenizerHabits) -> TokenizerClass:
+    """Returns the class whose habits hold; transformers looks for its name in this order."""
     config = folder / "config.json"
     about = Fields(_content(config), config)
     name = fields.text("tokenizer_class", default="") or about.text("tokenizer_class", default="")
     model = about.text("model_type", default="")
-    name = name.removesuffix("Fast") or (_BYTES if model == "byt5" else _T5)
-    known = (_T5, *_AS_IT_IS, _BYTES)
-    if name not in known:
+    name = habits.default(name.removesuffix("Fast"), model)
+    if name not in habits.classes:
         raise ValueError(
             f"{fields.where if 'tokenizer_class' in fields else config} has tokenizer_class={shown_value(name)}; known "
-            f"are {', '.join(known)}. If its tokenizer.json is complete, make it PreTrainedTokenizerFast."
+            f"are {', '.join(habits.classes)}. If its tokenizer.json is complete, make it PreTrainedTokenizerFast."
         )
-    return "TokenizersBackend" if name == _T5 and model == "umt5" else name
+    return habits.classes[name]
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from instructor_jax.io.json_files import shown_value
 
-_MODULE_CHARACTERS = 64  # of the longest name of a module of T5, which patterns are matched with
+_MODULE_CHARACTERS = 64  # of the longest name of a module, which patterns are matched with
 _STEPS = 1 << 20  # a pattern's search with one name, counted from above
 _TOKEN = re.compile(r"\\[.dwsDWS_\-]|\[\^?[^\]\\\[]+\]|\((?:\?:)?|[)|*+?^$.]|\{\d{1,2}(?:,\d{0,2})?\}|[\w\- ]")
 

@@ -1,101 +1,47 @@
-"""The one table between PyTorch's T5 names and our parameters, read in both directions.
+"""Weights between PyTorch's names and our parameters, by the table of the model's family, read in both directions.
 
-PyTorch keeps one matrix [out, in] per layer; we keep all layers stacked, as [layers, in, ...out]. Every entry of the
-table says how a matrix of one layer is turned; the way back is its exact inverse, so conversion there and back is the
-identity bit for bit, in whatever dtype the weights came. Names that are unknown, missing, repeated or misshapen are
-errors that quote the name; only the decoder of a whole T5 model is left out, by name.
+Conversion there and back is the identity bit for bit, in whatever dtype the weights came. Names that are unknown,
+missing, repeated or misshapen are errors that quote the name; only what the family's record leaves out, such as the
+decoder of a whole model, is left out, by name.
 """
 
-import dataclasses
 import logging
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from instructor_jax.config import EncoderConfig, ModelConfig
+from instructor_jax.backbones.registry import Backbone, backbone_of
+from instructor_jax.backbones.weight_names import PROJECTION, Entry, linear
+from instructor_jax.config import BackboneConfig, ModelConfig
 from instructor_jax.io.printable import one_line
 from instructor_jax.io.weights.tensor_files import few
+
+__all__ = [
+    "FLOATS",
+    "PROJECTION",
+    "check_float",
+    "check_params",
+    "encoder_arrays",
+    "params_from_torch",
+    "params_to_torch",
+    "same_bits",
+    "table",
+    "torch_shapes",
+]
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 Arrays = Mapping[str, np.ndarray]
-PROJECTION = "projection.weight"  # the Dense module's linear.weight, under a name of its own among the encoder's
-EMBEDDING = "shared.weight"
-_EMBEDDING_COPIES = ("encoder.embed_tokens.weight",)
 FLOATS = tuple(map(np.dtype, (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)))
-_LEFT_OUT = re.compile(r"(decoder\..*|lm_head\.weight)")
-_ATTENTION = "encoder.block.{layer}.layer.0"
-_MLP = "encoder.block.{layer}.layer.1"
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One parameter: where it lies in our tree, its PyTorch name, both shapes (of one layer), how they relate.
-
-    `{layer}` in the name marks a parameter that every layer has.
-    """
-
-    path: tuple[str, ...]
-    name: str
-    torch_shape: tuple[int, ...]
-    shape: tuple[int, ...]
-    from_torch: Callable[[np.ndarray], np.ndarray]
-    to_torch: Callable[[np.ndarray], np.ndarray]
-
-    @property
-    def per_layer(self) -> bool:
-        return "{layer}" in self.name
-
-
-def _same(array: np.ndarray) -> np.ndarray:
-    return array
 
 
 def table(config: ModelConfig) -> list[Entry]:
     """All parameters of a model with this configuration, in a fixed order."""
-    encoder = config.encoder
-    embed, heads, head_dim, ffn = encoder.embed, encoder.heads, encoder.head_dim, encoder.ffn
-    inner = heads * head_dim
-
-    def same(path: str, name: str, *shape: int) -> Entry:
-        return Entry(tuple(path.split(".")), name, shape, shape, _same, _same)
-
-    def linear(path: str, name: str, *shape: int, split: tuple[int, ...] | None = None) -> Entry:
-        """[out, in] -> [in, out], with the in or out axis split into heads where `split` is the full shape."""
-        ours = split or shape[::-1]
-        return Entry(
-            tuple(path.split(".")),
-            name,
-            shape,
-            ours,
-            lambda array: array.T.reshape(ours),
-            lambda array: array.reshape(shape[::-1]).T,
-        )
-
-    entries = [same("encoder.embed.embedding", EMBEDDING, encoder.vocab, embed)]
-    for ours, theirs in (("query", "q"), ("key", "k"), ("value", "v")):
-        path, name = f"encoder.layers.attention.{ours}", f"{_ATTENTION}.SelfAttention.{theirs}.weight"
-        entries.append(linear(path, name, inner, embed, split=(embed, heads, head_dim)))
-    name = f"{_ATTENTION}.SelfAttention.o.weight"
-    entries.append(linear("encoder.layers.attention.out", name, embed, inner, split=(heads, head_dim, embed)))
-    bias = f"{_ATTENTION}.SelfAttention.relative_attention_bias.weight"
-    if encoder.shared_relative_bias:  # transformers keeps the shared table in the first block
-        name = bias.format(layer=0)
-        entries.append(same("encoder.relative_bias.embedding", name, encoder.relative_buckets, heads))
-    else:
-        path = "encoder.layers.attention.relative_bias.embedding"
-        entries.append(same(path, bias, encoder.relative_buckets, heads))
-    entries.append(same("encoder.layers.attention_norm.scale", f"{_ATTENTION}.layer_norm.weight", embed))
-    for wi in ("wi_0", "wi_1") if encoder.gated else ("wi",):
-        entries.append(linear(f"encoder.layers.mlp.{wi}", f"{_MLP}.DenseReluDense.{wi}.weight", ffn, embed))
-    entries.append(linear("encoder.layers.mlp.wo", f"{_MLP}.DenseReluDense.wo.weight", embed, ffn))
-    entries.append(same("encoder.layers.mlp_norm.scale", f"{_MLP}.layer_norm.weight", embed))
-    entries.append(same("encoder.final_norm.scale", "encoder.final_layer_norm.weight", embed))
+    entries = backbone_of(config.encoder).weights.table(config.encoder)
     if config.projection is not None:
-        entries.append(linear("projection", PROJECTION, config.projection, embed))
+        entries.append(linear("projection", PROJECTION, config.projection, config.encoder.embed))
     return entries
 
 
@@ -109,14 +55,14 @@ def params_from_torch(config: ModelConfig, arrays: Arrays) -> dict[str, Any]:
 
     Args:
         config: the model's shape.
-        arrays: the encoder's names as in transformers (`encoder.block.0...`), the embedding as `shared.weight`,
-            `encoder.embed_tokens.weight` or both, the projection as `projection.weight`; a decoder is left out.
+        arrays: the encoder's names as in transformers, the embedding under one of its names or several, the projection
+            as `projection.weight`; what the family leaves out, such as a decoder, is left out.
 
     Raises:
         ValueError: a name is unknown or missing, a shape is wrong, a dtype is not of floating point, layers differ in
             dtype, or two copies of the embedding differ.
     """
-    arrays = encoder_arrays(arrays)
+    arrays = encoder_arrays(arrays, backbone_of(config.encoder))
     wanted = torch_shapes(config)
     unknown = sorted(set(arrays) - set(wanted))
     missing = sorted(set(wanted) - set(arrays))
@@ -124,7 +70,7 @@ def params_from_torch(config: ModelConfig, arrays: Arrays) -> dict[str, Any]:
         raise ValueError(
             f"the weights do not fit the configuration: {_listing('unknown', unknown)}{_listing('missing', missing)}"
             f"expected is an encoder of {config.encoder.layers} layers"
-            f"{', gated' if config.encoder.gated else ''}{', with a projection' if config.projection else ''}."
+            f"{', with a projection' if config.projection else ''}."
         )
     for name, shape in wanted.items():
         if tuple(arrays[name].shape) != shape:
@@ -211,27 +157,31 @@ def _paths(tree: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> set[tuple[s
     return paths
 
 
-def _names(entry: Entry, config: EncoderConfig) -> Iterator[str]:
+def _names(entry: Entry, config: BackboneConfig) -> Iterator[str]:
     layers = range(config.layers) if entry.per_layer else range(1)
     return (entry.name.format(layer=layer) for layer in layers)
 
 
-def encoder_arrays(arrays: Arrays) -> dict[str, np.ndarray]:
-    """Leaves out a decoder, and keeps one of the embedding's names: transformers writes `shared`, the other, or both.
+def encoder_arrays(arrays: Arrays, backbone: Backbone) -> dict[str, np.ndarray]:
+    """Leaves out what is no part of the encoder, and keeps one of the embedding's names where a file has several.
 
     Raises:
         ValueError: two copies of the embedding differ.
     """
-    result = {name: array for name, array in arrays.items() if not _LEFT_OUT.fullmatch(name)}
+    names = backbone.weights
+    result = {name: array for name, array in arrays.items() if not names.left_out.fullmatch(name)}
     if len(result) < len(arrays):
         logger.info("left out the %d arrays of the decoder", len(arrays) - len(result))
-    for copy in _EMBEDDING_COPIES:
+    for copy in names.embedding_copies:
         if copy not in result:
             continue
         value = result.pop(copy)
-        kept = result.setdefault(EMBEDDING, value)
+        kept = result.setdefault(names.embedding, value)
         if kept is not value and not same_bits(kept, value):
-            raise ValueError(f"{EMBEDDING} and {copy} differ; T5 ties them, so one of the two is not what was trained.")
+            raise ValueError(
+                f"{names.embedding} and {copy} differ; {backbone.title} ties them, so one of the two is not what was "
+                "trained."
+            )
     return result
 
 

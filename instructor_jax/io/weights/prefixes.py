@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from instructor_jax.backbones.weight_names import PROJECTION, WeightNames
 from instructor_jax.io.printable import one_line
 
 _log = logging.getLogger(__name__)
@@ -30,18 +31,15 @@ PREFIXES = {
     "backbone.": "classes around a model",
     "student.": "trainers that distil, where the teacher is left out",
     "encoder_model.": "classes around a model",
-    "encoder.": "classes around a model; T5's own 'encoder.' comes after it",
+    "encoder.": "classes around a model; a model's own 'encoder.' comes after it",
 }
-# What wrappers of single layers put inside a name; no T5 has a module of these names.
+# What wrappers of single layers put inside a name; no model has a module of these names.
 _INSIDE = re.compile(r"(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
-_PLAIN = re.compile(r"shared\.weight|encoder\.(block|final_layer_norm|embed_tokens)\..*|decoder\..*|lm_head\.weight")
-_STACK = re.compile(r"(block\.\d+|final_layer_norm|embed_tokens)\..*")  # of T5's encoder, saved by itself
 _DENSE = re.compile(r"([1-9]\d{0,2})\.linear\.weight")  # a sentence-transformers model in one file: its Dense module
-_PROJECTION = "projection.weight"
 
 
-def plain_names(arrays: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
-    """Returns arrays under the names that T5 gives them, where a known wrapper's prefix stands before all of them.
+def plain_names(arrays: Mapping[str, Any], where: str | Path, known: WeightNames) -> dict[str, Any]:
+    """Returns arrays under their family's names, where a known wrapper's prefix stands before all of them.
 
     Of a whole sentence-transformers model in one file (`0.auto_model.encoder...`, `2.linear.weight`) the projection
     becomes `projection.weight`. Names without a known prefix stay, and are judged where they are used.
@@ -49,30 +47,31 @@ def plain_names(arrays: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
     Args:
         arrays: any values by name, none of which is looked at.
         where: the file or folder, for messages.
+        known: names of the family's weights.
 
     Raises:
         ValueError: the names are those of several models, or two of them become one.
     """
     names = {name: _INSIDE.sub("", name) for name in arrays}  # as they are in the file -> as they will be
     taken, projection = "", None
-    while not any(_PLAIN.fullmatch(inner) for inner in names.values()):
+    while not any(known.recognised.fullmatch(inner) for inner in names.values()):
         dense = [name for name, inner in names.items() if _DENSE.fullmatch(inner)]
         if projection is None and len(dense) == 1 and all(_of_module_0(names[name]) for name in names.keys() - dense):
             projection = dense[0]
             del names[projection]
             continue
-        prefix = next((known for known in PREFIXES if all(inner.startswith(known) for inner in names.values())), None)
+        prefix = next((one for one in PREFIXES if all(inner.startswith(one) for inner in names.values())), None)
         if prefix is None or not names:
             break
         taken += prefix
         names = {name: inner.removeprefix(prefix) for name, inner in names.items()}
-    if names and all(_STACK.fullmatch(inner) for inner in names.values()):
-        names = {name: f"encoder.{inner}" for name, inner in names.items()}
-    _refuse_several_models(names.values(), where)
-    if not any(_PLAIN.fullmatch(inner) for inner in names.values()):
-        return dict(arrays)  # no T5: messages shall say what stands in the file
+    if known.stack is not None and names and all(map(known.stack.fullmatch, names.values())):
+        names = {name: known.stack_prefix + inner for name, inner in names.items()}
+    _refuse_several_models(names.values(), where, known)
+    if not any(known.recognised.fullmatch(inner) for inner in names.values()):
+        return dict(arrays)  # not of this family: messages shall say what stands in the file
     if projection is not None:
-        names[projection] = _PROJECTION
+        names[projection] = PROJECTION
     _refuse_collisions(names, where)
     marks = {found[0] for name in arrays for found in _INSIDE.finditer(name)}
     if taken or marks:
@@ -86,12 +85,12 @@ def _of_module_0(name: str) -> bool:
     return name.startswith("0.")
 
 
-def _refuse_several_models(names: Iterable[str], where: str | Path) -> None:
-    """Refuses a file in which some names have a prefix before a T5's, and others have another one or none."""
+def _refuse_several_models(names: Iterable[str], where: str | Path, known: WeightNames) -> None:
+    """Refuses a file in which some names have a prefix before a model's, and others have another one or none."""
     found: dict[str, str] = {}
     for name in names:
         for prefix in (*PREFIXES, "teacher."):
-            if name.startswith(prefix) and _PLAIN.fullmatch(name.removeprefix(prefix)):
+            if name.startswith(prefix) and known.recognised.fullmatch(name.removeprefix(prefix)):
                 found.setdefault(prefix, name)
     if not found:
         return

@@ -1,7 +1,7 @@
 """When attention is computed by the fused kernels, and with how many rows to a program.
 
 The kernels are for TPUs. GPUs and CPUs use einsum: cuDNN's attention gives no gradient of a bias that several rows
-share, which is what T5's table is, and a kernel of our own for GPUs has not been measured.
+share, which is what a table of relative positions is, and a kernel of our own for GPUs has not been measured.
 """
 
 import dataclasses
@@ -11,18 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from instructor_jax.config import EncoderConfig
-from instructor_jax.nn.fused_attention.plan import BLOCK, Attention, KernelPlan, vmem_bytes
-from instructor_jax.numerics import Dtype
+from instructor_jax.config import BackboneConfig
+from instructor_jax.nn.compute import Compute
+from instructor_jax.nn.fused_attention.plan import BLOCK, KernelPlan, vmem_bytes
 from instructor_jax.sharding import axis_shards
 
 _VMEM_BUDGET = 12 << 20  # of the 16 MiB that a kernel may use on every TPU generation; the rest is the compiler's
 
 
 def choose_attention(
-    attention: Attention,
-    config: EncoderConfig,
-    dtype: Dtype,
+    compute: Compute,
+    config: BackboneConfig,
     segments: Int[Array, "groups rows len"],
     row_keys: Key[Array, "groups rows"] | None = None,
 ) -> KernelPlan | None:
@@ -33,15 +32,15 @@ def choose_attention(
     there), without one by JAX's default backend where it has a single device.
 
     Args:
-        attention: what the caller asks for.
+        compute: what the caller asks for.
         config: of the encoder.
-        dtype: of the computation.
         segments: of the call; only the shape counts.
         row_keys: the keys of dropout; None for inference.
 
     Raises:
         ValueError: "fused" is asked for and impossible.
     """
+    attention, dtype = compute.attention, compute.dtype
     if attention not in ("auto", "einsum", "fused"):
         raise ValueError(f"attention={attention!r} must be auto, einsum or fused.")
     groups, rows, length = segments.shape
@@ -49,13 +48,13 @@ def choose_attention(
     if attention == "einsum" or (attention == "auto" and (platform != "tpu" or length % BLOCK)):
         return None
     dropout = 0.0 if row_keys is None else config.dropout
-    obstacle = _obstacle(config, jnp.dtype(dtype), groups)
+    obstacle = _obstacle(config, dtype, groups)
     if obstacle is None:
         plan = KernelPlan(length, groups // axis_shards("batch") * rows, dropout, interpret=platform != "tpu")
-        plan = _fitted(plan, config.head_dim, jnp.dtype(dtype).itemsize)
+        plan = _fitted(plan, config.head_dim, dtype.itemsize)
         if plan is not None:
             return plan
-        obstacle = f"rows of {length} tokens in {jnp.dtype(dtype)} do not fit on-chip memory"
+        obstacle = f"rows of {length} tokens in {dtype} do not fit on-chip memory"
     if attention == "fused":
         raise ValueError(f"attention='fused' is impossible here: {obstacle}; use 'auto' or 'einsum'.")
     return None
@@ -70,7 +69,7 @@ def _platform() -> str:
     return jax.default_backend() if jax.device_count() == 1 else "unknown"
 
 
-def _obstacle(config: EncoderConfig, dtype: np.dtype, groups: int) -> str | None:
+def _obstacle(config: BackboneConfig, dtype: np.dtype, groups: int) -> str | None:
     """Why the kernels cannot compute a call, if they cannot."""
     if dtype not in (jnp.float32, jnp.bfloat16):
         return f"the kernels compute in float32 and bfloat16, not in {dtype}"

@@ -1,9 +1,6 @@
 """How a call of the fused kernels is cut into programs, and how much on-chip memory a program takes."""
 
 import dataclasses
-from typing import Literal
-
-Attention = Literal["auto", "einsum", "fused"]
 
 BLOCK = 128  # queries computed at once: the lanes of a vector register
 _BUFFERED = 2  # what comes in and goes out is held twice, so that copies overlap the computation

@@ -15,18 +15,22 @@ import pytest
 from jaxtyping import Array
 
 from instructor_jax.config import EncoderConfig, ModelConfig
-from instructor_jax.nn.attention import attend, diagonal_buckets, relative_position_buckets, text_mask
-from instructor_jax.nn.fused_attention.api import diagonal_offsets, fused_attend
+from instructor_jax.nn.compute import Attention, Compute
+from instructor_jax.nn.einsum_attention import EinsumAttention
+from instructor_jax.nn.fused_attention.api import diagonal_offsets
+from instructor_jax.nn.fused_attention.backend import FusedAttention
 from instructor_jax.nn.fused_attention.choice import choose_attention
-from instructor_jax.nn.fused_attention.plan import Attention, vmem_bytes
+from instructor_jax.nn.fused_attention.plan import KernelPlan, vmem_bytes
 from instructor_jax.nn.layers import DropoutSite
 from instructor_jax.nn.model import embed, param_shardings
+from instructor_jax.nn.relative_bias import offset_buckets
 from instructor_jax.sharding import MeshShape, make_mesh, named_sharding
 from instructor_jax.text.batches import TokenBatch
 
 from ...small_models import SMALL, UMT5, leaves, random_params
 
 ROWS = 2
+BUCKETS = partial(offset_buckets, buckets=32, max_distance=128)
 # compiled without LLVM's optimisations: these programs run once and would take longer to compile
 FAST = {"xla_backend_optimization_level": 0}
 
@@ -64,23 +68,22 @@ class Case:
 
 
 def einsum_version(case: Case, query: Array, key: Array, value: Array, table: Array) -> Array:
-    bias = jnp.moveaxis(table[relative_position_buckets(case.length, 32, 128)], -1, 0)
-    site, keys = DropoutSite(case.dropout, 1), case.row_keys
-    dropout = None if keys is None else partial(site, row_keys=keys)
-    return attend(query, key, value, bias, text_mask(jnp.asarray(case.segments)), dropout)
+    attention = EinsumAttention(jnp.asarray(case.segments), query.dtype)
+    bias = jnp.moveaxis(table[attention.by_offset(BUCKETS)], -1, 0)
+    return attention.attend((query, key, value), bias, DropoutSite(case.dropout, 1), case.row_keys)
 
 
 def fused_version(case: Case, query: Array, key: Array, value: Array, table: Array) -> Array:
     config = EncoderConfig(heads=case.heads, head_dim=case.head_dim, dropout=case.dropout)
     segments, keys = jnp.asarray(case.segments), case.row_keys
-    plan = choose_attention("fused", config, query.dtype, segments, keys)
+    plan = choose_attention(Compute(query.dtype, attention="fused"), config, segments, keys)
     assert plan is not None
     assert plan.program_rows == ROWS
     plan = dataclasses.replace(plan, program_rows=case.program_rows)
-    diagonals = jnp.moveaxis(table[diagonal_buckets(case.length, 32, 128)], -1, 0)
-    query, key, value = (x.swapaxes(3, 4) for x in (query, key, value))
-    site = DropoutSite(case.dropout, 1)
-    return fused_attend(plan, query, key, value, diagonals, segments, site, keys).swapaxes(3, 4)
+    attention = FusedAttention(plan, segments, query.dtype)
+    bias = jnp.moveaxis(table[attention.by_offset(BUCKETS)], -1, 0)
+    states = (query.swapaxes(3, 4), key.swapaxes(3, 4), value.swapaxes(3, 4))
+    return attention.attend(states, bias, DropoutSite(case.dropout, 1), keys).swapaxes(3, 4)
 
 
 def result_and_gradients(version: Any, case: Case, dtype: Any) -> list[np.ndarray]:
@@ -151,9 +154,10 @@ def test_bfloat16_is_as_exact_as_einsum() -> None:
 
 def test_bias_vectors_hold_the_bucket_of_every_pair() -> None:
     length = 384
-    matrix = np.asarray(relative_position_buckets(length, 32, 128))
+    segments = jnp.zeros((1, 1, length), jnp.int32)
+    matrix = np.asarray(EinsumAttention(segments, jnp.float32).by_offset(BUCKETS))
     offsets = diagonal_offsets(length)
-    vector = np.asarray(diagonal_buckets(length, 32, 128))[0]
+    vector = np.asarray(FusedAttention(KernelPlan(length, 1), segments, jnp.float32).by_offset(BUCKETS))[0]
     by_offset = dict(zip(offsets.tolist(), vector.tolist(), strict=True))
     assert len(by_offset) == 2 * length
     query, key = np.indices(matrix.shape)
@@ -164,7 +168,9 @@ def test_bias_vectors_hold_the_bucket_of_every_pair() -> None:
 @pytest.mark.parametrize("length", [128, 256, 384, 512])
 @pytest.mark.parametrize("head_dim", [64, 128])
 def test_programs_fit_on_chip(head_dim: int, length: int, dtype: Any) -> None:
-    plan = choose_attention("fused", EncoderConfig(head_dim=head_dim), dtype, jnp.zeros((3, 20, length), jnp.int32))
+    plan = choose_attention(
+        Compute(dtype, attention="fused"), EncoderConfig(head_dim=head_dim), jnp.zeros((3, 20, length), jnp.int32)
+    )
     assert plan is not None
     assert vmem_bytes(plan, head_dim, jnp.dtype(dtype).itemsize) < 16 << 20
     assert 60 % plan.program_rows == 0
@@ -183,7 +189,7 @@ def gradients(config: ModelConfig, attention: Attention, params: Any, texts: Tok
     """Vectors, and parameters' gradients, of a whole model under scan and rematerialisation."""
 
     def loss(params: Any) -> tuple[Array, Array]:
-        vectors = embed(config, params, texts, remat="full", attention=attention)
+        vectors = embed(config, params, texts, compute=Compute(remat="full", attention=attention))
         return (vectors * jnp.arange(vectors.size, dtype=jnp.float32).reshape(vectors.shape) % 7).sum(), vectors
 
     (_, vectors), gradient = jax.value_and_grad(loss, has_aux=True)(params)
@@ -211,7 +217,7 @@ def test_cpus_compute_as_ever() -> None:
     """On CPUs "auto" is einsum: the very same program."""
     params, texts = random_params(SMALL), batch(1, 128)
     programs = {
-        attention: jax.jit(partial(embed, SMALL, attention=attention)).lower(params, texts).as_text()
+        attention: jax.jit(partial(embed, SMALL, compute=Compute(attention=attention))).lower(params, texts).as_text()
         for attention in ("auto", "einsum", "fused")
     }
     assert programs["auto"] == programs["einsum"]
@@ -227,20 +233,20 @@ def test_cpus_compute_as_ever() -> None:
 )
 def test_what_the_kernels_cannot_compute(config: EncoderConfig, dtype: Any, length: int, message: str) -> None:
     segments = jnp.zeros((1, 1, length), jnp.int32)
-    assert choose_attention("auto", config, dtype, segments) is None
+    assert choose_attention(Compute(dtype), config, segments) is None
     with pytest.raises(ValueError, match=f"'fused' is impossible here: .*{message}"):
-        choose_attention("fused", config, dtype, segments)
+        choose_attention(Compute(dtype, attention="fused"), config, segments)
 
 
 def test_what_does_not_divide_over_the_mesh() -> None:
     segments = jnp.zeros((3, 1, 128), jnp.int32)
     with jax.set_mesh(make_mesh(MeshShape(data=4, tensor=2))):
         with pytest.raises(ValueError, match="3 groups are no multiple of the 4 devices"):
-            choose_attention("fused", EncoderConfig(), jnp.float32, segments)
+            choose_attention(Compute(attention="fused"), EncoderConfig(), segments)
         with pytest.raises(ValueError, match="3 heads are no multiple of the 2 devices"):
-            choose_attention("fused", EncoderConfig(heads=3), jnp.float32, jnp.zeros((4, 1, 128), jnp.int32))
+            choose_attention(Compute(attention="fused"), EncoderConfig(heads=3), jnp.zeros((4, 1, 128), jnp.int32))
 
 
 def test_an_unknown_choice(unchecked: None) -> None:
     with pytest.raises(ValueError, match="attention='flash' must be auto, einsum or fused"):
-        choose_attention("flash", EncoderConfig(), jnp.float32, jnp.zeros((1, 1, 128), jnp.int32))  # type: ignore[arg-type]
+        choose_attention(Compute(attention="flash"), EncoderConfig(), jnp.zeros((1, 1, 128), jnp.int32))  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """The fused attention kernels through the real TPU compiler, for chips that are not there; nothing runs."""
 
 import re
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,10 +10,12 @@ import pytest
 from flax import nnx
 from jaxtyping import Array
 
-from instructor_jax.config import PUBLISHED, EncoderConfig
-from instructor_jax.nn.attention import SelfAttention, diagonal_buckets, relative_position_buckets, text_mask
-from instructor_jax.nn.fused_attention.choice import choose_attention
-from instructor_jax.nn.fused_attention.plan import Attention
+from instructor_jax.backbones.published import PUBLISHED
+from instructor_jax.backbones.t5.encoder import SelfAttention
+from instructor_jax.config import EncoderConfig
+from instructor_jax.nn.attention import attention_backend
+from instructor_jax.nn.compute import Attention, Compute
+from instructor_jax.nn.relative_bias import offset_buckets
 from instructor_jax.sharding import MeshShape, data_shards, make_mesh, named_sharding
 
 LENGTH = 512
@@ -45,10 +48,9 @@ def compile_layer(
 
     def forward(params: Any, table: Array, x: Array, segments: Array) -> Array:
         keys = jax.random.split(jax.random.key(0), segments.shape[:2]) if dropout else None
-        plan = choose_attention(attention, config, jnp.bfloat16, segments, keys)
-        buckets = (relative_position_buckets if plan is None else diagonal_buckets)(LENGTH, 32, 128)
-        bias, mask = jnp.moveaxis(table[buckets], -1, 0), text_mask(segments) if plan is None else segments
-        return nnx.merge(graph, nnx.State(params))(x, bias, mask, jnp.bfloat16, keys, plan)
+        backend = attention_backend(Compute(jnp.bfloat16, attention=attention), config, segments, keys)
+        buckets = backend.by_offset(partial(offset_buckets, buckets=32, max_distance=128))
+        return nnx.merge(graph, nnx.State(params))(x, jnp.moveaxis(table[buckets], -1, 0), backend, keys)
 
     def both(params: Any, table: Array, x: Array, segments: Array, gradient: Array) -> Any:
         out, backward = jax.vjp(lambda params, table, x: forward(params, table, x, segments), params, table, x)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from instructor_jax import Instructor
+from instructor_jax.backbones.registry import default_backbone
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.io.folder_writer import write_sentence_transformers
 from instructor_jax.io.folders import ModelFolder
@@ -18,6 +19,7 @@ from instructor_jax.train.distill.static_init import Pieces, piece_vectors, piec
 from ..fake_teacher import WordTeacher
 from ..small_runs import WORDS, write_mixture
 
+OUTPUTS = default_backbone().residual_outputs
 MODEL = ModelConfig(
     EncoderConfig(vocab=200, embed=48, layers=2, heads=4, head_dim=12, ffn=96), projection=24, max_length=64
 )
@@ -26,7 +28,7 @@ MODEL = ModelConfig(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> ModelFolder:
     """A vocabulary of whole words; the mixture has each of them some hundred times."""
-    from instructor_jax.train.medi.store import MediStore
+    from instructor_jax.train.medi.storage.store import MediStore
 
     place = tmp_path_factory.mktemp("start")
     train_vocabulary(MediStore(write_mixture(place / "words", rows=120)), place / "tokenizer", 200)
@@ -41,7 +43,7 @@ def params():
 @pytest.fixture(scope="module")
 def started(folder, params):
     pieces = read_pieces(folder.path)
-    return static_params(params, piece_vectors(pieces, WordTeacher(24)), piece_weights(pieces))
+    return static_params(params, piece_vectors(pieces, WordTeacher(24)), piece_weights(pieces), OUTPUTS)
 
 
 def texts(count: int) -> list[str]:
@@ -82,7 +84,7 @@ def test_a_bag_of_pieces_is_the_projection_of_its_mean(folder, params, started) 
     wide = dict(params, projection=np.zeros((48, 24), np.float32))
     assert 48 - 48 // 8 >= 24  # all axes are kept, so that nothing is lost
     np.testing.assert_allclose(made, np.sqrt(48) * weights[:, None] * vectors, atol=1e-4)
-    again = static_params(wide, vectors, weights)
+    again = static_params(wide, vectors, weights, OUTPUTS)
     np.testing.assert_array_equal(again["encoder"]["embed"]["embedding"], started["encoder"]["embed"]["embedding"])
 
 
@@ -114,6 +116,6 @@ def test_other_tokenizers_and_sizes_are_refused(params, folder, tmp_path) -> Non
     with pytest.raises(ValueError, match="of the type Unigram"):
         read_pieces(tmp_path)
     with pytest.raises(ValueError, match=r"set model\.projection=30"):
-        static_params(params, np.ones((5, 30), np.float32), np.ones(5, np.float32))
+        static_params(params, np.ones((5, 30), np.float32), np.ones(5, np.float32), OUTPUTS)
     with pytest.raises(ValueError, match="201 pieces are more than"):
-        static_params(params, np.ones((201, 24), np.float32), np.ones(201, np.float32))
+        static_params(params, np.ones((201, 24), np.float32), np.ones(201, np.float32), OUTPUTS)

@@ -9,7 +9,8 @@ import jax
 import pytest
 
 from instructor_jax import cli
-from instructor_jax.config import PUBLISHED, EncoderConfig, ModelConfig
+from instructor_jax.backbones.published import PUBLISHED
+from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.sharding import MeshShape, make_mesh
 from instructor_jax.text.packing import Bucket
 from instructor_jax.train.config import TrainConfig

@@ -1,0 +1,47 @@
+"""What a family's tokenizer adds to a text, as far as the files of a folder do not say it themselves."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizerClass:
+    """What a tokenizer class of transformers adds to what is in tokenizer.json.
+
+    Attributes:
+        is_bytes: Whether texts are read byte by byte, without a vocabulary.
+        extra_ids: How many numbered tokens there are, where the settings do not say.
+        extra_token: The text of a numbered token, with a place for its number; None where they are in the vocabulary.
+        named: The tokens with a name of their own, such as `eos_token`, where the settings do not say.
+    """
+
+    is_bytes: bool = False
+    extra_ids: int = 0
+    extra_token: str | None = None
+    named: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizerHabits:
+    """How the tokenizers of a family are opened and made.
+
+    Attributes:
+        classes: The tokenizer classes that a folder may name, without "Fast".
+        default: Gives the name of the class for the name in the folder ("" for none) and the model type in its
+            config.json ("" for none).
+        from_sentencepiece: Makes the content of a tokenizer.json of a SentencePiece file and a number of extra tokens;
+            None where the family has no such files.
+        special: The special tokens that a new vocabulary begins with, in the order of their ids.
+        finish: Gives a new `tokenizers.Tokenizer`, whose vocabulary begins with `special`, the end of a text and
+            whatever else the family's texts have.
+        new_settings: The tokenizer_config.json of such a tokenizer.
+    """
+
+    classes: Mapping[str, TokenizerClass]
+    default: Callable[[str, str], str]
+    from_sentencepiece: Callable[[Path, int], dict[str, Any]] | None
+    special: tuple[str, ...]
+    finish: Callable[[Any], None]
+    new_settings: Mapping[str, Any]

@@ -1,0 +1,126 @@
+"""The table between a family's PyTorch names and our parameters, and what else is known of the names of its weights.
+
+PyTorch keeps one matrix [out, in] per layer; we keep all layers stacked, as [layers, in, ...out]. Every entry of a
+table says how a matrix of one layer is turned; the way back is its exact inverse, so conversion there and back is the
+identity bit for bit, in whatever dtype the weights came.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Change = Callable[[np.ndarray], np.ndarray]
+Shapes = Mapping[str, tuple[int, ...]]
+PROJECTION = "projection.weight"  # the Dense module's linear.weight, under a name of its own among the encoder's
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One parameter of a model.
+
+    Attributes:
+        path: Where it lies in our tree of parameters.
+        name: Its PyTorch name; `{layer}` marks a parameter that every layer has.
+        torch_shape: Its shape in PyTorch, of one layer.
+        shape: Its shape with us, of one layer.
+        from_torch: Turns the one into the other.
+        to_torch: Turns it back.
+    """
+
+    path: tuple[str, ...]
+    name: str
+    torch_shape: tuple[int, ...]
+    shape: tuple[int, ...]
+    from_torch: Change
+    to_torch: Change
+
+    @property
+    def per_layer(self) -> bool:
+        """Whether every layer has one."""
+        return "{layer}" in self.name
+
+
+def unchanged(array: np.ndarray) -> np.ndarray:
+    """Returns the array itself."""
+    return array
+
+
+def same(path: str, name: str, *shape: int) -> Entry:
+    """Makes the entry of a parameter that is the same on both sides, such as an embedding or a norm's scale."""
+    return Entry(tuple(path.split(".")), name, shape, shape, unchanged, unchanged)
+
+
+def linear(path: str, name: str, *shape: int, split: tuple[int, ...] | None = None) -> Entry:
+    """Makes the entry of a matrix that is [out, in] in PyTorch and [in, out] with us.
+
+    Args:
+        path: Where it lies in our tree, with dots.
+        name: Its PyTorch name.
+        shape: [out, in].
+        split: Our full shape, where the in or out axis is split into heads.
+    """
+    ours = split or shape[::-1]
+    return Entry(
+        tuple(path.split(".")),
+        name,
+        shape,
+        ours,
+        lambda array: array.T.reshape(ours),
+        lambda array: array.reshape(shape[::-1]).T,
+    )
+
+
+class StoredName(NamedTuple):
+    """How an array of another library becomes PyTorch's.
+
+    Attributes:
+        torch_name: Its PyTorch name, with a place for the layer where it holds all of them.
+        ranks: The numbers of axes that it may have.
+        change: Turns an array of one layer.
+        scanned: Whether it holds all layers, along axis 1.
+    """
+
+    torch_name: str
+    ranks: tuple[int, ...]
+    change: Change
+    scanned: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightNames:
+    """The names that a family's weights have in files.
+
+    Attributes:
+        table: Gives the entries of an encoder with a configuration, in a fixed order. Their paths begin with `encoder`.
+        infer_config: Gives the configuration that weights of these PyTorch names and shapes belong to; raises a
+            `ValueError` where they do not tell.
+        embedding: PyTorch's name of the token table.
+        embedding_copies: Other names under which files hold the same table, in its place or beside it.
+        left_out: PyTorch names of what is no part of the encoder, such as a decoder or a head, and is not read.
+        recognised: PyTorch names by which a model of the family is known, whole or with the parts that are left out.
+        stack: PyTorch names of the encoder saved by itself, where they lack the prefix `stack_prefix`.
+        stack_prefix: What those names lack.
+        adapted: PyTorch names of the linear layers that adapters may change, without `.weight`; the group `layer` is
+            the number of the layer.
+        layer_list: The name of the list that the layers are in, by which adapters choose some of them.
+        flax: transformers' Flax names of the encoder's weights; None where Flax never had the family.
+        flax_left_out: transformers' Flax names of what is not read.
+        t5x: Gives how an array of a T5X checkpoint is read, None for an unknown name; None where T5X has no such model.
+    """
+
+    table: Callable[[Any], list[Entry]]
+    infer_config: Callable[[Shapes], Any]
+    embedding: str
+    embedding_copies: tuple[str, ...]
+    left_out: re.Pattern[str]
+    recognised: re.Pattern[str]
+    stack: re.Pattern[str] | None
+    stack_prefix: str
+    adapted: re.Pattern[str]
+    layer_list: str
+    flax: re.Pattern[str] | None = None
+    flax_left_out: re.Pattern[str] | None = None
+    t5x: Callable[[str], StoredName | None] | None = None

@@ -1,0 +1,65 @@
+"""The layers of an encoder in either layout: how they are made, and run one after another."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int, Key
+
+from instructor_jax.nn.compute import Compute
+from instructor_jax.nn.layout import Layout
+
+RunLayer = Callable[[Array, Any, Int[Array, ""]], Array]
+
+
+def make_layers(make: Callable[[nnx.Rngs], nnx.Module], count: int, layout: Layout, rngs: nnx.Rngs) -> Any:
+    """Makes the layers of an encoder: one module whose parameters are stacked, or a list of modules.
+
+    Args:
+        make: Makes one layer.
+        count: Number of layers.
+        layout: How their parameters lie.
+        rngs: Source of random keys.
+    """
+    if not layout.stacked:
+        return nnx.List([make(rngs) for _ in range(count)])
+
+    @nnx.split_rngs(splits=count)
+    @nnx.vmap(in_axes=0, out_axes=0, transform_metadata={nnx.PARTITION_NAME: "layers"})
+    def stacked(rngs: nnx.Rngs) -> nnx.Module:
+        return make(rngs)
+
+    return stacked(rngs)
+
+
+def run_layers(
+    run: RunLayer, layers: Any, x: Float[Array, "groups rows len embed"], count: int, compute: Compute
+) -> Float[Array, "groups rows len embed"]:
+    """Runs the layers one after another.
+
+    Args:
+        run: The function (x, layer, index) -> x that runs one.
+        layers: From `make_layers`.
+        x: What enters the first one.
+        count: Number of layers.
+        compute: In which layout they are, and what is computed again in the backward pass.
+    """
+    if not compute.layout.stacked:
+        for index, layer in enumerate(layers):
+            x = run(x, layer, jnp.int32(index))
+        return x
+    if compute.remat != "none":
+        policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if compute.remat == "dots" else None
+        run = nnx.remat(run, policy=policy, prevent_cse=False)  # inside scan CSE cannot undo it
+    unroll = count if compute.layout.unroll else 1
+    scan = nnx.scan(run, in_axes=(nnx.Carry, 0, 0), out_axes=nnx.Carry, unroll=unroll)
+    return scan(x, layers, jnp.arange(count))
+
+
+def keys_of_layer(row_keys: Key[Array, "groups rows"] | None, index: Int[Array, ""]) -> Array | None:
+    """Returns the rows' keys of one layer; the places outside of the layers use the unfolded keys."""
+    if row_keys is None:
+        return None
+    return jax.vmap(jax.vmap(lambda key: jax.random.fold_in(key, index + 1000)))(row_keys)
