@@ -80,7 +80,7 @@ def open_source(arguments: argparse.Namespace) -> tuple[ExampleSource, Tokenizer
         source = SyntheticMixture(arguments.tasks, arguments.rows)
         parent = Path(tempfile.mkdtemp(prefix="input_pipeline_"))
         return source, Tokenizer(synthetic_ids, arguments.length), "synthetic", parent, 2**15
-    from instructor_jax.train.medi.store import MediStore
+    from instructor_jax.train.medi.storage.store import MediStore
 
     folder = arguments.tokenizer
     tokenizer = Tokenizer(load_token_ids(folder), arguments.length)

@@ -17,7 +17,7 @@ import numpy as np
 from instructor_jax import Instructor
 from instructor_jax.train.data.examples import Example
 from instructor_jax.train.data.mixture import hold_out
-from instructor_jax.train.medi.store import MediStore
+from instructor_jax.train.medi.storage.store import MediStore
 from instructor_jax.train.recipes import SAME_TEXTS
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.staging import Staging
-from instructor_jax.train.medi.store import write_store
+from instructor_jax.train.medi.storage.staging import Staging
+from instructor_jax.train.medi.storage.store_writer import write_store
 from instructor_jax.train.objective import LossConfig
 from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.run.preemption import StopRequest

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.staging import Staging
-from instructor_jax.train.medi.store import write_store
+from instructor_jax.train.medi.storage.staging import Staging
+from instructor_jax.train.medi.storage.store_writer import write_store
 
 
 def write_mixture(

@@ -18,9 +18,10 @@ from instructor_jax.text.tokenization import Tokenizer
 from instructor_jax.train.data.teacher_vectors import VectorFiles
 from instructor_jax.train.data.token_cache import TokenCache
 from instructor_jax.train.data.token_cache_writer import open_token_cache
-from instructor_jax.train.medi.staging import Staging
 from instructor_jax.train.medi.stats_page import refuse_other_page
-from instructor_jax.train.medi.store import MediStore, refuse_existing, write_store
+from instructor_jax.train.medi.storage.staging import Staging
+from instructor_jax.train.medi.storage.store import MediStore
+from instructor_jax.train.medi.storage.store_writer import refuse_existing, write_store
 from instructor_jax.train.run.metrics_writer import cut_after, read_lines
 from instructor_jax.train.run.run_folder import check_output, held
 

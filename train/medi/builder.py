@@ -28,9 +28,10 @@ from .mining.mine import MiningCounts, answer_pairs, mine_instances
 from .mining.mining_rules import Mining
 from .mining.scorer import Scorer
 from .readers.source import Instance, Source, read_source
-from .staging import LOCK, Staging, TaskEntry
-from .store import refuse_existing, write_store
-from .stored_rows import from_bytes
+from .reports import TaskReport, report_of
+from .storage.staging import LOCK, Staging
+from .storage.store_writer import NewStore, refuse_existing
+from .storage.stored_rows import from_bytes
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -72,18 +73,6 @@ class BuildSettings:
         return Mining(self.negatives, self.margin)
 
 
-@dataclasses.dataclass(frozen=True)
-class TaskReport:
-    """Outcome of a source: examples read and stored, counts of the mining, seconds (0 if it was finished before)."""
-
-    name: str
-    read: int
-    rows: int
-    negatives: int
-    counts: dict[str, int]
-    seconds: float
-
-
 def build(
     sources: Sequence[Source], root: Path, folder: Path, scorer: Scorer, settings: BuildSettings, replace: bool = False
 ) -> list[TaskReport]:
@@ -106,35 +95,27 @@ def build(
             the same mixture.
     """
     refuse_existing(folder, replace)
-    staging = Staging(folder.with_name(f"{folder.name}.partial"))
-    with only_process(staging.folder / LOCK, f"builds {folder}"):
-        return _build(sources, root, folder, staging, scorer, settings, replace)
+    target = NewStore.beside(folder, replace)
+    with only_process(target.staging.folder / LOCK, f"builds {folder}"):
+        return _build(sources, root, target, scorer, settings)
 
 
 def _build(
-    sources: Sequence[Source],
-    root: Path,
-    folder: Path,
-    staging: Staging,
-    scorer: Scorer,
-    settings: BuildSettings,
-    replace: bool,
+    sources: Sequence[Source], root: Path, target: NewStore, scorer: Scorer, settings: BuildSettings
 ) -> list[TaskReport]:
     reports = []
     with tqdm(sources, desc="tasks", unit="task", disable=None) as bar:
         for source in bar:
             bar.set_postfix_str(one_line(source.name, 40))
-            reports.append(build_task(source, root, staging, scorer, settings))
+            reports.append(build_task(source, root, target.staging, scorer, settings))
             if settings.answers and _is_free_text(source):
-                reports.append(build_answers(source, reports[-1], root, staging, scorer, settings))
-    names = [report.name for report in reports if report.rows]
+                reports.append(build_answers(source, reports[-1], root, target.staging, scorer, settings))
     about = {
         "scorer": scorer.name,
         "settings": dataclasses.asdict(settings),
         "program": f"instructor-jax {__version__}",
     }
-    write_store(folder, staging, names, about, replace)
-    staging.remove()
+    target.write([report.name for report in reports if report.rows], about)
     return reports
 
 
@@ -182,13 +163,6 @@ def finished_rows(
         if any(len(one.negatives) < settings.negatives for one in examples):
             examples, counts = mine_negatives(examples, scorer, settings.for_pairs())
     return examples, _about(source, len(rows), counts)
-
-
-def report_of(entry: TaskEntry, seconds: float) -> TaskReport:
-    """Returns the report of a finished task."""
-    negatives = sum(int(number) * rows for number, rows in entry.negatives.items())
-    read, counts = entry.about.get("read", entry.rows), entry.about.get("mining", {})
-    return TaskReport(entry.name, read, entry.rows, negatives, counts, seconds)
 
 
 def _staged(

@@ -17,17 +17,18 @@ from tqdm import tqdm
 
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import only_process
-from instructor_jax.io.owned_files import same_or_inside
+from instructor_jax.io.ownership import same_or_inside
 
 from ..data.examples import Example
-from .builder import BuildSettings, TaskReport, build_task, finished_rows, report_of
+from .builder import BuildSettings, build_task, finished_rows
 from .mining.scorer import Scorer
 from .published import read_published
 from .readers.source import Source
-from .rows import Columns, file_source
+from .reports import TaskReport, report_of
+from .rows import Columns, labels_source, pairs_source
 from .sentence_transformers_files import read_sentence_transformers
-from .staging import LOCK, Staging
-from .store import refuse_existing, write_store
+from .storage.staging import LOCK, Staging
+from .storage.store_writer import NewStore, refuse_existing
 
 Format = Literal["auto", "pairs", "labelled", "published", "sentence-transformers"]
 
@@ -82,33 +83,25 @@ def import_files(
     _refuse_equal_names([path for path in files if reading.of(path) != "published"])
     for path in files:
         path.open("rb").close()  # before any work: a later one that is absent
-    staging = Staging(folder.with_name(f"{folder.name}.partial"))
-    with only_process(staging.folder / LOCK, f"builds {folder}"):
-        return _import(files, folder, staging, scorer, settings, reading, replace)
+    target = NewStore.beside(folder, replace)
+    with only_process(target.staging.folder / LOCK, f"builds {folder}"):
+        return _import(files, target, scorer, settings, reading)
 
 
 def _import(
-    files: Sequence[Path],
-    folder: Path,
-    staging: Staging,
-    scorer: Scorer,
-    settings: BuildSettings,
-    reading: Reading,
-    replace: bool,
+    files: Sequence[Path], target: NewStore, scorer: Scorer, settings: BuildSettings, reading: Reading
 ) -> list[TaskReport]:
     reports: list[TaskReport] = []
     for path in files:
         if reading.of(path) == "published":
-            reports += _stage_published(path, staging, reading)
+            reports += _stage_published(path, target.staging, reading)
         else:
-            reports.append(build_task(source_of(path, reading), path.parent, staging, scorer, settings))
+            reports.append(build_task(source_of(path, reading), path.parent, target.staging, scorer, settings))
             if not reports[-1].rows:
                 raise ValueError(f"{path} gives no row: {reports[-1].read} were read, and none is left.")
     _refuse_repeated([report.name for report in reports])
-    names = [report.name for report in reports if report.rows]
     about = {"scorer": scorer.name, "settings": dataclasses.asdict(settings), "files": [path.name for path in files]}
-    write_store(folder, staging, names, about, replace)
-    staging.remove()
+    target.write([report.name for report in reports if report.rows], about)
     return reports
 
 
@@ -138,16 +131,16 @@ def source_of(path: Path, reading: Reading) -> Source:
         raise ValueError(
             f"{path} is taken for a published medi-data.json, which is for import only; give its --format."
         )
+    if format == "labelled":
+        source = labels_source(path, name, sides[0], reading.columns)
+    else:
+        source = pairs_source(path, name, *sides, reading.columns, reading.score_range)
     if format == "sentence-transformers":
         read = functools.partial(
             read_sentence_transformers, task=name, query_instruction=sides[0], document_instruction=sides[1]
         )
-        plain = file_source(path, name, *sides, licence=reading.licence)
-        return dataclasses.replace(plain, read=read)
-    labelled = format == "labelled"
-    return file_source(
-        path, name, *sides, reading.columns, reading.score_range, labelled=labelled, licence=reading.licence
-    )
+        source = dataclasses.replace(source, read=read)
+    return dataclasses.replace(source, licence=reading.licence)
 
 
 def as_record(example: Example) -> dict[str, Any]:

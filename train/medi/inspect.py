@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from ..data.examples import Example, Side
-from .store import MediStore
+from .storage.store import MediStore
 
 
 def overview(store: MediStore) -> str:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from instructor_jax.io.printable import printable
+from instructor_jax.option_types import WholeNumber
 
 from ..data.task_names import chosen_tasks
 from .options import MiningOptions, RowOptions
 
 if TYPE_CHECKING:
-    from .builder import TaskReport
     from .readers.source import Source
 
 app: App = App(
@@ -34,7 +34,7 @@ def build(
     without: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     redistributable: Annotated[bool, Parameter(negative="")] = False,
     corrections: Path | None = None,
-    negatives: int = 1,
+    negatives: WholeNumber = 1,
     replace: Annotated[bool, Parameter(negative="")] = False,
     mining: MiningOptions = MiningOptions(),  # noqa: B008
 ) -> None:
@@ -64,6 +64,7 @@ def build(
     from .builder import build as build_store
     from .mining.scorers import scorer_from_name
     from .registry import all_sources
+    from .reports import reports_table
 
     sources = _chosen(all_sources(data, corrections), only, without)
     if redistributable:
@@ -73,7 +74,7 @@ def build(
     start = time.perf_counter()
     scorer = scorer_from_name(mining.scorer)
     reports = build_store(sources, data, to, scorer, mining.settings(negatives), replace)
-    _print_reports(reports)
+    print(printable(reports_table(reports)))
     print(printable(f"{to}: {sum(r.rows for r in reports):,} rows in {time.perf_counter() - start:.0f} s"))
 
 
@@ -87,7 +88,7 @@ def import_(
     licence: str = "not given",
     replace: Annotated[bool, Parameter(negative="")] = False,
     rows: RowOptions = RowOptions(),  # noqa: B008
-    negatives: int = 0,
+    negatives: WholeNumber = 0,
     mining: MiningOptions = MiningOptions(),  # noqa: B008
 ) -> None:
     """Store the published medi-data.json or own files; each own file is a task, named by the file.
@@ -116,11 +117,12 @@ def import_(
     """
     from .imports import import_files
     from .mining.scorers import scorer_from_name
+    from .reports import reports_table
 
     start = time.perf_counter()
     reading = rows.reading(licence=licence, instruction_suffix=instruction_suffix)
     reports = import_files(files, to, scorer_from_name(mining.scorer), mining.settings(negatives), reading, replace)
-    _print_reports(reports)
+    print(printable(reports_table(reports)))
     print(printable(f"{to}: {sum(r.rows for r in reports):,} rows in {time.perf_counter() - start:.0f} s"))
 
 
@@ -130,9 +132,9 @@ def inspect(
     /,
     *,
     task: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
-    count: int = 3,
-    seed: int = 0,
-    width: int | None = None,
+    count: WholeNumber = 3,
+    seed: WholeNumber = 0,
+    width: WholeNumber | None = None,
 ) -> None:
     """List the tasks of a mixture, or print examples of some of them for a person to judge.
 
@@ -150,7 +152,7 @@ def inspect(
         width: Columns to fill; by default those of the terminal.
     """
     from .inspect import described, overview, sample
-    from .store import MediStore
+    from .storage.store import MediStore
 
     store = MediStore(mixture)
     if task is None:
@@ -188,7 +190,7 @@ def stats(
     from ..data.contamination import read_evaluation_texts
     from .stats import collect
     from .stats_page import refuse_other_page, write_stats_page
-    from .store import MediStore
+    from .storage.store import MediStore
 
     refuse_other_page(to)
     texts = read_evaluation_texts(evaluation) if evaluation else None
@@ -203,7 +205,7 @@ def mine(
     /,
     *,
     to: Path,
-    negatives: int = 1,
+    negatives: WholeNumber = 1,
     replace: Annotated[bool, Parameter(negative="")] = False,
     rows: RowOptions = RowOptions(),  # noqa: B008
     mining: MiningOptions = MiningOptions(),  # noqa: B008
@@ -229,25 +231,13 @@ def mine(
     """
     from .imports import mine_file
     from .mining.scorers import scorer_from_name
+    from .reports import counts_in_words
 
     reading = rows.reading()
     counts = mine_file(file, to, scorer_from_name(mining.scorer), mining.settings(negatives), reading, replace)
-    print(f"{to}: {_facts(counts)}")
+    print(f"{to}: {counts_in_words(counts)}")
 
 
 def _chosen(sources: "Sequence[Source]", only: Sequence[str] | None, without: Sequence[str] | None) -> "list[Source]":
     names = chosen_tasks([source.name for source in sources], only or (), without or ())
     return [source for source in sources if source.name in names]
-
-
-def _print_reports(reports: "Sequence[TaskReport]") -> None:
-    width = max(len(report.name) for report in reports)
-    print(f"{'task':{width}}  {'read':>9}  {'rows':>9}  {'negatives':>9}  {'s':>6}  mining")
-    for one in reports:
-        dropped = _facts({name: number for name, number in one.counts.items() if name not in ("rows", "examples")})
-        numbers = f"{one.read:9,}  {one.rows:9,}  {one.negatives:9,}  {one.seconds:6.1f}"
-        print(printable(f"{one.name:{width}}  {numbers}  {dropped}"))
-
-
-def _facts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counts.items()) or "-"

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from instructor_jax.io.json_files import parse_json, shown_value
-from instructor_jax.io.printable import one_line
 
 from ..data.examples import Example, Side
-from .files.raw_files import csv_rows, json_lines, malformed, refuse_evaluation
-from .readers.source import Instance, Source
+from .files.raw_files import malformed
+from .readers.source import Instance, Licence, Source
+from .record_files import read_records
 
-FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
-PARQUET_ROWS = 1024  # rows decoded at a time
+NOT_GIVEN = Licence("not given", False)  # nobody but the user knows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,71 +119,32 @@ def read_labelled(path: Path, columns: Columns = Columns()) -> Iterator[Instance
         yield Instance(text, label, _row_id(record, columns, path, row), label=label)
 
 
-def file_source(
+def pairs_source(
     path: Path,
     name: str,
     query_instruction: str = "",
     document_instruction: str | None = None,
     columns: Columns = Columns(),
     score_range: tuple[float, float] = (0.0, 1.0),
-    labelled: bool = False,
-    licence: str = "not given",
-    redistributable: bool = False,
 ) -> Source:
-    """Returns a user's file as a source, for `read_source(file_source(path, "mine"), path.parent)`."""
+    """Returns a user's file of pairs as a source, for `read_source(source, path.parent)`; see `read_pairs`."""
     documents = query_instruction if document_instruction is None else document_instruction
-    if labelled:
-        documents, kind = query_instruction, "classification"
-        read = functools.partial(read_labelled, columns=columns)
-    else:
-        kind = "symmetric" if documents == query_instruction else "asymmetric"
-        read = functools.partial(
-            read_pairs,
-            task=name,
-            query_instruction=query_instruction,
-            document_instruction=documents,
-            columns=columns,
-            score_range=score_range,
-        )
-    return Source(name, path.name, query_instruction, documents, read, labelled, kind, licence, redistributable)
+    read = functools.partial(
+        read_pairs,
+        task=name,
+        query_instruction=query_instruction,
+        document_instruction=documents,
+        columns=columns,
+        score_range=score_range,
+    )
+    kind = "symmetric" if documents == query_instruction else "asymmetric"
+    return Source(name, path.name, query_instruction, documents, read, False, kind, *NOT_GIVEN)
 
 
-def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields row number and record of a JSONL, CSV, TSV (each also gzipped) or Parquet file."""
-    refuse_evaluation(path)
-    suffix = Path(path.name.removesuffix(".gz")).suffix
-    if suffix == ".csv" or suffix == ".tsv":
-        yield from csv_rows(path, (), delimiter="," if suffix == ".csv" else "\t")
-    elif suffix == ".jsonl":
-        for row, record in json_lines(path):
-            if not isinstance(record, dict):
-                raise malformed(path, row, f"must be a JSON object, is {shown_value(record)}")
-            yield row, record
-    elif path.suffix == ".parquet":
-        yield from _parquet_rows(path)
-    else:
-        raise ValueError(f"{path} must end in one of {FORMATS} (.gz allowed but for Parquet).")
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise ImportError("reading Parquet needs pyarrow: pip install 'instructor-jax[tables]'") from error
-    row = 0
-    path.open("rb").close()  # an absent or forbidden file is named by the usual OSError
-    try:
-        with parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise malformed(path, "0 (header)", f"has the column {twice[0]!r} twice")
-            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
-                for record in batch.to_pylist():
-                    row += 1
-                    yield row, record
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
-        raise malformed(path, row, f"damaged, or no Parquet file: {one_line(str(error), 200)}") from error
+def labels_source(path: Path, name: str, instruction: str = "", columns: Columns = Columns()) -> Source:
+    """Returns a user's file of labelled texts as a source, from which pairs are mined; see `read_labelled`."""
+    read = functools.partial(read_labelled, columns=columns)
+    return Source(name, path.name, instruction, instruction, read, True, "classification", *NOT_GIVEN)
 
 
 def _side(record: dict[str, Any], name: str, instruction: str, path: Path, row: int) -> Side:

@@ -8,7 +8,6 @@ are read under it. Super-NaturalInstructions makes its instructions from its own
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from instructor_jax.text.instructions import Instruction as To
 
@@ -18,8 +17,10 @@ from .readers import (
     debate,
     dialogue,
     documents,
+    kilt,
     mathematics,
     medicine,
+    medmcqa,
     paraphrase,
     qa,
     software,
@@ -27,19 +28,12 @@ from .readers import (
     trivia,
 )
 from .readers import classification as classes
-from .readers.source import Instance, Row, Source, labelled_source, pair_source
-
-
-class Licence(NamedTuple):
-    """What the origin states, and whether a model trained on it may be passed on for any use."""
-
-    text: str
-    redistributable: bool
-
+from .readers.source import Instance, Licence, Row, Source, labelled_source, pair_source
 
 APACHE, MIT, CC0 = Licence("Apache-2.0", True), Licence("MIT", True), Licence("CC0 1.0", True)
 CC_BY, CC_BY_SA = Licence("CC BY 4.0", True), Licence("CC BY-SA 4.0", True)
 CC_BY_SA_3, GPL = Licence("CC BY-SA 3.0", True), Licence("GPL-3.0", True)
+KILT = Licence("MIT; its passages are CC BY-SA 3.0", True)
 NONE_STATED = Licence("none stated", False)
 NON_COMMERCIAL = Licence("CC BY-NC 4.0", False)
 NON_COMMERCIAL_SA = Licence("CC BY-NC-SA 4.0", False)
@@ -55,12 +49,12 @@ def pairs(
 ) -> Source:
     """Returns a task of finished pairs; `place` is "folder" or "folder/task", which names the task folder_task."""
     folder = place.partition("/")[0]
-    return pair_source(place.replace("/", "_"), folder, reader, query, document, *licence)
+    return pair_source(place.replace("/", "_"), folder, reader, query, document, licence)
 
 
 def labels(place: str, reader: Callable[[Path], Iterator[Instance]], licence: Licence, query: To) -> Source:
     """Returns a task of labelled texts, whose pairs are mined later."""
-    return labelled_source(place.replace("/", "_"), place.partition("/")[0], reader, query, *licence)
+    return labelled_source(place.replace("/", "_"), place.partition("/")[0], reader, query, licence)
 
 
 # fmt: off
@@ -123,6 +117,12 @@ SOURCES: tuple[Source, ...] = (
     pairs("nq_open", qa.nq_open, APACHE,
           To("Wikipedia", "question", "retrieving the short answer"),
           To("Wikipedia", "answer", "retrieval")),
+    *(pairs(f"kilt/{task}", of(kilt.kilt, task=task), KILT, query, To("Wikipedia", "passage", "retrieval"))
+      for task, query in (
+          ("nq", To("Wikipedia", "question", "retrieving the supporting passage")),
+          ("hotpotqa", To("Wikipedia", "multi-hop question", "retrieving the supporting passage")),
+          ("fever", To("", "claim", "retrieving evidence")),
+          ("wow", To("Wikipedia", "dialogue", "retrieving the passage for the next turn")))),
     pairs("qed/paragraph", qa.qed_paragraph, CC_BY_SA_3,
           To("Wikipedia", "question", "retrieving the supporting paragraph"),
           To("Wikipedia", "paragraph", "retrieval")),
@@ -162,6 +162,12 @@ SOURCES: tuple[Source, ...] = (
     pairs("mediqa_rqe", medicine.mediqa_rqe, NONE_STATED,
           To("medicine", "consumer question", "retrieving an entailed question"),
           To("medicine", "question", "retrieval")),
+    pairs("medmcqa/answer", medmcqa.answers, APACHE,
+          To("medicine", "question", "retrieving the answer"),
+          To("medicine", "answer", "retrieval")),
+    pairs("medmcqa/explanation", medmcqa.explanations, APACHE,
+          To("medicine", "question", "retrieving the explanation of its answer"),
+          To("medicine", "explanation", "retrieval")),
     pairs("medquad", medicine.medquad, CC_BY,
           To("medicine", "question", "retrieving the answer"),
           To("medicine", "answer", "retrieval")),

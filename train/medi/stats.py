@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ..data.contamination import EvaluationTexts, comparable, hashes_of, text_hash
 from ..data.examples import Example, Side
-from .store import MediStore
+from .storage.store import MediStore
 
 SIDES: tuple["SideName", ...] = ("query", "positive", "negatives")
 LENGTH_EDGES = np.unique(np.round(np.geomspace(1, 100_000, 61)).astype(np.int64))  # of the length histograms

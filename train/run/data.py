@@ -25,7 +25,7 @@ from ..data.token_cache import (
 from ..data.token_cache_writer import open_token_cache
 from ..data.without_instructions import WithoutInstructions
 from ..medi.memory import from_memory
-from ..medi.store import MediStore
+from ..medi.storage.store import MediStore
 from ..settings.mixture_config import tasks_of
 from ..settings.run_config import RunConfig
 

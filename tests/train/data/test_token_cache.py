@@ -63,8 +63,9 @@ def test_tokenizer_digest_is_that_of_the_files(tmp_path):
 
 
 def test_the_stored_mixture_is_a_source(tmp_path, random_examples):
-    from instructor_jax.train.medi.staging import Staging
-    from instructor_jax.train.medi.store import MediStore, write_store
+    from instructor_jax.train.medi.storage.staging import Staging
+    from instructor_jax.train.medi.storage.store import MediStore
+    from instructor_jax.train.medi.storage.store_writer import write_store
 
     staging = Staging(tmp_path / "partial")
     staging.write("a", random_examples("a", 5, (3, 9)), about={})

@@ -134,7 +134,7 @@ def test_batches_carry_the_vectors_of_their_texts(place, tmp_path) -> None:
     """Slot by slot: the teacher's vector of the text that the slot's hash names."""
     from instructor_jax.train.data.token_cache_writer import text_hash
     from instructor_jax.train.distill.teacher import Teacher
-    from instructor_jax.train.medi.store import MediStore
+    from instructor_jax.train.medi.storage.store import MediStore
 
     prepared = prepare(taught(place, tmp_path / "run", {}, mixture=MixtureConfig(only=("plants",))))
     store = MediStore(place / "words")
@@ -161,7 +161,7 @@ def test_a_dry_run_does_not_ask_the_teacher(place, tmp_path) -> None:
 
 
 def test_evaluation_texts_are_not_trained_on(place, tmp_path) -> None:
-    from instructor_jax.train.medi.store import MediStore
+    from instructor_jax.train.medi.storage.store import MediStore
 
     store = MediStore(place / "words")
     (known,) = store.read([store.rows("stones")[0]])

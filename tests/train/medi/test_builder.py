@@ -8,11 +8,11 @@ from instructor_jax.text.instructions import Instruction
 from instructor_jax.train.medi import builder
 from instructor_jax.train.medi.builder import BuildSettings, build
 from instructor_jax.train.medi.mining.scorers import TfidfScorer
-from instructor_jax.train.medi.readers.source import Instance, Row, labelled_source, pair_source
-from instructor_jax.train.medi.store import MediStore
+from instructor_jax.train.medi.readers.source import Instance, Licence, Row, labelled_source, pair_source
+from instructor_jax.train.medi.storage.store import MediStore
 
 ASK, FIND, SORT = Instruction("", "question"), Instruction("", "answer"), Instruction("", "word", "sorting")
-LICENCE = {"licence": "MIT", "redistributable": True}
+LICENCE = {"licence": Licence("MIT", True)}
 ANIMALS = ("ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen")
 FRUITS = ("apple", "berry", "cherry", "date", "elder", "fig", "grape")
 

@@ -10,7 +10,7 @@ from instructor_jax.train.medi.builder import BuildSettings
 from instructor_jax.train.medi.imports import Reading, as_record, import_files, mine_file
 from instructor_jax.train.medi.mining.scorers import TfidfScorer
 from instructor_jax.train.medi.rows import read_pairs
-from instructor_jax.train.medi.store import MediStore
+from instructor_jax.train.medi.storage.store import MediStore
 
 NONE = BuildSettings(negatives=0)
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)

@@ -2,8 +2,9 @@ import pytest
 
 from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.inspect import described, overview, sample
-from instructor_jax.train.medi.staging import Staging
-from instructor_jax.train.medi.store import MediStore, write_store
+from instructor_jax.train.medi.storage.staging import Staging
+from instructor_jax.train.medi.storage.store import MediStore
+from instructor_jax.train.medi.storage.store_writer import write_store
 
 
 @pytest.fixture

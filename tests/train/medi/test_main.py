@@ -4,7 +4,7 @@ import pytest
 
 from instructor_jax.cli import main
 from instructor_jax.train.medi.main import app
-from instructor_jax.train.medi.store import MediStore
+from instructor_jax.train.medi.storage.store import MediStore
 
 
 def medi(*arguments):

@@ -113,7 +113,7 @@ CLASSES |= {"awesome_selfhosted_category": 95 - 11}  # eleven sections only poin
 
 def test_names_are_unique_and_kinds_fit_their_instructions():
     names = [source.name for source in SOURCES]
-    assert len(names) == len(set(names)) == 98
+    assert len(names) == len(set(names)) == 104
     for source in SOURCES:
         assert source.name.startswith(source.folder)
         assert source.mined == (source.kind == "classification")
@@ -134,7 +134,7 @@ def test_nothing_without_a_free_licence_is_redistributable():
 
 def test_a_root_without_sources_is_an_error(tmp_path):
     (tmp_path / "eval_gsm8k").mkdir()
-    with pytest.raises(ValueError, match="holds none of the 52 source folders"):
+    with pytest.raises(ValueError, match="holds none of the 54 source folders"):
         all_sources(tmp_path)
 
 
@@ -144,7 +144,7 @@ def test_absent_and_unknown_folders_are_named(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         (source,) = all_sources(tmp_path)
     assert source.name == "gsm8k"
-    assert "51 source folders are absent" in caplog.text
+    assert "53 source folders are absent" in caplog.text
     assert "1 folders are in no registry and are not read: mystery" in caplog.text
     with pytest.raises(FileNotFoundError, match=r"train\.jsonl"):
         list(read_source(source, tmp_path))

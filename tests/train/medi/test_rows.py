@@ -7,7 +7,7 @@ import pytest
 
 from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.readers.source import Instance, read_source
-from instructor_jax.train.medi.rows import Columns, file_source, read_labelled, read_pairs
+from instructor_jax.train.medi.rows import Columns, labels_source, pairs_source, read_labelled, read_pairs
 
 ROWS = [
     {"query": "q1", "positive": "p1", "negative": "n1", "score": 4.0, "id": "a"},
@@ -120,9 +120,9 @@ def test_files_in_evaluation_folders_are_refused(tmp_path):
 
 def test_a_file_is_a_source_like_any_other(tmp_path):
     path = _write(tmp_path, "a.jsonl", [ROWS[0], {"query": "", "positive": "p"}])
-    source = file_source(path, "mine", "Q: ", "D: ", score_range=(0.0, 5.0))
+    source = pairs_source(path, "mine", "Q: ", "D: ", score_range=(0.0, 5.0))
     assert (source.kind, source.mined) == ("asymmetric", False)
     assert list(read_source(source, path.parent)) == EXPECTED[:1]  # the row without a query is dropped
-    labelled = file_source(_write(tmp_path, "b.jsonl", [{"text": "t", "label": "x"}]), "labels", "Q: ", labelled=True)
+    labelled = labels_source(_write(tmp_path, "b.jsonl", [{"text": "t", "label": "x"}]), "labels", "Q: ")
     assert (labelled.kind, labelled.mined) == ("classification", True)
     assert list(read_source(labelled, tmp_path)) == [Instance("t", "x", "1", "x")]

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.staging import Staging
 from instructor_jax.train.medi.stats import LENGTH_EDGES, collect
-from instructor_jax.train.medi.store import MediStore, write_store
+from instructor_jax.train.medi.storage.staging import Staging
+from instructor_jax.train.medi.storage.store import MediStore
+from instructor_jax.train.medi.storage.store_writer import write_store
 
 
 def pair(query, positive, row_id, task, negatives=()):

@@ -5,10 +5,11 @@ from html.parser import HTMLParser
 import pytest
 
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.staging import Staging
 from instructor_jax.train.medi.stats import collect
 from instructor_jax.train.medi.stats_page import stats_page, write_stats_page
-from instructor_jax.train.medi.store import MediStore, write_store
+from instructor_jax.train.medi.storage.staging import Staging
+from instructor_jax.train.medi.storage.store import MediStore
+from instructor_jax.train.medi.storage.store_writer import write_store
 
 TEXT = "Some text that is long enough to be compared"
 

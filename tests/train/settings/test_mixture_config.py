@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.staging import Staging
-from instructor_jax.train.medi.store import MediStore, write_store
+from instructor_jax.train.medi.storage.staging import Staging
+from instructor_jax.train.medi.storage.store import MediStore
+from instructor_jax.train.medi.storage.store_writer import write_store
 from instructor_jax.train.settings.mixture_config import (
     MixtureConfig,
     TaskWeight,

@@ -58,6 +58,13 @@ class Row(NamedTuple):
     score: float | None = None
 
 
+class Licence(NamedTuple):
+    """What the origin states, and whether a model trained on it may be passed on for any use."""
+
+    text: str
+    redistributable: bool
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """One task of one folder.
@@ -91,8 +98,7 @@ def pair_source(
     reader: Callable[[Path], Iterator[Row]],
     query: Instruction,
     document: Instruction | None,
-    licence: str,
-    redistributable: bool,
+    licence: Licence,
 ) -> Source:
     """Returns a source whose reader gives finished pairs; without a document instruction it is symmetric."""
     return Source(
@@ -103,8 +109,8 @@ def pair_source(
         functools.partial(_examples, reader, name, str(query), str(document or query)),
         mined=False,
         kind="asymmetric" if document else "symmetric",
-        licence=licence,
-        redistributable=redistributable,
+        licence=licence.text,
+        redistributable=licence.redistributable,
     )
 
 
@@ -113,11 +119,10 @@ def labelled_source(
     folder: str,
     reader: Callable[[Path], Iterator[Instance]],
     query: Instruction,
-    licence: str,
-    redistributable: bool,
+    licence: Licence,
 ) -> Source:
     """Returns a source of labelled texts: texts of equal label are to be mined as positives."""
-    return Source(name, folder, query, query, reader, True, "classification", licence, redistributable)
+    return Source(name, folder, query, query, reader, True, "classification", *licence)
 
 
 def read_source(source: Source, root: Path) -> Iterator[Example] | Iterator[Instance]:

@@ -12,7 +12,7 @@ from instructor_jax.text.instructions import Instruction
 
 from ...data.examples import Example
 from .contrasts import Labelled, by_aspect
-from .source import Instance, Row, Source, pair_source
+from .source import Instance, Licence, Row, Source, pair_source
 
 _TASK = "task927_yelp_negative_to_positive_style_transfer"
 _OBJECTIVES = {"topic": "classifying what it is about", "feeling": "classifying the sentiment"}
@@ -33,8 +33,7 @@ def opposed_sources(sources: Iterable[Source]) -> list[Source]:
             functools.partial(rewritten_aspect, read=one.read, aspect=aspect),
             Instruction("reviews", "sentence", objective),
             None,
-            one.licence,
-            one.redistributable,
+            Licence(one.licence, one.redistributable),
         )
         for one in sources
         if one.name == _TASK

@@ -6,13 +6,13 @@ import pytest
 
 from instructor_jax.text.instructions import Instruction
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.readers.source import Instance, Row, labelled_source, pair_source, read_source
+from instructor_jax.train.medi.readers.source import Instance, Licence, Row, labelled_source, pair_source, read_source
 
 QUERY, DOCUMENT = Instruction("Wikipedia", "question", "retrieval"), Instruction("", "paragraph")
 
 
 def _pairs(rows, document: Instruction | None = DOCUMENT, folder="facts"):
-    return pair_source("facts_task", folder, lambda path: iter(rows), QUERY, document, "MIT", True)
+    return pair_source("facts_task", folder, lambda path: iter(rows), QUERY, document, Licence("MIT", True))
 
 
 def test_a_row_becomes_an_example_with_its_instructions(tmp_path):
@@ -63,7 +63,7 @@ def test_instances_are_cleaned_too(tmp_path):
         Instance("a", "y", "3", "y"),
         Instance("", "x", "4"),
     ]
-    source = labelled_source("labels", "facts", lambda path: iter(rows), QUERY, "MIT", True)
+    source = labelled_source("labels", "facts", lambda path: iter(rows), QUERY, Licence("MIT", True))
     assert source.mined
     assert source.kind == "classification"
     assert list(read_source(source, tmp_path)) == [Instance("a", "x", "1", "x"), Instance("a", "y", "3", "y")]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.stored_rows import features, from_bytes, to_bytes
+from instructor_jax.train.medi.storage.stored_rows import features, from_bytes, to_bytes
 
 # The type checker that runs under test looks at random elements of lists, which hypothesis would rather decide itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")

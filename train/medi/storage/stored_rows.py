@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.examples import Example, Side
+from ...data.examples import Example, Side
 
 _TEXT_FIELDS = ("task", "row_id", "query/instruction", "query/text", "positive/instruction", "positive/text")
 

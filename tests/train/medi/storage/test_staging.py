@@ -4,9 +4,9 @@ import tracemalloc
 import pytest
 
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi import staging as module
-from instructor_jax.train.medi.staging import Staging
-from instructor_jax.train.medi.stored_rows import from_bytes
+from instructor_jax.train.medi.storage import staging as module
+from instructor_jax.train.medi.storage.staging import Staging
+from instructor_jax.train.medi.storage.stored_rows import from_bytes
 
 
 def rows(task, count, text="text"):

@@ -10,9 +10,10 @@ import pytest
 import tensorflow_datasets as tfds
 
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi import store as module
-from instructor_jax.train.medi.staging import Staging
-from instructor_jax.train.medi.store import MediStore, write_store
+from instructor_jax.train.medi.storage import store_writer as module
+from instructor_jax.train.medi.storage.staging import Staging
+from instructor_jax.train.medi.storage.store import MediStore
+from instructor_jax.train.medi.storage.store_writer import write_store
 
 
 def rows(task, count):
@@ -106,7 +107,7 @@ def test_tensorflow_datasets_opens_it_by_folder_and_by_name(store):
 def test_is_read_without_tensorflow(store):
     program = """
         import sys
-        from instructor_jax.train.medi.store import MediStore
+        from instructor_jax.train.medi.storage.store import MediStore
         print(MediStore(sys.argv[1]).read([5])[0].query.text, "tensorflow" in sys.modules, sep="|")
     """
     command = [sys.executable, "-c", textwrap.dedent(program), str(store.folder)]
