@@ -15,8 +15,7 @@ from instructor_jax.io.folder_writer import check_target, write_own, write_sente
 from instructor_jax.io.folders import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.hub import resolve_model
 from instructor_jax.io.ownership import same_or_inside
-from instructor_jax.io.printable import printable
-from instructor_jax.io.weights.tensor_files import few
+from instructor_jax.io.printable import few, printable
 
 from .sources import read_source
 

@@ -10,18 +10,9 @@ import os
 from collections.abc import Collection
 from typing import Any
 
-from instructor_jax.io.printable import one_line
+from instructor_jax.io.printable import shown
 
-_SHOWN = 100  # characters of a value in a message
 _UNSET = ("None", "null", "undefined")  # what an unset variable becomes in a string
-
-
-def shown(value: Any) -> str:
-    """The value as a message shows it: printable, on one line, cut."""
-    try:
-        return one_line(repr(value), _SHOWN)
-    except Exception:  # a repr of the caller's that fails must not hide what is wrong
-        return f"a {type(value).__name__}"
 
 
 def whole_number(name: str, value: Any, least: int, most: int) -> int:

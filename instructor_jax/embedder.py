@@ -14,8 +14,12 @@ import numpy as np
 from jaxtyping import Shaped
 
 from instructor_jax.arguments import flag, unknown_keywords
+from instructor_jax.drop_in.answers import Answers
+from instructor_jax.drop_in.evaluators import Evaluated, ModelCardData
+from instructor_jax.drop_in.model_settings import ModelSettings
 from instructor_jax.drop_in.mteb import MTEB_OPTIONS, encode_for_mteb
-from instructor_jax.drop_in.sentence_transformers import DropIn, ModelCardData
+from instructor_jax.drop_in.saving import Saved
+from instructor_jax.drop_in.torch_module import TorchModule
 from instructor_jax.inference import encoding
 from instructor_jax.inference.devices import chosen_devices
 from instructor_jax.inference.encode_info import encode_info, warn_of_truncation
@@ -30,7 +34,7 @@ from instructor_jax.text.prompts import resolve_pairs
 _OTHER_OPTIONS = ("inputs", "pool", "chunk_size", "task", *MTEB_OPTIONS)
 
 
-class Instructor(LoadedModel, DropIn):
+class Instructor(LoadedModel, ModelSettings, TorchModule, Saved, Evaluated, Answers):
     """An embedding model, ready to encode. Make one with `from_pretrained`; a pickled one needs no folder.
 
     Args:

@@ -8,7 +8,8 @@ from instructor_jax.commands.search_options import ResultOptions, SearchOptions
 from instructor_jax.commands.search_page import is_search_page, search_page
 from instructor_jax.commands.search_results import hits_json, hits_text
 from instructor_jax.commands.table_options import InputOptions
-from instructor_jax.io.atomic import require_new_or_replaceable, whole_file
+from instructor_jax.io.atomic import whole_file
+from instructor_jax.io.ownership import require_new_or_replaceable
 from instructor_jax.model_options import ModelOptions, model_name
 
 

@@ -11,9 +11,9 @@ from jaxtyping import Float
 from instructor_jax.commands.console import say, say_json, terminal_width
 from instructor_jax.commands.table_options import TableOptions
 from instructor_jax.inference.quantization import unit_length
-from instructor_jax.io.atomic import require_new_or_replaceable
 from instructor_jax.io.bounds import ROWS, TEXTS_CHARACTERS
 from instructor_jax.io.json_files import shown_value
+from instructor_jax.io.ownership import require_new_or_replaceable
 from instructor_jax.io.tables.records import Table, listed
 from instructor_jax.model_options import Embedder, ModelOptions, load_model, model_name
 from instructor_jax.text.excerpts import one_line

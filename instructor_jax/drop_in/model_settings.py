@@ -8,11 +8,12 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from instructor_jax.arguments import flag, optional_text, shown, whole_number
+from instructor_jax.arguments import flag, optional_text, whole_number
 from instructor_jax.drop_in.host import Host
 from instructor_jax.inference.similarity import Measure, as_rows, measure_name, pairwise_similarities, similarities
 from instructor_jax.inference.torch_tensors import as_tensor
 from instructor_jax.io.bounds import SIZE
+from instructor_jax.io.printable import shown
 
 
 class ModelSettings(Host):

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from instructor_jax.arguments import flag, model_name, optional_path, optional_text, shown
+from instructor_jax.arguments import flag, model_name, optional_path, optional_text
 from instructor_jax.embedder import Instructor
 from instructor_jax.inference.devices import chosen_devices
 from instructor_jax.io.folders import read_folder
 from instructor_jax.io.hub import resolve_model
+from instructor_jax.io.printable import shown
 
 # Settings for transformers' loaders. Those with a name here are obeyed; those with None make no difference to the
 # vectors of this library; every other one is refused.

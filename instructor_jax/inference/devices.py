@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from instructor_jax.arguments import shown
 from instructor_jax.inference.processes import use_devices_here
+from instructor_jax.io.printable import shown
 from instructor_jax.sharding import Device
 
 _PLATFORMS = {"cpu": "cpu", "gpu": "gpu", "cuda": "gpu", "rocm": "gpu", "tpu": "tpu"}

@@ -3,8 +3,9 @@
 import dataclasses
 from typing import Any
 
-from instructor_jax.arguments import flag, optional_text, shown
+from instructor_jax.arguments import flag, optional_text
 from instructor_jax.inference.torch_tensors import as_tensor, torch_is_installed
+from instructor_jax.io.printable import shown
 from instructor_jax.text.tokenization import OnOverflow
 
 _OUTPUTS = ("sentence_embedding", "token_embeddings")

@@ -8,8 +8,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float, Float32
 
-from instructor_jax.arguments import one_of, shown
+from instructor_jax.arguments import one_of
 from instructor_jax.inference.quantization import unit_length
+from instructor_jax.io.printable import shown
 
 Measure = Literal["cosine", "dot", "euclidean", "manhattan"]
 

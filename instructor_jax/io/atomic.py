@@ -11,15 +11,15 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from instructor_jax.io.file_lock import lock
-from instructor_jax.io.owned_files import Claim, check_claims
 
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and the temporary name is longer than the file's
-_TOKEN = re.compile(r"[0-9a-f]{16}\.partial")
+_TOKEN = r"[0-9a-f]{16}\.partial"
+TEMPORARY = rf"\..*\.{_TOKEN}"  # fits the names of temporary files; for patterns of the names in a folder of ours
 
 
 @contextmanager
@@ -68,34 +68,11 @@ def require_plain_file(path: Path) -> None:
         raise ValueError(f"{path} is {kind}; name a file that can be written.")
 
 
-def require_new_or_replaceable(
-    path: Path, is_ours: Callable[[Path], bool], *, inputs: Iterable[Path], overwrite: bool
-) -> None:
-    """Refuse a file that could not be written in the end, or would cost the user another; before the work is done.
-
-    Args:
-        path: what will be written.
-        is_ours: whether a file was made by the same command.
-        inputs: everything that is read.
-        overwrite: whether the user gave --overwrite.
-
-    Raises:
-        ValueError: see `require_plain_file` and `check_claims`.
-        OSError: its folder does not exist or cannot be written.
-    """
-    require_plain_file(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write into", str(path.parent))
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path.parent))
-    check_claims([Claim(path, is_ours)], inputs=inputs, overwrite=overwrite, option="--overwrite")
-
-
 def is_temporary_name(name: str, of: str | None = None) -> bool:
-    """Whether `whole_file` gives such names to its temporary files; with `of`, to those of a file of that name."""
+    """Returns whether `whole_file` gives such names to temporary files; with `of`, to those of a file of that name."""
     if of is not None:
-        return name.startswith(_prefix(of)) and _TOKEN.fullmatch(name[len(_prefix(of)) :]) is not None
-    return name.startswith(".") and _TOKEN.search(name) is not None
+        return name.startswith(_prefix(of)) and re.fullmatch(_TOKEN, name[len(_prefix(of)) :]) is not None
+    return re.fullmatch(TEMPORARY, name, re.DOTALL) is not None
 
 
 def _new_file(path: Path) -> tuple[Path, int]:

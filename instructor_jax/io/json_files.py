@@ -6,19 +6,15 @@ length. Here each of these is a `ValueError` of one line.
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from instructor_jax.io.bounds import JSON_DEPTH, SETTINGS_BYTES, SIZE
-from instructor_jax.io.printable import one_line
+from instructor_jax.io.json_checks import DECODER, LENIENT_DECODER, UNIQUE_DECODER, check_value
+from instructor_jax.io.printable import one_line, shown
 
 _REQUIRED: Any = object()
-_CONTAINERS = frozenset((dict, list))
-# Numbers beyond float64 have an exponent of three digits or hundreds of digits. Looking at every number in Python would
-# double the time that a tokenizer's quarter of a million scores take.
-_PERHAPS_HUGE = re.compile(r"[0-9.][eE]\+?0*[1-9][0-9]{2}|[0-9]{300}")
 
 
 def parse_json(text: str | bytes, where: str | Path, *, unique: bool = False, constants: bool = False) -> Any:
@@ -38,8 +34,8 @@ def parse_json(text: str | bytes, where: str | Path, *, unique: bool = False, co
     try:
         if isinstance(text, bytes | bytearray):
             text = bytes(text).decode("utf-8-sig")
-        value = (_LENIENT_DECODER if constants else _UNIQUE_DECODER if unique else _DECODER).decode(text)
-        _check_value(value, text)
+        value = (LENIENT_DECODER if constants else UNIQUE_DECODER if unique else DECODER).decode(text)
+        check_value(value, text)
     except UnicodeDecodeError as error:
         raise ValueError(f"{where} is not valid JSON: byte {error.start} is not UTF-8 ({error.reason}).") from error
     except UnicodeEncodeError as error:
@@ -62,8 +58,8 @@ def parse_json_at(text: str, at: int, where: str | Path) -> tuple[Any, int]:
         ValueError: see `parse_json`.
     """
     try:
-        value, end = _UNIQUE_DECODER.raw_decode(text, at)
-        _check_value(value, text[at:end])
+        value, end = UNIQUE_DECODER.raw_decode(text, at)
+        check_value(value, text[at:end])
     except json.JSONDecodeError:
         raise
     except UnicodeEncodeError as error:
@@ -201,11 +197,9 @@ class Fields:
 
 def shown_value(value: Any) -> str:
     """Returns a JSON value for a message: short, on one line, without control characters."""
-    if isinstance(value, str):
-        return one_line(repr(value[:80]), 80)
     if isinstance(value, Mapping | list):
         return described(value)
-    return one_line(json.dumps(value) if isinstance(value, bool | None) else str(value), 80)
+    return json.dumps(value) if isinstance(value, bool | None) else shown(value, 80)
 
 
 def described(value: Any) -> str:
@@ -218,26 +212,6 @@ def described(value: Any) -> str:
     return names.get(type(value), f"a {type(value).__name__}")
 
 
-def _check_value(value: Any, text: str) -> None:
-    if text.count("[") + text.count("{") > JSON_DEPTH:  # fewer brackets than levels allowed: no need to look
-        _check_depth(value)
-    if _PERHAPS_HUGE.search(text):
-        _FINITE_DECODER.decode(text)
-    if "\\ud" in text or "\\uD" in text:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses half of a surrogate pair
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(JSON_DEPTH + 1):
-        members = (item.values() if type(item) is dict else item for item in level if type(item) in _CONTAINERS)
-        # Most lists are [piece, score] of a vocabulary, a quarter of a million of them: looked at without a loop.
-        level = [inner for some in members if not _CONTAINERS.isdisjoint(map(type, some)) for inner in some]
-        if not level:
-            return
-    raise ValueError(f"it nests deeper than {JSON_DEPTH} levels")
-
-
 def _is_whole(least: int, most: int) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
@@ -248,30 +222,3 @@ def _is_number(least: float, most: float) -> Callable[[Any], bool]:
 
 def _all_strings(value: Mapping[str, Any]) -> bool:
     return all(isinstance(item, str) for item in value.values())
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"it holds {name}, which JSON does not have")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError(f"its number {text[:40]} is larger than a float can be")
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f"it has the key {shown_value(twice)} twice")
-    return result
-
-
-# Made once: `json.loads` with options of its own makes a decoder at every call, which takes longer than a line of data.
-_LENIENT_DECODER = json.JSONDecoder()
-_FINITE_DECODER = json.JSONDecoder(parse_float=_finite)
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
-_UNIQUE_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_unique)

@@ -7,6 +7,8 @@ access tokens are hidden, because messages and reports are pasted into public pl
 
 import json
 import re
+import reprlib
+from collections.abc import Sequence
 from typing import Any
 
 from instructor_jax.io.bounds import MESSAGE_CHARACTERS
@@ -18,6 +20,11 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 _USER = re.compile(r"(?<=://)[^\s/?#@]*(?:@[^\s/?#@]*)*@")
 _QUERY = re.compile(r"(://[^\s?#'\"<>]*)[?#][^\s'\"<>]+")
 _TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{8,}")  # how access tokens of the Hugging Face hub begin
+
+# Writes only the beginning of what is long, so that a message about a million texts does not hold them.
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 3, MESSAGE_CHARACTERS, MESSAGE_CHARACTERS
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxset = 30
 
 
 def printable(text: str) -> str:
@@ -32,6 +39,21 @@ def one_line(text: str, limit: int = MESSAGE_CHARACTERS) -> str:
     """Returns `text` printable, on one line, with runs of white space as single blanks, cut to `limit` characters."""
     joined = " ".join(printable(text[: 4 * limit].replace("\r", "\n")).split())
     return joined if len(joined) <= limit and len(text) <= 4 * limit else joined[: max(limit - 3, 0)] + "..."
+
+
+def shown(value: Any, limit: int = 100) -> str:
+    """Returns a value of any kind as a message shows it: as Python writes it, on one line, cut, whatever its size."""
+    try:
+        text = _REPR.repr(value) if isinstance(value, str | list | tuple | dict | set) else repr(value)
+    except Exception:  # a repr of the caller's that fails must not hide what is wrong
+        return f"a {type(value).__name__}"
+    return one_line(text, limit)
+
+
+def few(names: Sequence[str]) -> str:
+    """Returns up to five names for a message, printable and cut."""
+    listed = ", ".join(one_line(name, 120) for name in names[:5])
+    return listed + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
 
 
 def without_secrets(text: str) -> str:

@@ -1,5 +1,6 @@
 """How many examples a fuzz test tries, and what may come of one: a result, or an error that says what is wrong."""
 
+import contextlib
 import json
 import os
 import resource
@@ -43,6 +44,17 @@ def survives(read: Callable[[], Any]) -> Any:
     assert not any(ord(mark) < 32 and mark not in "\n\t" for mark in message), ascii(message[:300])
     assert len(message) < 20_000, f"a message of {len(message)} characters"
     return None
+
+
+@contextlib.contextmanager
+def damaged(file: Path, content: bytes) -> Iterator[None]:
+    """Within it a file has this content; afterwards it has its own again."""
+    kept = file.read_bytes()
+    try:
+        file.write_bytes(content)
+        yield
+    finally:
+        file.write_bytes(kept)
 
 
 @pytest.fixture(autouse=True)

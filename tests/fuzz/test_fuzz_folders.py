@@ -12,7 +12,7 @@ from instructor_jax.io.folders import read_folder, read_params
 from instructor_jax.text.tokenization import load_token_ids, vocabulary_size
 
 from ..small_models import model_folder
-from .conftest import SEEDS, fuzz_settings, survives
+from .conftest import SEEDS, damaged, fuzz_settings, survives
 from .mutations import byte_mutations, damaged_bytes, damaged_json, json_mutations
 
 _SETTINGS = (
@@ -37,29 +37,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def try_settings(folder: Path, name: str, content: bytes) -> None:
-    file = folder / name
-    kept = file.read_bytes()
-    try:
-        file.write_bytes(content)
+    with damaged(folder / name, content):
         read = survives(lambda: read_folder(folder))
         if read is not None:
             survives(lambda: read_params(read))
-    finally:
-        file.write_bytes(kept)
 
 
 def try_tokenizer(folder: Path, name: str, content: bytes) -> None:
-    file = folder / name
-    kept = file.read_bytes()
-    try:
-        file.write_bytes(content)
+    with damaged(folder / name, content):
         survives(lambda: vocabulary_size(folder))
         encode = survives(lambda: load_token_ids(folder))
         if encode is not None:
             ids = survives(lambda: encode(_TEXTS))
             assert ids is None or sum(map(len, ids)) < 100_000
-    finally:
-        file.write_bytes(kept)
 
 
 @pytest.mark.parametrize("name", _SETTINGS)
@@ -109,7 +99,7 @@ def test_sentencepiece_files_of_any_bytes(folder: Path, name: str, content: byte
 def test_seeds(folder: Path, seed: list) -> None:
     name, kind, mutations = seed
     content = (folder / name).read_bytes()
-    damaged = (
+    changed = (
         damaged_json(json.loads(content), mutations).encode() if kind == "json" else damaged_bytes(content, mutations)
     )
-    (try_tokenizer if name in _TOKENIZER else try_settings)(folder, name, damaged)
+    (try_tokenizer if name in _TOKENIZER else try_settings)(folder, name, changed)

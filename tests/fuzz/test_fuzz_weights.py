@@ -3,7 +3,6 @@
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,14 @@ from flax.traverse_util import unflatten_dict
 from hypothesis import given
 
 from instructor_jax.convert.sources import read_source
-from instructor_jax.io.weights.tensor_files import read_safetensors, read_tensors, write_safetensors
+from instructor_jax.io.weights.tensor_files import read_safetensors, read_tensors
+from instructor_jax.io.weights.tensor_writer import write_safetensors
 from instructor_jax.io.weights.torch_files import read_torch_file
 
 from ..convert.test_from_t5x import T5, as_t5x, random_model, write
 from ..io.weights.test_torch_files import state_dict
 from ..small_models import SMALL, model_folder, random_arrays
-from .conftest import SEEDS, fuzz_settings, survives
+from .conftest import SEEDS, damaged, fuzz_settings, survives
 from .mutations import byte_mutations, damaged_bytes, damaged_json, json_mutations
 
 
@@ -98,7 +98,9 @@ def t5x(place: Path) -> Path:
 @fuzz_settings
 @given(byte_mutations)
 def test_indexes_of_t5x(t5x: Path, mutations: list) -> None:
-    damage(t5x / "checkpoint", lambda content: damaged_bytes(content, mutations), lambda: read_source(t5x))
+    file = t5x / "checkpoint"
+    with damaged(file, damaged_bytes(file.read_bytes(), mutations)):
+        survives(lambda: read_source(t5x))
 
 
 @pytest.fixture(scope="module")
@@ -122,21 +124,9 @@ def flax_folder(place: Path) -> Path:
 @fuzz_settings
 @given(byte_mutations)
 def test_flax_files(flax_folder: Path, mutations: list) -> None:
-    damage(
-        flax_folder / "flax_model.msgpack",
-        lambda content: damaged_bytes(content, mutations),
-        lambda: read_source(flax_folder),
-    )
-
-
-def damage(file: Path, change: Callable[[bytes], bytes], read: Callable[[], Any]) -> None:
-    """Reads with a damaged file in place of a good one, which is put back."""
-    kept = file.read_bytes()
-    try:
-        file.write_bytes(change(kept))
-        survives(read)
-    finally:
-        file.write_bytes(kept)
+    file = flax_folder / "flax_model.msgpack"
+    with damaged(file, damaged_bytes(file.read_bytes(), mutations)):
+        survives(lambda: read_source(flax_folder))
 
 
 @pytest.mark.parametrize("seed", SEEDS.get("safetensors", []), ids=str)

@@ -19,11 +19,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from instructor_jax.io.atomic import whole_file
+from instructor_jax.io.atomic import TEMPORARY, whole_file
 from instructor_jax.io.bounds import INDEX_BYTES
 from instructor_jax.io.file_lock import one_process
 from instructor_jax.io.json_files import Fields, read_json
-from instructor_jax.io.own_files import TEMPORARY, extended, refuse_strangers
+from instructor_jax.io.ownership import extended, refuse_strangers
 from instructor_jax.text.tokenization import Pair, Tokenizer
 
 from .examples import Example, Side

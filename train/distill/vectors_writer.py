@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import one_process
-from instructor_jax.io.own_files import extended
+from instructor_jax.io.ownership import extended
 
 from ..data.bare_texts import bare_texts, text_hashes
 from ..data.teacher_vectors import FORMAT, HASHES, META, VECTORS, VectorFiles

@@ -31,7 +31,7 @@ from instructor_jax.commands.table_options import InputOptions
 from instructor_jax.commands.text_blocks import TextBlock, text_blocks
 from instructor_jax.commands.text_files import read_texts, text_columns
 from instructor_jax.io.atomic import require_plain_file
-from instructor_jax.io.owned_files import Claim, check_claims, same_or_inside
+from instructor_jax.io.ownership import Claim, check_claims, same_or_inside
 from instructor_jax.io.printable import json_text, one_line
 from instructor_jax.model_options import BATCH_SIZE, DIMENSIONS, ModelOptions, model_name, require_count
 

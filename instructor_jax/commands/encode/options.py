@@ -9,6 +9,7 @@ from cyclopts import Group, Parameter
 from instructor_jax.commands.table_options import InputOptions
 from instructor_jax.commands.text_files import TextColumns
 from instructor_jax.model_options import ModelOptions, Overflow, Precision, model_name
+from instructor_jax.option_types import WholeNumber
 
 
 @Parameter(name="*", group=Group("Output", sort_key=0))
@@ -23,7 +24,7 @@ class OutputOptions:
     """
 
     output: Annotated[Path, Parameter(name=["--output", "-o"])]
-    part_size: int = 8192
+    part_size: WholeNumber = 8192
     overwrite: Annotated[bool, Parameter(negative="")] = False
 
 
@@ -39,9 +40,9 @@ class VectorOptions:
         on_overflow: What to do with a text longer than the model's limit; the summary counts such texts.
     """
 
-    batch_size: int | None = None
+    batch_size: WholeNumber | None = None
     precision: Precision = "float32"
-    truncate_dim: int | None = None
+    truncate_dim: WholeNumber | None = None
     on_overflow: Overflow = "truncate"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from instructor_jax.io.atomic import is_temporary_name
 from instructor_jax.io.json_files import Fields, read_json
-from instructor_jax.io.owned_files import Claim
+from instructor_jax.io.ownership import Claim
 
 LAYOUT = 1  # of the folder and the summary; raised when they change
 _PART = re.compile(r"part-[0-9]{6,9}(\.npy|\.jsonl|\.parquet|\.ids\.txt|\.json)")

@@ -44,7 +44,7 @@ from instructor_jax.commands.text_blocks import TextBlock
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import lock
 from instructor_jax.io.json_files import read_json
-from instructor_jax.io.owned_files import check_claims
+from instructor_jax.io.ownership import check_claims
 
 logger = logging.getLogger(__name__)
 
