@@ -71,11 +71,6 @@ def jobs(data: Path, table: InstructionTable) -> list[Job]:
     return [_job(data, table, each) for each in SETS]
 
 
-def evaluate_billboard(embedder: Embedder, data: Path, table: InstructionTable) -> list[TaskScore]:
-    """Runs the three tasks, one after the other."""
-    return [job.run(embedder) for job in jobs(data, table)]
-
-
 def find_files(data: Path, billboard_set: BillboardSet) -> tuple[Path, Path] | None:
     """The files of references and of outputs, or None.
 

@@ -10,7 +10,6 @@ from instructor_jax.evaluation.billboard import (
     SETS,
     agreement,
     best_cosines,
-    evaluate_billboard,
     find_files,
     jobs,
     read_outputs,
@@ -104,7 +103,7 @@ def test_broken_references_are_refused_with_their_line(tmp_path: Path, reference
 
 def test_absent_sets_are_reported_and_translations_have_their_own_file_names(tmp_path: Path) -> None:
     write_set(tmp_path / "wmt20-zh-en", "wmt20-zh-en", REFERENCES, OUTPUTS)
-    mscoco, cnndm, mt = evaluate_billboard(KnownVectors(VECTORS), tmp_path, TABLE)
+    mscoco, cnndm, mt = (job.run(KnownVectors(VECTORS)) for job in jobs(tmp_path, TABLE))
     assert mt.score is not None
     assert mscoco.score is None
     assert "eval_billboard_mscoco" in mscoco.reason

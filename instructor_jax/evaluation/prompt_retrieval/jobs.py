@@ -59,13 +59,6 @@ def jobs(
     return [_job(data, table, task, language_model, learner, limit) for task in TASKS]
 
 
-def evaluate_prompt_retrieval(
-    embedder: Embedder, data: Path, table: InstructionTable, language_model: str | None = None
-) -> list[TaskScore]:
-    """Runs the eleven tasks, one after the other."""
-    return [job.run(embedder) for job in jobs(data, table, language_model=language_model)]
-
-
 def similarities(
     embedder: Embedder, rows: PromptRows, task: PromptTask, instruction: str
 ) -> Float[np.ndarray, "queries rows"]:

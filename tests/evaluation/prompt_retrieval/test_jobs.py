@@ -8,7 +8,6 @@ import pytest
 from instructor_jax.evaluation.prompt_retrieval import jobs as prompt_retrieval
 from instructor_jax.evaluation.prompt_retrieval.data import PromptRows
 from instructor_jax.evaluation.prompt_retrieval.jobs import (
-    evaluate_prompt_retrieval,
     jobs,
     label_agreement,
     predictions,
@@ -51,6 +50,10 @@ class Parrot:
 def run(task: str, data: Path, embedder: KnownVectors, model: str | None = None, **options: Any):
     chosen = jobs(data, TABLE, language_model=model, **options)
     return next(job for job in chosen if job.task == task).run(embedder)
+
+
+def run_all(data: Path, model: str | None = None):
+    return [job.run(KnownVectors()) for job in jobs(data, TABLE, language_model=model)]
 
 
 @pytest.fixture
@@ -149,10 +152,10 @@ def test_the_cheap_mode_says_that_it_is_not_the_paper_s_number(tmp_path: Path) -
 
 
 def test_what_cannot_run_is_reported_never_dropped(tmp_path: Path, parrot: Parrot) -> None:
-    scores = evaluate_prompt_retrieval(KnownVectors(), tmp_path, TABLE)
+    scores = run_all(tmp_path)
     assert [score.task for score in scores] == [task.task for task in TASKS]
     assert all(score.score is None and "no data" in score.reason for score in scores)
-    with_model = {s.task: s for s in evaluate_prompt_retrieval(KnownVectors(), tmp_path, TABLE, "some/model")}
+    with_model = {s.task: s for s in run_all(tmp_path, "some/model")}
     for task in ("geoquery", "mwoz"):
         assert "code-davinci-002" in with_model[task].reason
         assert with_model[task].metric == "rouge_l"
@@ -161,7 +164,7 @@ def test_what_cannot_run_is_reported_never_dropped(tmp_path: Path, parrot: Parro
 
 
 def test_local_sets_in_the_cheap_mode(shared: Path) -> None:
-    scores = {s.task: s for s in evaluate_prompt_retrieval(KnownVectors(), shared / "data" / "raw", TABLE)}
+    scores = {s.task: s for s in run_all(shared / "data" / "raw")}
     multirc, geoquery = scores["multirc_answerability"], scores["geoquery"]
     # Random vectors agree as often as chance does: of 2,560 neighbours half, so 1 point is the standard error.
     assert multirc.score == pytest.approx(multirc.details["by_chance"], abs=4)
