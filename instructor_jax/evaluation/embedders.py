@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.io.default_model import DEFAULT_MODEL
-from instructor_jax.io.other_libraries import sentence_transformer
+from instructor_jax.io.sentence_transformers_model import SentenceTransformersModel
 
 if TYPE_CHECKING:
     from instructor_jax.embedder import Instructor
@@ -118,44 +118,32 @@ class SentenceTransformersEmbedder:
     parameters: int
 
     def __init__(self, model: str, batch_size: int | None = None) -> None:
-        try:
-            import sentence_transformers  # noqa: F401
-        except ImportError as error:
-            raise ImportError(
-                f"{SENTENCE_TRANSFORMERS}{model} needs sentence-transformers: pip install 'instructor-jax[torch]'"
-            ) from error
-        path = Path(model)
-        self._model = sentence_transformer(model, local=path.is_dir())
+        self._loaded = SentenceTransformersModel(model, needed_by=f"{SENTENCE_TRANSFORMERS}{model}")
         self._batch_size = batch_size or 32
+        path, peer = Path(model), self._loaded.model
         if path.is_dir() and not _pools_instruction(path, default=True):
-            self._model.set_pooling_include_prompt(False)
+            peer.set_pooling_include_prompt(False)
         # "" means no instruction, not the folder's favourite one.
-        self._model.default_prompt_name = None
+        peer.default_prompt_name = None
         name = folder_name(path) if path.is_dir() else model.replace("/", "_")
         self.name = f"sentence-transformers/{_safe(name)}"
         self.revision = folder_hash(path) if path.is_dir() else "hub"
-        self.dimension = int(self._model.encode([""], show_progress_bar=False).shape[1])
-        self.max_length = int(self._model.max_seq_length or self._model.tokenizer.model_max_length)
-        self.parameters = sum(weights.numel() for weights in self._model.parameters())
+        self.dimension = self._loaded.encode([""], batch_size=1).shape[1]
+        self.max_length = int(peer.max_seq_length or peer.tokenizer.model_max_length)
+        self.parameters = sum(weights.numel() for weights in peer.parameters())
 
     def encode(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:
         """See `Embedder`."""
         if not texts:
             return np.zeros((0, self.dimension), np.float32)
-        vectors = self._model.encode(
-            [text.strip() for text in texts],
-            prompt=instruction or None,
-            batch_size=self._batch_size,
-            show_progress_bar=False,
-        )
-        return np.asarray(vectors, np.float32)
+        stripped = [text.strip() for text in texts]
+        return self._loaded.encode(stripped, prompt=instruction or None, batch_size=self._batch_size)
 
     def count_tokens(self, texts: Sequence[str], instruction: str) -> list[int]:
         """See `Embedder`."""
         joined = [(instruction + text.strip()).strip() for text in texts]
-        ids = (
-            self._model.tokenizer(joined, truncation=False, padding=False, verbose=False)["input_ids"] if joined else []
-        )
+        tokenizer = self._loaded.model.tokenizer
+        ids = tokenizer(joined, truncation=False, padding=False, verbose=False)["input_ids"] if joined else []
         return [len(row) for row in ids]
 
 

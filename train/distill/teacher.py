@@ -9,12 +9,12 @@ import hashlib
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from instructor_jax.io.other_libraries import sentence_transformer
+from instructor_jax.io.sentence_transformers_model import SentenceTransformersModel
 
 PACKAGE = "package:"
 _BATCH = 64  # texts of a forward pass; they are of nearly one length, and more gain nothing on CPUs
@@ -77,7 +77,8 @@ class Teacher:
             prompt: Text that stands before every text.
             dtype: Floating-point type of the computation.
         """
-        self.folder, self.tokens, self.prompt, self.dtype = folder, tokens, prompt, dtype
+        self.folder, self.tokens, self.prompt = folder, tokens, prompt
+        self.dtype: Literal["float32", "bfloat16"] = dtype
 
     def __call__(self, texts: Sequence[str]) -> Float[np.ndarray, "texts dim"]:
         """Returns float32 vectors of unit length, computed longest text first so that batches have hardly any padding.
@@ -86,23 +87,13 @@ class Teacher:
             ImportError: Sentence-transformers is absent.
         """
         prompted = [self.prompt + text for text in texts]
-        vectors = self._model.encode(
-            prompted, batch_size=_BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
-        )
-        return np.asarray(vectors, np.float32)
+        return self._model.encode(prompted, batch_size=_BATCH, unit_length=True)
 
     @functools.cached_property
-    def _model(self) -> Any:
-        try:
-            import sentence_transformers  # noqa: F401
-            import torch
-        except ImportError as error:
-            raise ImportError(
-                "A distillation teacher runs in sentence-transformers: pip install 'instructor-jax[torch]'."
-            ) from error
-        model = sentence_transformer(self.folder, local=True).to(getattr(torch, self.dtype))
-        model.max_seq_length = min(self.tokens, model.max_seq_length or self.tokens)
-        return model.eval()
+    def _model(self) -> SentenceTransformersModel:
+        loaded = SentenceTransformersModel(self.folder, needed_by="A distillation teacher", dtype=self.dtype)
+        loaded.model.max_seq_length = min(self.tokens, loaded.model.max_seq_length or self.tokens)
+        return loaded
 
 
 def _in_package(package: str) -> Path:

@@ -1,80 +1,16 @@
-"""The evaluation sets that run from local files: for each task its folder, how it is read, and its instructions.
+"""The evaluation sets that run from local files: for each task its folder, how it is read, and its instructions."""
 
-A task that equals one of mteb's (same texts, same judgements) carries that name and runs in mteb's own class; every
-other is named "...Local" and runs in the mteb class of its kind, so that no score is mistaken for a published one.
-"""
-
-import dataclasses
 import functools
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal
 
 from instructor_jax.evaluation.local import classification, clustering, pairs, retrieval
-from instructor_jax.evaluation.local.records import Record
-from instructor_jax.text.instructions import Instruction
+from instructor_jax.evaluation.local.source import LocalSource
+from instructor_jax.text.instructions import Instruction as To
 
-Kind = Literal["STS", "PairClassification", "Classification", "Clustering", "Retrieval", "Reranking"]
-
-
-@dataclasses.dataclass(frozen=True)
-class LocalSource:
-    """One task on local files.
-
-    Attributes:
-        task: its name, unique.
-        folder: the sub-folder of the data folder that holds its files.
-        kind: mteb's type of task.
-        query: instruction of the query side, and of all texts of a symmetric task.
-        document: instruction of the document side; equals `query` for a symmetric task.
-        read: takes the folder, gives the record of this kind; raises ValueError for files that are not as expected.
-        mteb: the task of mteb that it equals, or None.
-        note: what one should know when comparing its score.
-        split, subset: mteb's names of the part that is evaluated.
-        samples_per_label: classification: on how many texts of each class a classifier is fitted (mteb's default: 8).
-    """
-
-    task: str
-    folder: str
-    kind: Kind
-    query: Instruction
-    document: Instruction
-    read: Callable[[Path], Record]
-    mteb: str | None
-    note: str
-    split: str = "test"
-    subset: str = "default"
-    samples_per_label: int = 8
-
-    def __post_init__(self) -> None:
-        if (self.mteb is None) != self.task.endswith("Local"):
-            raise ValueError(f"{self.task}: only a task that is none of mteb's has a name that ends in 'Local'.")
-        if self.kind not in ("Retrieval", "Reranking") and self.query != self.document:
-            raise ValueError(f"{self.task}: {self.kind} has one kind of text; query and document must be the same.")
-
-
-def _source(
-    task: str,
-    folder: str,
-    kind: Kind,
-    triple: tuple[str, str, str],
-    read: Callable[[Path], Record],
-    note: str,
-    *,
-    document: tuple[str, str, str] | None = None,
-    **options: Any,
-) -> LocalSource:
-    """A source whose texts are all of one kind unless `document` is given; a name without "Local" is mteb's."""
-    mteb = None if task.endswith("Local") else task
-    query, other = Instruction(*triple), Instruction(*(document or triple))
-    return LocalSource(task, folder, kind, query, other, read, mteb, note, **options)
-
-
-_STS = ("general", "sentence", "judging semantic similarity")
+_STS = (To("general", "sentence", "judging semantic similarity"),)
 _STS_NOTE = "SemEval's own texts; mteb's copy of the same pairs and scores is split at punctuation marks"
 
 _SENTENCE_PAIRS = (
-    _source(
+    LocalSource(
         "STSBenchmark",
         "eval_stsbenchmark",
         "STS",
@@ -83,7 +19,7 @@ _SENTENCE_PAIRS = (
         "pairs and scores as mteb's; a few characters differ",
     ),
     *(
-        _source(
+        LocalSource(
             f"STS{year - 2000}",
             "eval_sts12_16",
             "STS",
@@ -93,90 +29,90 @@ _SENTENCE_PAIRS = (
         )
         for year in range(2012, 2017)
     ),
-    _source(
+    LocalSource(
         "MsrParaphrasePairsLocal",
         "eval_msr_paraphrase",
         "PairClassification",
-        ("news", "sentence", "deciding whether two sentences are paraphrases"),
+        (To("news", "sentence", "deciding whether two sentences are paraphrases"),),
         pairs.read_msr_paraphrase,
         "MSR paraphrase corpus, test part",
     ),
-    _source(
+    LocalSource(
         "CovidQuestionPairsLocal",
         "eval_covid_faq",
         "PairClassification",
-        ("medicine", "question", "retrieving a duplicate question"),
+        (To("medicine", "question", "retrieving a duplicate question"),),
         pairs.read_covid_pairs,
         "questions on COVID-19 that ask the same or not",
     ),
 )
 
 _CLASSIFICATION = (
-    _source(
+    LocalSource(
         "Banking77Classification",
         "eval_banking77",
         "Classification",
-        ("banking", "customer request", "classifying the intent"),
+        (To("banking", "customer request", "classifying the intent"),),
         classification.read_banking77,
         "the authors' CSV files; the same texts as mteb's",
     ),
-    _source(
+    LocalSource(
         "AmazonCounterfactualClassification",
         "eval_amazon_counterfactual",
         "Classification",
-        ("Amazon reviews", "sentence", "classifying it as counterfactual or not"),
+        (To("Amazon reviews", "sentence", "classifying it as counterfactual or not"),),
         classification.read_amazon_counterfactual,
         "English only; the same texts as mteb's",
         subset="en",
     ),
-    _source(
+    LocalSource(
         "Clinc150ClassificationLocal",
         "eval_clinc150",
         "Classification",
-        ("dialogue", "request", "classifying the intent"),
+        (To("dialogue", "request", "classifying the intent"),),
         classification.read_clinc150,
         "150 intents, without the requests out of scope",
     ),
-    _source(
+    LocalSource(
         "CustomerReviewsClassificationLocal",
         "eval_customer_reviews_cr",
         "Classification",
-        ("product reviews", "sentence", "classifying the sentiment"),
+        (To("product reviews", "sentence", "classifying the sentiment"),),
         functools.partial(classification.read_opinions, positive="custrev.pos", negative="custrev.neg"),
         "SentEval's CR; a seeded half is for testing, where SentEval cross-validates",
     ),
-    _source(
+    LocalSource(
         "MpqaClassificationLocal",
         "eval_mpqa",
         "Classification",
-        ("news", "phrase", "classifying the opinion polarity"),
+        (To("news", "phrase", "classifying the opinion polarity"),),
         functools.partial(classification.read_opinions, positive="mpqa.pos", negative="mpqa.neg"),
         "SentEval's MPQA; a seeded half is for testing, where SentEval cross-validates",
     ),
-    _source(
+    LocalSource(
         "DavidsonToxicityClassificationLocal",
         "eval_davidson_toxicity",
         "Classification",
-        ("Twitter", "tweet", "classifying toxic language"),
+        (To("Twitter", "tweet", "classifying toxic language"),),
         classification.read_davidson,
         "a seeded fifth is for testing; samples per class as in ToxicConversationsClassification",
         samples_per_label=16,
     ),
-    _source(
+    LocalSource(
         "TweetEvalEmotionClassificationLocal",
         "eval_tweeteval_emotion",
         "Classification",
-        ("Twitter", "tweet", "classifying the emotion"),
+        (To("Twitter", "tweet", "classifying the emotion"),),
         classification.read_tweeteval,
         "four emotions; samples per class as in EmotionClassification",
         samples_per_label=16,
     ),
     *(
-        _source(
+        LocalSource(
             f"TweetEval{name}ClassificationLocal",
             f"eval_tweeteval_{name.lower()}",
             "Classification",
-            ("Twitter", "tweet", objective),
+            (To("Twitter", "tweet", objective),),
             classification.read_tweeteval,
             "accuracy, where TweetEval reports F1; samples per class as in TweetSentimentExtractionClassification",
             samples_per_label=32,
@@ -184,11 +120,11 @@ _CLASSIFICATION = (
         for name, objective in (("Hate", "classifying hate speech"), ("Irony", "classifying irony"))
     ),
     *(
-        _source(
+        LocalSource(
             f"Nlu{corpus}ClassificationLocal",
             "eval_nlu_corpora",
             "Classification",
-            (domain, "question", "classifying the intent"),
+            (To(domain, "question", "classifying the intent"),),
             functools.partial(classification.read_nlu_corpus, corpus=corpus),
             note,
         )
@@ -201,113 +137,112 @@ _CLASSIFICATION = (
 )
 
 _CLUSTERING = (
-    _source(
+    LocalSource(
         "AgNewsClusteringLocal",
         "eval_ag_news",
         "Clustering",
-        ("news", "article title", "identifying the topic"),
+        (To("news", "article title", "identifying the topic"),),
         clustering.read_ag_news,
         "titles of the test part, 4 topics, ten sets of 760",
     ),
-    _source(
+    LocalSource(
         "SearchSnippetsClusteringLocal",
         "eval_search_snippets",
         "Clustering",
-        ("web", "search snippet", "identifying the topic"),
+        (To("web", "search snippet", "identifying the topic"),),
         clustering.read_search_snippets,
         "8 domains, ten sets of 1,234",
     ),
-    _source(
+    LocalSource(
         "StackOverflowTitlesClusteringLocal",
         "eval_stackoverflow_titles",
         "Clustering",
-        ("Stack Overflow", "question title", "identifying the topic"),
+        (To("Stack Overflow", "question title", "identifying the topic"),),
         clustering.read_stackoverflow_titles,
         "20 tags, ten sets of 2,000",
     ),
-    _source(
+    LocalSource(
         "PublicApisClusteringLocal",
         "eval_public_apis",
         "Clustering",
-        ("software", "API description", "identifying the category"),
+        (To("software", "API description", "identifying the category"),),
         clustering.read_public_apis,
         "four sets of a quarter of the categories each",
     ),
-    _source(
+    LocalSource(
         "Clinc150ClusteringLocal",
         "eval_clinc150",
         "Clustering",
-        ("dialogue", "request", "identifying the intent"),
+        (To("dialogue", "request", "identifying the intent"),),
         clustering.read_clinc150_clusters,
         "test part, five sets of 30 intents each",
     ),
 )
 
 _RETRIEVAL = (
-    _source(
+    LocalSource(
         "XQuADRetrieval",
         "eval_xquad_en",
         "Retrieval",
-        ("Wikipedia", "question", "retrieving the paragraph"),
+        (To("Wikipedia", "question", "retrieving the paragraph"), To("Wikipedia", "paragraph", "retrieval")),
         retrieval.read_xquad,
         "English only; the same questions and paragraphs as mteb's",
-        document=("Wikipedia", "paragraph", "retrieval"),
         split="validation",
         subset="en",
     ),
-    _source(
+    LocalSource(
         "DBPediaPartRetrievalLocal",
         "eval_dbpedia_entity_sub",
         "Retrieval",
-        ("Wikipedia", "entity query", "retrieving entity descriptions"),
+        (
+            To("Wikipedia", "entity query", "retrieving entity descriptions"),
+            To("Wikipedia", "entity description", "retrieval"),
+        ),
         retrieval.read_beir,
         "5,000 of DBPedia-Entity's 4.6 million documents: far easier than mteb's DBPedia",
-        document=("Wikipedia", "entity description", "retrieval"),
     ),
-    _source(
+    LocalSource(
         "DisflQaRetrievalLocal",
         "eval_disfl_qa",
         "Retrieval",
-        ("Wikipedia", "disfluent question", "retrieving its fluent form"),
+        (To("Wikipedia", "disfluent question", "retrieving its fluent form"), To("Wikipedia", "question", "retrieval")),
         retrieval.read_disfl_qa,
         "test part; one relevant question each",
-        document=("Wikipedia", "question", "retrieval"),
     ),
-    _source(
+    LocalSource(
         "CovidFaqRetrievalLocal",
         "eval_covid_faq",
         "Retrieval",
-        ("medicine", "question", "retrieving the answer"),
+        (To("medicine", "question", "retrieving the answer"), To("medicine", "answer", "retrieval")),
         retrieval.read_covid_faq,
         "small: every answer is one of about 200",
-        document=("medicine", "answer", "retrieval"),
     ),
-    _source(
+    LocalSource(
         "CisiRetrievalLocal",
         "eval_cisi",
         "Retrieval",
-        ("library science", "question", "retrieving relevant abstracts"),
+        (
+            To("library science", "question", "retrieving relevant abstracts"),
+            To("library science", "abstract", "retrieval"),
+        ),
         retrieval.read_cisi,
         "the judged queries only; many relevant documents each",
-        document=("library science", "abstract", "retrieval"),
     ),
-    _source(
+    LocalSource(
         "CranfieldRetrievalLocal",
         "eval_cranfield",
         "Retrieval",
-        ("aerodynamics", "question", "retrieving relevant abstracts"),
+        (To("aerodynamics", "question", "retrieving relevant abstracts"), To("aerodynamics", "abstract", "retrieval")),
         retrieval.read_cranfield,
         "all positive codes count as relevant alike; a few abstracts of this copy are damaged",
-        document=("aerodynamics", "abstract", "retrieval"),
     ),
-    _source(
+    LocalSource(
         "TrecQaRerankingLocal",
         "eval_trec_qa",
         "Reranking",
-        ("news", "question", "retrieving the sentence that answers it"),
+        (To("news", "question", "retrieving the sentence that answers it"), To("news", "sentence", "retrieval")),
         retrieval.read_trec_qa,
         "test part; the questions that have right and wrong candidates",
-        document=("news", "sentence", "retrieval"),
     ),
 )
 

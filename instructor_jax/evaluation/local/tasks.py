@@ -19,7 +19,8 @@ from instructor_jax.evaluation.local.records import (
     ScoredPairs,
     TrainTest,
 )
-from instructor_jax.evaluation.local.sources import SOURCES, LocalSource
+from instructor_jax.evaluation.local.source import LocalSource
+from instructor_jax.evaluation.local.sources import SOURCES
 from instructor_jax.evaluation.mteb.task_limits import limit as limit  # one place to get tasks and to cut them
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def _task(source: LocalSource, folder: Path) -> "AbsTask":
         raise ImportError("local tasks need mteb: pip install 'instructor-jax[eval]'") from error
     revision = files_digest(sorted(path for path in folder.rglob("*") if path.is_file()))
     dataset = {"path": f"local/{source.folder}", "revision": revision}
-    if source.mteb is not None:
-        base = type(mteb.get_task(source.mteb))
+    if source.is_mteb:
+        base = type(mteb.get_task(source.task))
         attributes: dict[str, Any] = {"metadata": base.metadata.model_copy(update={"dataset": dataset})}
     else:
         base = _base_class(source.kind)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from instructor_jax.evaluation.data_files import find_file, read_rows
-from instructor_jax.evaluation.prompt_retrieval.tasks import PromptTask, Row
+from instructor_jax.evaluation.prompt_retrieval.task import PromptTask, Row
 
 _SEED = 0
 _REVIEWERS, _REVIEWS = 20, 50

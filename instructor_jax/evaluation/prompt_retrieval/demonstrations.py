@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from instructor_jax.evaluation.prompt_retrieval.tasks import Budget
+from instructor_jax.evaluation.prompt_retrieval.task import Budget
 
 _EPSILON = 1e-6  # the smallest norm a cosine divides by, as in the original
 

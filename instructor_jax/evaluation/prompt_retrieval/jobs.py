@@ -20,7 +20,8 @@ from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.evaluation.prompt_retrieval.data import PromptRows, absence, find_task_files, read_task_rows
 from instructor_jax.evaluation.prompt_retrieval.demonstrations import centred, choose, cosines, nearest_first
 from instructor_jax.evaluation.prompt_retrieval.language_model import LanguageModel, Learner, model_identity
-from instructor_jax.evaluation.prompt_retrieval.tasks import TASKS, PromptTask, Row
+from instructor_jax.evaluation.prompt_retrieval.task import PromptTask, Row
+from instructor_jax.evaluation.prompt_retrieval.tasks import TASKS
 from instructor_jax.evaluation.scores import Job, TaskScore, missing
 from instructor_jax.evaluation.task_instructions import InstructionTable
 
@@ -49,7 +50,7 @@ def jobs(
     """The eleven tasks; one that cannot run says why when it is run.
 
     Args:
-        data: folder with a sub-folder for each task; see `prompt_data.find_task_files` and `prompt_tasks.TASKS`.
+        data: folder with a sub-folder for each task; see `data.find_task_files` and `tasks.TASKS`.
         table: instructions.
         language_model: folder or hub name of a causal language model; None is the cheap mode.
         limit: most test rows of a task (the first of those drawn).

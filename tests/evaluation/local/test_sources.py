@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from instructor_jax.evaluation.local.sources import SOURCES, LocalSource
+from instructor_jax.evaluation.local.source import LocalSource
+from instructor_jax.evaluation.local.sources import SOURCES
 from instructor_jax.text.instructions import Instruction, lint_instruction
 
 # Rows in the descriptions of the collections: pairs; (train, test, classes); (texts, sets, classes);
@@ -95,7 +96,7 @@ def test_every_sts_score_lies_where_its_text_says(shared):
 def test_the_texts_are_those_that_mteb_counted(shared):
     """mteb ships statistics of its own copies: rows, characters and distinct texts must agree where texts are equal."""
     mteb = pytest.importorskip("mteb")
-    records = {source.task: read(shared, source.task) for source in SOURCES if source.mteb is not None}
+    records = {source.task: read(shared, source.task) for source in SOURCES if source.is_mteb}
     statistics = {}
     for task in records:
         metadata = mteb.get_task(task).metadata
@@ -135,11 +136,19 @@ def test_instructions_are_of_the_shape_that_models_were_trained_on():
 
 
 def test_a_name_says_whether_the_task_is_one_of_mteb():
+    assert [source.task for source in SOURCES if source.is_mteb] == [
+        "STSBenchmark",
+        *(f"STS{year}" for year in range(12, 17)),
+        "Banking77Classification",
+        "AmazonCounterfactualClassification",
+        "XQuADRetrieval",
+    ]
+
+
+def test_one_kind_of_text_has_one_instruction():
     good = SOURCES[0]
-    with pytest.raises(ValueError, match="ends in 'Local'"):
-        LocalSource("Mine", good.folder, "STS", good.query, good.document, good.read, None, "")
-    with pytest.raises(ValueError, match="must be the same"):
-        LocalSource("MineLocal", good.folder, "STS", good.query, Instruction("a", "b"), good.read, None, "")
+    with pytest.raises(ValueError, match="STS has one kind of text, and one instruction"):
+        LocalSource("MineLocal", good.folder, "STS", (good.query, Instruction("a", "b")), good.read, "")
 
 
 def test_answers_are_candidates_of_their_own_question(shared):

@@ -13,7 +13,7 @@ from instructor_jax.evaluation.local.records import (
     ScoredPairs,
     TrainTest,
 )
-from instructor_jax.evaluation.local.sources import LocalSource
+from instructor_jax.evaluation.local.source import LocalSource
 from instructor_jax.evaluation.mteb.task_limits import limit
 from instructor_jax.text.instructions import Instruction
 
@@ -31,7 +31,7 @@ def task_of(tmp_path, monkeypatch):
     (tmp_path / "folder").mkdir()
 
     def make(kind, record) -> Any:
-        source = LocalSource("MadeUpLocal", "folder", kind, SENTENCE, SENTENCE, lambda folder: record, None, "")
+        source = LocalSource("MadeUpLocal", "folder", kind, (SENTENCE,), lambda folder: record, "")
         monkeypatch.setattr(local_tasks, "SOURCES", (source,))
         return local_tasks.local_tasks(tmp_path)["MadeUpLocal"]
 

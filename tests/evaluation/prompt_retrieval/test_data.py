@@ -8,7 +8,8 @@ import pytest
 
 from instructor_jax.evaluation.data_files import find_file, read_rows
 from instructor_jax.evaluation.prompt_retrieval.data import absence, find_task_files, read_task_rows
-from instructor_jax.evaluation.prompt_retrieval.tasks import TASKS, PromptTask
+from instructor_jax.evaluation.prompt_retrieval.task import PromptTask
+from instructor_jax.evaluation.prompt_retrieval.tasks import TASKS
 
 BY_NAME = {task.task: task for task in TASKS}
 

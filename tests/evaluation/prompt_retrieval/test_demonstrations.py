@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructor_jax.evaluation.prompt_retrieval.demonstrations import centred, choose, cosines, nearest_first
-from instructor_jax.evaluation.prompt_retrieval.tasks import Budget
+from instructor_jax.evaluation.prompt_retrieval.task import Budget
 
 SIMILAR = np.array([0.1, 0.9, 0.5, 0.7, -0.2], np.float32)  # from the nearest: rows 1, 3, 2, 0, 4
 

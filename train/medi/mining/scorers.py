@@ -7,13 +7,12 @@ scorer fits its vocabulary and its weights to the texts it is given, so vectors 
 import dataclasses
 import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from instructor_jax.io.other_libraries import sentence_transformer
+from instructor_jax.io.sentence_transformers_model import SentenceTransformersModel
 from instructor_jax.text.tfidf import Tfidf
 
 from ...data.examples import Side
@@ -63,18 +62,11 @@ class SentenceTransformerScorer:
 
     def __call__(self, texts: Sequence[Side]) -> Float[np.ndarray, "rows dim"]:
         plain = [side.text for side in texts]
-        vectors = self._loaded.encode(plain, batch_size=self.batch, show_progress_bar=len(texts) > 10_000)
-        return np.asarray(vectors, np.float32)
+        return self._loaded.encode(plain, batch_size=self.batch, progress=len(texts) > 10_000)
 
     @functools.cached_property
-    def _loaded(self) -> Any:
-        try:
-            import sentence_transformers  # noqa: F401
-        except ImportError as error:
-            raise ImportError(
-                "A sentence-transformers scorer needs the extra: pip install 'instructor-jax[torch]'."
-            ) from error
-        return sentence_transformer(self.model, local=Path(self.model).is_dir())
+    def _loaded(self) -> SentenceTransformersModel:
+        return SentenceTransformersModel(self.model, needed_by="A sentence-transformers scorer")
 
 
 @dataclasses.dataclass(frozen=True)
