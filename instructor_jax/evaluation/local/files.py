@@ -50,7 +50,10 @@ def text_lines(path: Path, encoding: str = "utf-8") -> list[str]:
     Raises:
         ValueError: the file is not in this encoding, or its gzip data are damaged.
     """
-    text = _read(path, encoding)
+    try:
+        text = read_whole(path).decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: byte {error.start} is not {encoding} ({error.reason}).") from error
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
@@ -72,7 +75,7 @@ def json_value(path: Path, kind: type[Value]) -> Value:
     Raises:
         ValueError: it is not.
     """
-    value = parse_json(_read(path, "utf-8"), path)
+    value = parse_json(read_whole(path), path)
     if not isinstance(value, kind):
         raise ValueError(f"{path}: must hold a JSON {kind.__name__}, not a {type(value).__name__}.")
     return value
@@ -88,10 +91,3 @@ def member(record: Any, name: str, kind: type[Value], place: str) -> Value:
         found = {key: type(value).__name__ for key, value in record.items()} if isinstance(record, dict) else record
         raise ValueError(f"{place}: needs {name!r} of type {kind.__name__}; got {found!s:.200}.")
     return record[name]
-
-
-def _read(path: Path, encoding: str) -> str:
-    try:
-        return read_whole(path).decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: byte {error.start} is not {encoding} ({error.reason}).") from error
