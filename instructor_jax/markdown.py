@@ -16,13 +16,13 @@ _FIRST = re.compile(r"^([#+\-=])(?=[\s#+\-=]|$)|^(\d+)([.)])(?=\s|$)")  # at the
 
 
 def escaped(text: str, limit: int = 10_000) -> str:
-    """The text on one line, such that Markdown shows it as it is."""
+    """Returns the text on one line, such that Markdown shows it as it is."""
     inside = _INLINE.sub(lambda found: f"\\{found[0]}", one_line(text, limit))
     return _FIRST.sub(lambda m: f"\\{m[1]}" if m[1] else f"{m[2]}\\{m[3]}", inside)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of plain texts."""
+    """Returns a table of plain texts."""
     lines = [
         [escaped(head) for head in heads],
         ["---"] * len(heads),
@@ -32,5 +32,15 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def bullets(lines: Iterable[str]) -> str:
-    """A list of plain texts."""
+    """Returns a list of plain texts."""
     return "\n".join(f"- {escaped(line)}" for line in lines)
+
+
+def folded(summary: str, content: str) -> str:
+    """Returns Markdown that is shown when its summary is clicked on.
+
+    Args:
+        summary: a plain text of ours.
+        content: Markdown.
+    """
+    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"

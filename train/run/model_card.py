@@ -5,7 +5,6 @@ What a program cannot know (under which licence the weights are given away, what
 """
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,14 @@ from instructor_jax.backbones.registry import backbone_of
 from instructor_jax.config import parameter_count
 from instructor_jax.io.default_model import DEFAULT_MODEL
 from instructor_jax.io.printable import printable
-from instructor_jax.markdown import escaped, table
+from instructor_jax.markdown import escaped, folded, table
 from instructor_jax.version import __version__
 
-from ..data.task_names import chosen_tasks
 from ..data.token_cache import Mixture
 from ..own_loss import loss_name
 from ..settings.flat import flat
-from ..settings.mixture_config import by_licence, licence_of
-from .metrics_writer import NUMBERS
+from .card_training_data import training_data
+from .metrics_file import NUMBERS
 from .prepared import Prepared
 
 # places on the machine of the training, which mean nothing elsewhere
@@ -43,7 +41,7 @@ def model_card(prepared: Prepared, store: Mixture, lines: Sequence[dict[str, Any
         front_matter(prepared.run.init_from, backbone_of(prepared.config.model.encoder).title.lower()),
         f"# {escaped(name)}\n\n{_what(prepared, size)}",
         f"## Use\n\n{_use(prepared, store, name)}",
-        f"## Training data\n\n{_data(prepared, store)}",
+        f"## Training data\n\n{training_data(prepared, store)}",
         f"## Training\n\n{_training(prepared, lines)}",
         f"## Measured\n\n{_measured(lines)}",
         f"## Limits\n\n{_limits(prepared)}",
@@ -135,59 +133,6 @@ Vectors have unit length, so their products are cosines. The mean that makes the
 instruction."""
 
 
-def _data(prepared: Prepared, store: Mixture) -> str:
-    tasks = {task.name: task.rows for task in prepared.batches.plan.tasks}
-    by = {licence: sum(tasks[one] for one in names) for licence, names in by_licence(store, list(tasks)).items()}
-    counted = Counter(licence_of(store, task) for task in tasks)
-    rows = [[licence, str(counted[licence]), f"{by[licence]:,}"] for licence in sorted(by, key=lambda one: -by[one])]
-    whole = [
-        [task, f"{count:,}", licence_of(store, task), "; ".join(_instructions(store, task))]
-        for task, count in tasks.items()
-    ]
-    said = f"{sum(tasks.values()):,} rows of {len(tasks)} tasks; mixture {store.fingerprint}."
-    parts = [said, table(["licence", "tasks", "rows"], rows), _left_out(prepared, store), _compared(prepared)]
-    return "\n\n".join(
-        [*filter(None, parts), _folded("All tasks", table(["task", "rows", "licence", "instructions"], whole))]
-    )
-
-
-def _instructions(store: Mixture, task: str) -> list[str]:
-    query, document, _ = store.entry(task)["instructions"][0]
-    return list(dict.fromkeys(text.strip() for text in (query, document) if text.strip()))
-
-
-def _left_out(prepared: Prepared, store: Mixture) -> str:
-    """What was not taken because of its licence."""
-    mixture = prepared.run.mixture
-    if not mixture.redistributable:
-        return "The rows were not chosen by licence: who passes the weights on has to look at those above."
-    chosen = chosen_tasks(store.tasks, mixture.only, mixture.without)
-    free = set(prepared.config.tasks)
-    left_out = by_licence(store, [task for task in chosen if task not in free])
-    told = escaped("; ".join(f"{licence}: {', '.join(tasks)}" for licence, tasks in sorted(left_out.items())))
-    return "Only tasks whose licence is stated and allows any use were taken. " + (
-        f"Left out were {sum(map(len, left_out.values()))} tasks. {told}." if left_out else "None had to be left out."
-    )
-
-
-def _compared(prepared: Prepared) -> str:
-    """What a comparison with evaluation data found."""
-    avoided = prepared.avoided
-    if avoided is None:
-        return "The rows were not compared with evaluation data."
-    found = {name: count for name, (_, count) in avoided.sets.items() if count}
-    lost = escaped(
-        "; ".join(f"{task} {count}" for task, count in sorted(avoided.rows.items(), key=lambda one: -one[1]))
-    )
-    listed = escaped(", ".join(f"{name} {count}" for name, count in found.items()))
-    return (
-        f"The rows were compared with {sum(texts for texts, _ in avoided.sets.values()):,} texts of "
-        f"{len(avoided.sets)} evaluation sets (whole texts of 20 characters or more, without case and punctuation). "
-        + (f"Found in the mixture: {listed}. " if found else "")
-        + f"Left out therefore: {sum(avoided.rows.values()):,} rows{f' ({lost})' if lost else ''}."
-    )
-
-
 def _training(prepared: Prepared, lines: Sequence[dict[str, Any]]) -> str:
     run, config = prepared.run, prepared.config
     steps = [line for line in lines if all(line.get(name) is not None for name in NUMBERS)]
@@ -213,7 +158,7 @@ def _training(prepared: Prepared, lines: Sequence[dict[str, Any]]) -> str:
     for key in ("init_from", "distill.teacher"):
         settings[key] = _name(settings[key])
     toml = "\n".join(f"{key} = {_toml(value)}" for key, value in settings.items())
-    return "\n".join(f"- {fact}" for fact in facts) + "\n\n" + _folded("All settings", f"```toml\n{toml}\n```")
+    return "\n".join(f"- {fact}" for fact in facts) + "\n\n" + folded("All settings", f"```toml\n{toml}\n```")
 
 
 def _measured(lines: Sequence[dict[str, Any]]) -> str:
@@ -245,10 +190,6 @@ def _limits(prepared: Prepared) -> str:
 def _name(model: str) -> str:
     """A model's name; of a folder its last part."""
     return Path(model).absolute().name if model and Path(model).exists() else model
-
-
-def _folded(summary: str, content: str) -> str:
-    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
 
 
 def _toml(value: Any) -> str:
