@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from instructor_jax import markdown
+
 from ..chips import chip_of
 from .memory import Memory
 from .record import Plan
@@ -10,7 +12,7 @@ _GIB = 2**30
 
 
 def report(plan: Plan) -> str:
-    """Everything that a plan says, in lines of a terminal."""
+    """Returns everything that a plan says, in lines of a terminal."""
     parts = [_head(plan), _memory(plan), _work(plan), _exchanges(plan), _bound(plan), _faults(plan)]
     return "\n\n".join(part for part in parts if part)
 
@@ -45,7 +47,7 @@ def _memory(plan: Plan) -> str:
 
 
 def verdict(memory: Memory) -> str:
-    """Whether it fits, and by how much."""
+    """Returns whether it fits, and by how much."""
     if memory.available is None:
         return f"{memory.total / _GIB:.2f} GiB; nobody knows what the device has"
     told = f"{memory.total / _GIB:.2f} of {memory.available / _GIB:.2f} GiB"
@@ -99,35 +101,38 @@ def _faults(plan: Plan) -> str:
 
 
 def table(plans: Sequence[Plan]) -> str:
-    """A line of Markdown for each plan."""
-    head = (
-        "topology | data x fsdp x tensor | groups x rows x length | chunks | remat | arguments | temporaries | total "
-        "| GiB there | fits | Tflop | traffic | sent | step, bound | limited by | MFU at most | tokens/s | compiled"
-    )
-    lines = [f"| {head} |", "|" + " --- |" * (head.count("|") + 1)]
-    for plan in plans:
-        memory, roofline, settings = plan.memory, plan.roofline, plan.settings
-        cells = [plan.topology, " x ".join(str(size) for size in plan.mesh.values())]
-        cells.append(f"{settings['groups']:,} x {settings['rows']:,} x {settings['length']:,}")
-        cells += [str(settings.get("chunks", "")), str(settings.get("remat", ""))]
-        if memory is None:
-            cells += ["", "", "", "", "no"]
-        else:
-            sizes = (memory.arguments, memory.temporaries, memory.total, memory.available)
-            cells += ["?" if size is None else f"{size / _GIB:.2f}" for size in sizes]
-            cells.append("yes" if memory.fits else "no")
-        if plan.traffic:
-            cells += [f"{plan.operations / 1e12:,.1f}", f"{plan.traffic / 1e9:,.0f} GB", f"{plan.sent / 1e9:,.1f} GB"]
-        else:
-            cells += ["", "", ""]
-        if roofline is None:
-            cells += ["", "", "", ""]
-        else:
-            cells += [_time(roofline.bound), roofline.limited_by, f"{roofline.mfu:.0%}"]
-            cells.append(f"{roofline.tokens_per_second:,.0f}")
-        cells.append(f"{plan.seconds:.0f} s")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    """Returns a line of Markdown for each plan."""
+    return markdown.table(_HEADS, [_cells(plan) for plan in plans])
+
+
+_HEADS = (
+    "topology", "data x fsdp x tensor", "groups x rows x length", "chunks", "remat",
+    "arguments", "temporaries", "total", "GiB there", "fits", "Tflop", "traffic", "sent",
+    "step, bound", "limited by", "MFU at most", "tokens/s", "compiled",
+)  # fmt: skip
+
+
+def _cells(plan: Plan) -> list[str]:
+    memory, roofline, settings = plan.memory, plan.roofline, plan.settings
+    cells = [plan.topology, " x ".join(str(size) for size in plan.mesh.values())]
+    cells.append(f"{settings['groups']:,} x {settings['rows']:,} x {settings['length']:,}")
+    cells += [str(settings.get("chunks", "")), str(settings.get("remat", ""))]
+    if memory is None:
+        cells += ["", "", "", "", "no"]
+    else:
+        sizes = (memory.arguments, memory.temporaries, memory.total, memory.available)
+        cells += ["?" if size is None else f"{size / _GIB:.2f}" for size in sizes]
+        cells.append("yes" if memory.fits else "no")
+    if plan.traffic:
+        cells += [f"{plan.operations / 1e12:,.1f}", f"{plan.traffic / 1e9:,.0f} GB", f"{plan.sent / 1e9:,.1f} GB"]
+    else:
+        cells += ["", "", ""]
+    if roofline is None:
+        cells += ["", "", "", ""]
+    else:
+        cells += [_time(roofline.bound), roofline.limited_by, f"{roofline.mfu:.0%}"]
+        cells.append(f"{roofline.tokens_per_second:,.0f}")
+    return [*cells, f"{plan.seconds:.0f} s"]
 
 
 def _gib(size: int) -> str:
