@@ -18,15 +18,17 @@ from pathlib import Path
 
 import numpy as np
 
-from instructor_jax.text.tokenization import Tokenizer, load_token_ids, vocabulary_size
+from instructor_jax.io.tokenizers.folders import load_token_ids, vocabulary_size
+from instructor_jax.text.tokenization import Tokenizer
 from instructor_jax.train.data.batch_builder import BatchBuilder
 from instructor_jax.train.data.budget import examples_needed
 from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.data.group_packing import GroupShape
-from instructor_jax.train.data.mixture import MixturePlan, task_weights
+from instructor_jax.train.data.mixture import MixturePlan
 from instructor_jax.train.data.pipeline import host_batches
 from instructor_jax.train.data.token_cache import ExampleSource, tokenizer_digest
 from instructor_jax.train.data.token_cache_writer import open_token_cache
+from instructor_jax.train.settings.mixture_config import task_weights
 
 
 class SyntheticMixture:

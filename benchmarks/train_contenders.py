@@ -149,7 +149,8 @@ class OurTrainer:
 
 def _token_cache(folder: Path, workload: TrainWorkload, shape: Shape, scratch: Path) -> tuple[Any, Any]:
     from instructor_jax.io.folders import read_folder
-    from instructor_jax.text.tokenization import Tokenizer, load_token_ids
+    from instructor_jax.io.tokenizers.folders import load_token_ids
+    from instructor_jax.text.tokenization import Tokenizer
     from instructor_jax.train.data.token_cache import tokenizer_digest
     from instructor_jax.train.data.token_cache_writer import open_token_cache
 
@@ -161,7 +162,7 @@ def _token_cache(folder: Path, workload: TrainWorkload, shape: Shape, scratch: P
 
 def _weights_and_examples(cache: Any, shape: Shape) -> tuple[Any, int]:
     from instructor_jax.train.data.budget import examples_needed
-    from instructor_jax.train.data.mixture import task_weights
+    from instructor_jax.train.settings.mixture_config import task_weights
 
     weights = task_weights([len(rows) for rows in cache.tasks.values()])
     return weights, examples_needed(cache.rows, cache.tasks, weights, shape.rows * shape.length, negatives=1)

@@ -16,8 +16,8 @@ from instructor_jax.backbones.registry import Backbone, backbones
 from instructor_jax.config import BackboneConfig
 from instructor_jax.io.bounds import INDEX_BYTES, SHARDS
 from instructor_jax.io.json_files import read_json
-from instructor_jax.io.printable import one_line
-from instructor_jax.io.weights.tensor_files import few, is_file_name
+from instructor_jax.io.printable import few, one_line
+from instructor_jax.io.weights.tensor_files import is_file_name
 
 from .msgpack_tree import flatten, read_msgpack
 from .shapes import encoder_config_of

@@ -16,7 +16,7 @@ from jaxtyping import Shaped
 from instructor_jax.backbones.registry import Backbone, backbones
 from instructor_jax.backbones.weight_names import StoredName
 from instructor_jax.config import BackboneConfig
-from instructor_jax.io.weights.tensor_files import few
+from instructor_jax.io.printable import few
 
 from .shapes import encoder_config_of
 from .t5x_arrays import StoredArray, check_plausible, find_checkpoints, stored_parameters

@@ -12,8 +12,8 @@ from cyclopts import App, Parameter
 
 from instructor_jax.config import parameter_count
 from instructor_jax.io.folder_writer import check_target, write_own, write_sentence_transformers
-from instructor_jax.io.folders import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.hub import resolve_model
+from instructor_jax.io.model_folder import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.ownership import same_or_inside
 from instructor_jax.io.printable import few, printable
 

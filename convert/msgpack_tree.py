@@ -18,7 +18,7 @@ import numpy as np
 from instructor_jax.io.bounds import AXES, AXIS, MIB, TREE_DEPTH, TREE_ENTRIES
 from instructor_jax.io.json_files import shown_value
 from instructor_jax.io.printable import one_line
-from instructor_jax.io.weights.torch_files import LFS_POINTER
+from instructor_jax.io.weights.git_lfs import LFS_POINTER
 
 _CHUNKED = "__msgpack_chunked_array__"  # Flax cuts arrays above 1 GiB into pieces
 _ARRAY, _SCALAR = 1, 3  # Flax's types; 2 is a complex number

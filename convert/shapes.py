@@ -10,9 +10,9 @@ from instructor_jax.backbones.registry import Backbone
 from instructor_jax.backbones.weight_names import PROJECTION, Shapes
 from instructor_jax.config import BackboneConfig, ModelConfig
 from instructor_jax.io.json_files import read_json
+from instructor_jax.io.printable import few
 from instructor_jax.io.settings.family import read_encoder_config
 from instructor_jax.io.weights.names import FLOATS, torch_shapes
-from instructor_jax.io.weights.tensor_files import few
 
 
 def encoder_config_of(

@@ -13,13 +13,15 @@ import numpy as np
 
 from instructor_jax.backbones.registry import backbone_of
 from instructor_jax.config import BackboneConfig, ModelConfig
-from instructor_jax.io.folders import ModelFolder, encoder_folder, projection_weights, read_folder, read_params
+from instructor_jax.io.folders import encoder_folder, projection_weights, read_folder, read_params
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.own_folder import OWN_CONFIG
 from instructor_jax.io.settings.family import backbone_in
 from instructor_jax.io.weights.adapters import refuse_lone_adapter
 from instructor_jax.io.weights.names import PROJECTION, encoder_arrays, params_from_torch
 from instructor_jax.io.weights.prefixes import plain_names
-from instructor_jax.io.weights.tensor_files import find_weights, read_safetensors, read_tensors
+from instructor_jax.io.weights.safetensors_files import read_safetensors
+from instructor_jax.io.weights.tensor_files import find_weights, read_tensors
 from instructor_jax.io.weights.torch_files import read_torch_file
 
 from . import from_flax, from_t5x

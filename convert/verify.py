@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from instructor_jax.backbones.registry import backbone_of
 from instructor_jax.config import ModelConfig
 from instructor_jax.io.settings.family import backbone_in
+from instructor_jax.io.tokenizers.folders import load_token_ids
 from instructor_jax.io.weights.adapters import has_adapter
 from instructor_jax.io.weights.names import PROJECTION, params_to_torch
 from instructor_jax.io.weights.prefixes import plain_names
@@ -25,7 +26,7 @@ from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.layout import Layout, unstacked_params
 from instructor_jax.nn.model import merge
 from instructor_jax.text.batches import TokenBatch
-from instructor_jax.text.tokenization import Tokenizer, as_pairs, load_token_ids
+from instructor_jax.text.tokenization import Tokenizer, as_pairs
 
 from .sources import Source
 

@@ -8,7 +8,7 @@ import numpy as np
 from instructor_jax.commands.create import write_tiny_tokenizer
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.io.folder_writer import write_sentence_transformers
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.weights.names import params_from_torch, torch_shapes
 
 ENCODER = EncoderConfig(vocab=600, embed=16, layers=2, heads=2, head_dim=8, ffn=24, relative_buckets=8)

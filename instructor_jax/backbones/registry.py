@@ -13,10 +13,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
+from instructor_jax.backbones.configuration import BackboneConfig
 from instructor_jax.backbones.tokenizer_habits import TokenizerHabits
 from instructor_jax.backbones.weight_names import WeightNames
-from instructor_jax.config import BackboneConfig, ModelConfig
-from instructor_jax.io.json_files import Fields
 
 # model_type of a config.json -> the module with the family's record
 PLACES: dict[str, str] = {
@@ -71,24 +70,24 @@ class Backbone:
             kinds that JSON has, so that folders and checkpoints can hold them.
         build: Makes the `EncoderModule` of a configuration: (config, compute: nn.compute.Compute, rngs: nnx.Rngs). It
             is made of the parts in `nn/`, and may split its parameters' random keys from `rngs` in any fixed order.
-        read_config: Reads the fields of a config.json: every key is obeyed, known to be harmless, or refused.
+        read_config: Reads the `Fields` of a config.json: every key is obeyed, known to be harmless, or refused.
         write_config: Gives the config.json of a configuration as transformers reads it; the first of its
             `architectures` is transformers' class of the encoder alone.
         weights: The names of its weights.
         tokenizer: What its tokenizers add.
         residual_outputs: Places, below a layer, of the matrices whose products are added to what passes through.
-        published: The published models by name, whose shapes are known without a file.
+        published: The published models' `ModelConfig` by name, whose shapes are known without a file.
     """
 
     title: str
     config: type[Any]
     build: Callable[..., EncoderModule]
-    read_config: Callable[[Fields], BackboneConfig]
+    read_config: Callable[[Any], BackboneConfig]
     write_config: Callable[[Any], dict[str, Any]]
     weights: WeightNames
     tokenizer: TokenizerHabits
     residual_outputs: tuple[tuple[str, ...], ...]
-    published: Mapping[str, ModelConfig]
+    published: Mapping[str, Any]
 
 
 @lru_cache

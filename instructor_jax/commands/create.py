@@ -68,7 +68,7 @@ def create(
     import jax
 
     from instructor_jax.io.folder_writer import check_target, write_sentence_transformers
-    from instructor_jax.io.folders import ModelFolder
+    from instructor_jax.io.model_folder import ModelFolder
     from instructor_jax.nn.model import init_params
 
     check_target(output)
@@ -88,7 +88,7 @@ def create(
 
 
 def _vocabulary(folder: Path) -> int:
-    from instructor_jax.text.tokenization import vocabulary_size
+    from instructor_jax.io.tokenizers.folders import vocabulary_size
 
     size = vocabulary_size(folder)
     if size is None:
@@ -97,7 +97,7 @@ def _vocabulary(folder: Path) -> int:
 
 
 def _check_tokenizer(folder: Path, vocabulary: int) -> None:
-    from instructor_jax.text.tokenization import load_token_ids, vocabulary_size
+    from instructor_jax.io.tokenizers.folders import load_token_ids, vocabulary_size
 
     load_token_ids(folder)
     size = vocabulary_size(folder)

@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from instructor_jax.io.atomic import whole_file
-from instructor_jax.io.printable import printable
-from instructor_jax.text.excerpts import one_line
+from instructor_jax.io.printable import excerpt, printable
 
 # In each format the key under which Matplotlib stores what made the file.
 _FORMATS = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}
@@ -18,7 +17,7 @@ _LOOKED_AT = 1 << 16
 
 
 def require_matplotlib() -> Any:
-    """The drawing module.
+    """Returns Matplotlib's drawing module.
 
     Raises:
         ImportError: matplotlib is absent.
@@ -34,7 +33,7 @@ def require_matplotlib() -> Any:
 
 
 def require_format(path: Path) -> None:
-    """Refuse a picture of another kind.
+    """Refuses a picture of another kind.
 
     Raises:
         ValueError: the suffix of `path` is not .png, .svg or .pdf.
@@ -46,7 +45,7 @@ def require_format(path: Path) -> None:
 
 
 def is_heatmap(path: Path) -> bool:
-    """Whether a file is a picture that `draw_heatmap` made: it says so near its beginning or its end."""
+    """Returns whether a file is a picture that `draw_heatmap` made: it says so near its beginning or its end."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -56,7 +55,7 @@ def is_heatmap(path: Path) -> bool:
 
 
 def draw_heatmap(scores: Float[np.ndarray, "rows rows"], texts: list[str], path: Path, *, title: str) -> None:
-    """Draw the matrix with its texts as labels and, up to 12 texts, its values.
+    """Draws the matrix with its texts as labels and, up to 12 texts, its values.
 
     Raises:
         ValueError: the suffix of `path` is not .png, .svg or .pdf.
@@ -65,7 +64,7 @@ def draw_heatmap(scores: Float[np.ndarray, "rows rows"], texts: list[str], path:
     require_format(path)
     pyplot = require_matplotlib()
     count = len(texts)
-    labels = [one_line(text, 40) for text in texts]
+    labels = [excerpt(text, 40) for text in texts]
     side = 3.5 + 0.55 * min(count, 40)
     figure, axes = pyplot.subplots(figsize=(side + 2, side), layout="constrained")
     # The colours span what is there: under one instruction all similarities of T5 models lie close together.

@@ -3,17 +3,17 @@
 from typing import Any
 
 from instructor_jax.commands.nearest import Hit
-from instructor_jax.text.excerpts import one_line
+from instructor_jax.io.printable import excerpt
 
 
 def hits_text(query: str, hits: list[Hit], width: int) -> str:
     """Returns one query and its hits, a line each: rank, score, row from 1 or id, text cut to `width` characters."""
-    names = [f"row {hit.row + 1}" if hit.payload[0] is None else one_line(hit.payload[0], 24) for hit in hits]
+    names = [f"row {hit.row + 1}" if hit.payload[0] is None else excerpt(hit.payload[0], 24) for hit in hits]
     widest = max(map(len, names), default=0)
-    lines = [one_line(query, width)]
+    lines = [excerpt(query, width)]
     for rank, (hit, name) in enumerate(zip(hits, names, strict=True), start=1):
         start = f"{rank:4}  {hit.score:7.4f}  {name:<{widest}}  "
-        lines.append(start + one_line(hit.payload[1], max(width - len(start), 20)))
+        lines.append(start + excerpt(hit.payload[1], max(width - len(start), 20)))
     return "\n".join(lines)
 
 

@@ -14,9 +14,9 @@ from instructor_jax.inference.quantization import unit_length
 from instructor_jax.io.bounds import ROWS, TEXTS_CHARACTERS
 from instructor_jax.io.json_files import shown_value
 from instructor_jax.io.ownership import require_new_or_replaceable
+from instructor_jax.io.printable import excerpt
 from instructor_jax.io.tables.records import Table, listed
 from instructor_jax.model_options import Embedder, ModelOptions, load_model, model_name
-from instructor_jax.text.excerpts import one_line
 
 _BLOCK = 8192  # pairs that are encoded together
 # Column names by which public sets of sentence pairs usually go.
@@ -29,12 +29,12 @@ class PairOptions(TableOptions):
     """A table of pairs of texts.
 
     Attributes:
-        pairs: File whose rows hold two texts to compare (.csv, .tsv, .jsonl, .parquet), instead of texts.
+        pairs: File whose rows hold two texts to compare (.csv, .tsv, .jsonl, .parquet or a folder of it).
         columns: Names of the two columns of --pairs; by default the only two, or sentence1 and sentence2 and the like.
         format: How to read the file; by default its suffix decides (standard input: txt, one text a line).
         header: Whether the first record of .csv and .tsv names the columns; without, they are called 1, 2, 3.
         quotes: Whether quotation marks of .csv and .tsv enclose fields; without, they are plain characters.
-        delimiter: Between the fields of .csv and .tsv: a character, or comma, semicolon, tab, pipe; found by default.
+        delimiter: Between fields of .csv and .tsv: comma, semicolon, tab, pipe, space, any character; found by default.
     """
 
     pairs: Path | None = None
@@ -86,7 +86,7 @@ def similarity(
         from instructor_jax.commands.heatmap import draw_heatmap, is_heatmap, require_format, require_matplotlib
 
         require_format(heatmap)  # all of it before the model is loaded
-        require_new_or_replaceable(heatmap, is_heatmap, inputs=[Path(name)], overwrite=overwrite)
+        require_new_or_replaceable(heatmap, is_heatmap, inputs=[Path(name)], overwrite=overwrite, option="--overwrite")
         require_matplotlib()
     vectors = load_model(model).encode(list(texts), instruction=instruction, show_progress_bar=False)
     vectors = unit_length(require_finite(vectors, "text"))
@@ -108,7 +108,7 @@ def matrix_text(scores: Float[np.ndarray, "rows rows"], texts: list[str], width:
     lines = ["    " + "".join(f"{k + 1:>8}" for k in range(count))]
     for k in range(count):
         row = f"{k + 1:>3} " + "".join(f"{score:8.4f}" for score in scores[k])
-        lines.append(f"{row}  {one_line(texts[k], max(width - len(row) - 2, 20))}")
+        lines.append(f"{row}  {excerpt(texts[k], max(width - len(row) - 2, 20))}")
     return "\n".join(lines)
 
 
@@ -178,7 +178,7 @@ def _print_pairs(rows: list[tuple[str, str]], scores: Float[np.ndarray, " rows"]
         return
     width = max((terminal_width() - 12) // 2, 20)
     for (left, right), score in zip(rows, scores, strict=True):
-        say(f"{score:8.4f}  {one_line(left, width):<{width}}  {one_line(right, width)}")
+        say(f"{score:8.4f}  {excerpt(left, width):<{width}}  {excerpt(right, width)}")
 
 
 def _rounded(scores: Float[np.ndarray, "..."]) -> list:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from instructor_jax.inference.compute_options import ComputeOptions
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 
 
 class Host:

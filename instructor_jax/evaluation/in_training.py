@@ -16,7 +16,7 @@ from instructor_jax.evaluation.mteb.jobs import MtebOptions
 from instructor_jax.evaluation.protocol import corrected
 from instructor_jax.evaluation.selection import select_jobs
 from instructor_jax.evaluation.task_instructions import default_table
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.nn.model import Params
 
 logger: logging.Logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import numpy as np
 
 from instructor_jax.arguments import flag, one_of, whole_number
 from instructor_jax.inference.quantization import Precision, quantize, truncate, unit_length
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.text.tokenization import OnOverflow
 
 _MOST_TEXTS = 2**31 - 1  # of a device call; positions are 32-bit integers

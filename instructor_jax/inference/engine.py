@@ -18,8 +18,9 @@ from instructor_jax.inference.compute_options import ComputeOptions
 from instructor_jax.inference.device_errors import TRACED
 from instructor_jax.inference.devices import chosen_devices
 from instructor_jax.inference.processes import check_process
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.printable import shown
+from instructor_jax.io.tokenizers.folders import load_token_ids
 from instructor_jax.io.weights.names import check_params
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.layout import STACKED, cpu_layout, stacked_params, unstacked_params
@@ -27,7 +28,7 @@ from instructor_jax.nn.model import Params, embed, encode_tokens, param_sharding
 from instructor_jax.sharding import Device, MeshShape, data_shards, make_mesh, named_sharding
 from instructor_jax.text.batches import TokenBatch
 from instructor_jax.text.packing import PackingConfig, bucket_ladder
-from instructor_jax.text.tokenization import Tokenizer, load_token_ids
+from instructor_jax.text.tokenization import Tokenizer
 
 logger: logging.Logger = logging.getLogger(__name__)
 

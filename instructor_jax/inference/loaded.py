@@ -16,8 +16,9 @@ from instructor_jax.inference.pickled import Pickled, folder_here, options_here,
 from instructor_jax.inference.processes import check_process
 from instructor_jax.io.bounds import SIZE
 from instructor_jax.io.default_model import DEFAULT_MODEL
-from instructor_jax.io.folders import ModelFolder, read_folder, read_params
+from instructor_jax.io.folders import read_folder, read_params
 from instructor_jax.io.hub import resolve_model
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.nn.model import Params
 from instructor_jax.text.packing import PackingConfig
 from instructor_jax.text.tokenization import Tokenizer

@@ -11,7 +11,7 @@ import jax
 from instructor_jax.inference.compute_options import ComputeOptions
 from instructor_jax.inference.devices import local_devices
 from instructor_jax.io.bounds import TOKENIZER_BYTES
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.nn.model import Params
 
 _SETTINGS = (".json", ".model", ".txt")  # of tokenizers; weights have other endings, or other names

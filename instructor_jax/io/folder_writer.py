@@ -18,12 +18,12 @@ import numpy as np
 
 from instructor_jax.backbones.registry import backbone_of
 from instructor_jax.config import ModelConfig
-from instructor_jax.io.folders import TOKENIZER_FILES, ModelFolder
+from instructor_jax.io.model_folder import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES, import_orbax
 from instructor_jax.io.printable import one_line
 from instructor_jax.io.settings.model import MODEL_SETTINGS
 from instructor_jax.io.weights.names import PROJECTION, check_params, params_to_torch
-from instructor_jax.io.weights.tensor_files import write_safetensors
+from instructor_jax.io.weights.safetensors_files import write_safetensors
 from instructor_jax.version import __version__
 
 _MODULES = "sentence_transformers.models."

@@ -17,6 +17,7 @@ import numpy as np
 from instructor_jax.backbones.registry import backbone_of, titles
 from instructor_jax.config import ModelConfig
 from instructor_jax.io.json_files import read_json
+from instructor_jax.io.model_folder import CHAT_TEMPLATES, PROCESSOR_FILES, ModelFolder
 from instructor_jax.io.own_folder import OWN_CONFIG, read_own_config, read_own_params, read_ranges
 from instructor_jax.io.settings.family import read_encoder_config
 from instructor_jax.io.settings.model import MODEL_SETTINGS, read_model_settings
@@ -31,19 +32,11 @@ from instructor_jax.io.settings.modules import (
 )
 from instructor_jax.io.settings.transformer import SETTINGS_FILES, max_length
 from instructor_jax.io.weights.adapters import merged, refuse_lone_adapter
-from instructor_jax.io.weights.names import PROJECTION, params_from_torch, same_bits
+from instructor_jax.io.weights.names import PROJECTION, check_params, params_from_torch, same_bits
 from instructor_jax.io.weights.prefixes import plain_names
 from instructor_jax.io.weights.tensor_files import find_weights, read_tensors
 
 logger: logging.Logger = logging.getLogger(__name__)
-
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "spiece.model",
-)
 
 # Orders of modules that can be computed, apart from Dropout, which does nothing outside of training.
 _ORDERS = (
@@ -52,44 +45,6 @@ _ORDERS = (
     ("Transformer", "Pooling", "Dense"),
     ("Transformer", "Pooling", "Dense", "Normalize"),
 )
-
-# Files beside an encoder that change what transformers does with a text (`AutoProcessor`, 5.24).
-PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json")
-# ... and those that do so only in a folder without modules.json, where sentence-transformers 6 takes the text for the
-# message of a chat (`Transformer.infer_modalities`).
-CHAT_TEMPLATES = ("chat_template.jinja", "chat_template.json", "additional_chat_templates")
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelFolder:
-    """Everything a folder says about a model, weights aside.
-
-    Attributes:
-        path: where the encoder's settings, its weights and the tokenizer lie: the model's folder itself, or the one
-            that its modules.json names, such as 0_Transformer.
-        config: the model's shape.
-        prompts: sentence-transformers' named instructions.
-        default_prompt_name: the one used when none is given.
-        int8_ranges: calibrated ranges [2, dim] by number of dimensions.
-        root: the model's folder where that is another one than `path`.
-        dense: the folder of the projection's weight, where sentence-transformers' modules name one.
-        similarity_fn_name: how vectors are to be compared: "cosine", "dot", "euclidean" or "manhattan"; None where the
-            folder says nothing.
-    """
-
-    path: Path
-    config: ModelConfig
-    prompts: dict[str, str] = dataclasses.field(default_factory=dict)
-    default_prompt_name: str | None = None
-    int8_ranges: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
-    root: Path | None = None
-    dense: Path | None = None
-    similarity_fn_name: str | None = None
-
-    @property
-    def whole(self) -> Path:
-        """The model's folder with everything that belongs to it."""
-        return self.root or self.path
 
 
 def read_folder(path: Path) -> ModelFolder:
@@ -140,7 +95,9 @@ def read_params(folder: ModelFolder) -> dict[str, Any]:
         ValueError: an unreadable file, or a name or shape that does not fit the configuration.
     """
     if (folder.path / OWN_CONFIG).is_file():
-        return read_own_params(folder.path, folder.config)
+        params = read_own_params(folder.path)
+        check_params(folder.config, params)
+        return params
     return params_from_torch(folder.config, read_torch_arrays(folder))
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from instructor_jax.io.default_model import DEFAULT_FOLDER, DEFAULT_MODEL
-from instructor_jax.io.folders import CHAT_TEMPLATES, PROCESSOR_FILES, TOKENIZER_FILES
 from instructor_jax.io.json_files import shown_value
+from instructor_jax.io.model_folder import CHAT_TEMPLATES, PROCESSOR_FILES, TOKENIZER_FILES
 from instructor_jax.io.own_folder import OWN_CONFIG, OWN_PARAMS, RANGES
 from instructor_jax.io.settings.model import MODEL_SETTINGS
 from instructor_jax.io.settings.modules import MODULES_FILE, Module, read_modules

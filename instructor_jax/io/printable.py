@@ -35,10 +35,21 @@ def printable(text: str) -> str:
     return _UNSAFE.sub(_escaped, text)
 
 
-def one_line(text: str, limit: int = MESSAGE_CHARACTERS) -> str:
-    """Returns `text` printable, on one line, with runs of white space as single blanks, cut to `limit` characters."""
+def one_line(text: str, limit: int = MESSAGE_CHARACTERS, mark: str = "...") -> str:
+    """Returns `text` printable, on one line, with runs of white space as single blanks, cut to `limit` characters.
+
+    Args:
+        text: of any length.
+        limit: most characters, `mark` included.
+        mark: stands at the end of what was cut.
+    """
     joined = " ".join(printable(text[: 4 * limit].replace("\r", "\n")).split())
-    return joined if len(joined) <= limit and len(text) <= 4 * limit else joined[: max(limit - 3, 0)] + "..."
+    return joined if len(joined) <= limit and len(text) <= 4 * limit else joined[: max(limit - len(mark), 0)] + mark
+
+
+def excerpt(text: str, width: int) -> str:
+    """Returns `text` for a table or a picture: as `one_line`, but what was cut costs a single character."""
+    return one_line(text, width, "…")
 
 
 def shown(value: Any, limit: int = 100) -> str:

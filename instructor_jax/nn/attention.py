@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from jaxtyping import Array, Float, Int, Key
 
-from instructor_jax.config import BackboneConfig
+from instructor_jax.backbones.configuration import BackboneConfig
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.dropout import DropoutSite
 from instructor_jax.nn.einsum_attention import EinsumAttention

@@ -13,18 +13,8 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from instructor_jax.io.printable import one_line
-from instructor_jax.io.tokenizers.folders import TokenIds, UnreadableTextError, load_token_ids, vocabulary_size
+from instructor_jax.io.tokenizers.token_ids import TokenIds, UnreadableTextError
 from instructor_jax.text.batches import TokenizedTexts
-
-__all__ = [
-    "OnOverflow",
-    "Pair",
-    "TokenIds",
-    "Tokenizer",
-    "as_pairs",
-    "load_token_ids",
-    "vocabulary_size",
-]
 
 OnOverflow = Literal["warn", "error", "truncate", "mean_of_windows"]
 _CACHED_INSTRUCTIONS = 4096

@@ -10,7 +10,7 @@ import pytest
 
 from instructor_jax.backbones.published import PUBLISHED
 from instructor_jax.io.folders import read_folder, read_params
-from instructor_jax.text.tokenization import load_token_ids, vocabulary_size
+from instructor_jax.io.tokenizers.folders import load_token_ids, vocabulary_size
 
 from ..small_models import SMALL, assert_identical, leaves, tokenizer_folder
 

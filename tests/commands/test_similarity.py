@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from instructor_jax.commands.similarity import matrix_text
-from instructor_jax.text.excerpts import one_line
+from instructor_jax.io.printable import excerpt
 
 
 def test_two_texts_are_one_line(run, capsys, fake):
@@ -93,5 +93,5 @@ def test_errors(arguments, says, fails, tmp_path, monkeypatch):
 
 
 def test_one_line_cuts_and_flattens():
-    assert one_line("a\n b\tc", 10) == "a b c"
-    assert one_line("abcdef", 4) == "abc…"
+    assert excerpt("a\n b\tc", 10) == "a b c"
+    assert excerpt("abcdef", 4) == "abc…"

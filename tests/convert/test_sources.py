@@ -12,10 +12,10 @@ from instructor_jax.backbones.t5.config_file import write_config
 from instructor_jax.config import ModelConfig
 from instructor_jax.convert.sources import Source, read_source
 from instructor_jax.io.folder_writer import write_own, write_sentence_transformers
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.settings.family import read_encoder_config
 from instructor_jax.io.weights.names import PROJECTION, params_from_torch, params_to_torch
-from instructor_jax.io.weights.tensor_files import write_safetensors
+from instructor_jax.io.weights.safetensors_files import write_safetensors
 
 from ..small_models import SMALL, UMT5, assert_identical, model_folder, random_arrays, tokenizer_folder
 from ..torch_variants import VARIANTS, random_model

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructor_jax.io.folders import read_folder, read_params
-from instructor_jax.text.tokenization import load_token_ids, vocabulary_size
+from instructor_jax.io.tokenizers.folders import load_token_ids, vocabulary_size
 
 from ..small_models import model_folder
 from .conftest import SEEDS, damaged, fuzz_settings, survives

@@ -13,8 +13,8 @@ from flax.traverse_util import unflatten_dict
 from hypothesis import given
 
 from instructor_jax.convert.sources import read_source
-from instructor_jax.io.weights.tensor_files import read_safetensors, read_tensors
-from instructor_jax.io.weights.tensor_writer import write_safetensors
+from instructor_jax.io.weights.safetensors_files import read_safetensors, write_safetensors
+from instructor_jax.io.weights.tensor_files import read_tensors
 from instructor_jax.io.weights.torch_files import read_torch_file
 
 from ..convert.test_from_t5x import T5, as_t5x, random_model, write

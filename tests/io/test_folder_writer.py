@@ -9,7 +9,7 @@ import pytest
 
 from instructor_jax.io import folder_writer
 from instructor_jax.io.folder_writer import write_own, write_sentence_transformers
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.own_folder import RANGES
 from instructor_jax.io.settings.family import read_encoder_config
 from instructor_jax.io.weights.tensor_files import read_tensors

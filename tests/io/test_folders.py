@@ -15,9 +15,11 @@ import pytest
 from instructor_jax.backbones.t5.config_file import write_config
 from instructor_jax.config import ModelConfig
 from instructor_jax.io.folder_writer import write_own
-from instructor_jax.io.folders import ModelFolder, read_folder, read_params
+from instructor_jax.io.folders import read_folder, read_params
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES
-from instructor_jax.io.weights.tensor_files import read_tensors, write_safetensors
+from instructor_jax.io.weights.safetensors_files import write_safetensors
+from instructor_jax.io.weights.tensor_files import read_tensors
 
 from ..small_models import SMALL, UMT5, assert_identical, model_folder, random_arrays, random_params, tokenizer_folder
 

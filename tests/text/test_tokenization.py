@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from instructor_jax.text.tokenization import Pair, Tokenizer, as_pairs, load_token_ids, vocabulary_size
+from instructor_jax.io.tokenizers.folders import load_token_ids, vocabulary_size
+from instructor_jax.text.tokenization import Pair, Tokenizer, as_pairs
 
 from ..small_models import tokenizer_folder
 

@@ -10,7 +10,8 @@ import ml_dtypes
 import numpy as np
 
 from instructor_jax.config import EncoderConfig, ModelConfig
-from instructor_jax.io.weights.tensor_files import read_tensors, write_safetensors
+from instructor_jax.io.weights.safetensors_files import write_safetensors
+from instructor_jax.io.weights.tensor_files import read_tensors
 from instructor_jax.nn.layers import Activation
 
 from ..small_models import SMALL, UMT5, model_folder

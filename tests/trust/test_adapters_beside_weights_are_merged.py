@@ -246,7 +246,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a rank in a pattern as text": ({"rank_pattern": {"q": "3"}}, "rank_pattern in .* has q='3'"),
     "no modules": ({"target_modules": None}, "target_modules=null; it must be a list of names or a pattern"),
     "modules as numbers": ({"target_modules": [1]}, "target_modules=a list of 1"),
-    "modules of another model": ({"target_modules": ["query"]}, "adapts no linear layer of this T5 encoder"),
+    "modules of another model": ({"target_modules": ["query"]}, "adapts no linear layer of this encoder"),
     "an embedding": ({"target_modules": ["shared"]}, "adapts no linear layer"),
     "fewer modules than stored": ({"target_modules": ["q"]}, r"holds an adapter of .*SelfAttention\.v"),
     "more modules than stored": ({"target_modules": ["q", "v", "o"]}, r"adapts .*SelfAttention\.o.*holds nothing"),

@@ -18,7 +18,8 @@ import pytest
 from instructor_jax.backbones.t5.config_file import HARMLESS as T5_HARMLESS
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.io.bounds import LAYERS, SIZE
-from instructor_jax.io.folders import ModelFolder, read_folder
+from instructor_jax.io.folders import read_folder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.own_folder import OWN_CONFIG, RANGES
 from instructor_jax.io.settings.encoder import GENERATION, HARMLESS
 

@@ -20,9 +20,10 @@ import pytest
 from instructor_jax import Instructor
 from instructor_jax.config import ModelConfig
 from instructor_jax.io.folders import read_folder, read_params
+from instructor_jax.io.tokenizers.folders import load_token_ids
 from instructor_jax.nn.model import embed
 from instructor_jax.text.batches import TokenBatch
-from instructor_jax.text.tokenization import Tokenizer, as_pairs, load_token_ids
+from instructor_jax.text.tokenization import Tokenizer, as_pairs
 
 from ..small_models import SMALL, UMT5
 from .folder_variants import (

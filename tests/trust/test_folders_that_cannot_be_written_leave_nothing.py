@@ -15,7 +15,8 @@ import pytest
 from instructor_jax.config import ModelConfig
 from instructor_jax.io import folder_writer
 from instructor_jax.io.folder_writer import write_own, write_sentence_transformers
-from instructor_jax.io.folders import ModelFolder, read_folder, read_params
+from instructor_jax.io.folders import read_folder, read_params
+from instructor_jax.io.model_folder import ModelFolder
 
 from ..small_models import SMALL, UMT5, assert_identical, random_params, tokenizer_folder
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from instructor_jax.io.tokenizers.charsmap import charsmap_growth
+from instructor_jax.io.tokenizers.folders import load_token_ids, vocabulary_size
 from instructor_jax.io.tokenizers.parts import GROWTH
-from instructor_jax.text.tokenization import load_token_ids, vocabulary_size
 
 from ..small_models import tokenizer_folder
 

@@ -18,7 +18,7 @@ from instructor_jax.io.other_libraries import (
     refuse_own_code,
     sentence_transformer,
 )
-from instructor_jax.text.tokenization import load_token_ids
+from instructor_jax.io.tokenizers.folders import load_token_ids
 
 from ..small_models import tokenizer_folder
 

@@ -13,7 +13,8 @@ from safetensors.numpy import save_file
 
 from instructor_jax.io.bounds import INDEX_BYTES, SHARDS
 from instructor_jax.io.weights.names import check_params, params_from_torch
-from instructor_jax.io.weights.tensor_files import read_safetensors, read_tensors
+from instructor_jax.io.weights.safetensors_files import read_safetensors
+from instructor_jax.io.weights.tensor_files import read_tensors
 
 from ..small_models import SMALL, random_arrays, random_params
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from instructor_jax import Instructor
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.tokenizers.folders import TokenIds, load_token_ids
 from instructor_jax.text.instructions import Instruction
 from instructor_jax.text.prompts import resolve_pairs

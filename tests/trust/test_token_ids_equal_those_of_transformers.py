@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from instructor_jax.text.tokenization import load_token_ids
+from instructor_jax.io.tokenizers.folders import load_token_ids
 
 from ..small_models import tokenizer_folder
 

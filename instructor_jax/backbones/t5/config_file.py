@@ -52,26 +52,29 @@ def read_config(fields: Fields) -> T5Config:
     check_common_keys(fields)
     fields.ignore(HARMLESS)
     activation, gated = _feed_forward(fields, gated_by_default=model_type != "t5")
-    config = T5Config(
-        vocab=_size(fields, "vocab_size"),
-        embed=_size(fields, "d_model"),
-        layers=_size(fields, "num_layers", most=LAYERS),
-        heads=_size(fields, "num_heads"),
-        head_dim=_size(fields, "d_kv"),
-        ffn=_size(fields, "d_ff"),
-        activation=activation,
-        gated=gated,
-        relative_buckets=fields.whole("relative_attention_num_buckets", 32, least=4),
-        relative_max_distance=fields.whole("relative_attention_max_distance", 128, least=2),
-        shared_relative_bias=model_type != "umt5",
-        norm_epsilon=fields.number("layer_norm_epsilon", 1e-6, least=0.0, most=1.0),
-        dropout=fields.number("dropout_rate", 0.1, least=0.0, most=1.0),
-        pad_id=fields.whole("pad_token_id", 0),
-        eos_id=end_token(fields, 1),
-        model_type=model_type,
-    )
+    values: dict[str, Any] = {
+        "vocab": _size(fields, "vocab_size"),
+        "embed": _size(fields, "d_model"),
+        "layers": _size(fields, "num_layers", most=LAYERS),
+        "heads": _size(fields, "num_heads"),
+        "head_dim": _size(fields, "d_kv"),
+        "ffn": _size(fields, "d_ff"),
+        "activation": activation,
+        "gated": gated,
+        "relative_buckets": fields.whole("relative_attention_num_buckets", 32, least=4),
+        "relative_max_distance": fields.whole("relative_attention_max_distance", 128, least=2),
+        "shared_relative_bias": model_type != "umt5",
+        "norm_epsilon": fields.number("layer_norm_epsilon", 1e-6, least=0.0, most=1.0),
+        "dropout": fields.number("dropout_rate", 0.1, least=0.0, most=1.0),
+        "pad_id": fields.whole("pad_token_id", 0),
+        "eos_id": end_token(fields, 1),
+        "model_type": model_type,
+    }
     fields.refuse_unread()
-    return config
+    try:
+        return T5Config(**values)
+    except ValueError as error:
+        raise ValueError(f"{fields.where} does not describe an encoder: {error}") from error
 
 
 def _size(fields: Fields, key: str, **bounds: int) -> int:

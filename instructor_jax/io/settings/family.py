@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from instructor_jax.backbones.configuration import BackboneConfig
 from instructor_jax.backbones.registry import (
     PLACES,
     Backbone,
@@ -11,7 +12,6 @@ from instructor_jax.backbones.registry import (
     default_backbone,
     titles,
 )
-from instructor_jax.config import BackboneConfig
 from instructor_jax.io.json_files import Fields, read_json, shown_value
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from instructor_jax.io.bounds import SIZE, TOKENIZER_BYTES
 from instructor_jax.io.json_files import Fields, parse_json, read_bytes, shown_value
 from instructor_jax.io.printable import one_line
+from instructor_jax.io.tokenizers.added_tokens import check_added_token
 from instructor_jax.io.tokenizers.models import check_model
 from instructor_jax.io.tokenizers.parts import GROWTH, check_decoder, check_normalizer, check_pre_tokenizer
 
@@ -21,7 +22,6 @@ _CONTAINERS = 1 << 21
 _SURROUNDING = 16
 # T5 has 103 added tokens; vocabularies with reserved places some thousands.
 _ADDED = 1 << 16
-_ADDED_CHARACTERS = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,18 +103,6 @@ def _added_tokens(fields: Fields, ids: Mapping[str, int]) -> dict[str, Mapping[s
             )
         added[content] = item
     return added
-
-
-def check_added_token(token: Fields) -> str:
-    """Checks one added token but for its id; returns its content."""
-    content = token.text("content")
-    if not 0 < len(content) <= _ADDED_CHARACTERS:
-        raise ValueError(
-            f"{token.where} has content={shown_value(content)}; it must have 1 to {_ADDED_CHARACTERS} characters."
-        )
-    for flag in ("single_word", "lstrip", "rstrip", "normalized", "special"):
-        token.flag(flag, default=False)
-    return content
 
 
 def _surrounding(content: Any, ids: Mapping[str, int], where: str) -> int:

@@ -11,32 +11,14 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from instructor_jax.io.other_libraries import auto_tokenizer
 from instructor_jax.io.printable import one_line
+from instructor_jax.io.settings.family import backbone_in
 from instructor_jax.io.tokenizers.files import TokenizerFile, check_tokenizer, read_tokenizer_file
 from instructor_jax.io.tokenizers.settings import TokenizerSettings, read_settings
-
-
-@runtime_checkable  # beartype asks in tests
-class TokenIds(Protocol):
-    """Turns strings into token ids that end with the end-of-sequence token, without truncation or padding."""
-
-    def __call__(self, strings: Sequence[str]) -> list[list[int]]: ...
-
-
-class UnreadableTextError(ValueError):
-    """A text that a tokenizer cannot read.
-
-    Attributes:
-        index: which of the strings it was given.
-        reason: a phrase.
-    """
-
-    def __init__(self, index: int, reason: str) -> None:
-        super().__init__(f"text {index} cannot be tokenised: {reason}")
-        self.index, self.reason = index, reason
+from instructor_jax.io.tokenizers.token_ids import TokenIds, UnreadableTextError
 
 
 def load_token_ids(folder: Path) -> TokenIds:
@@ -47,7 +29,8 @@ def load_token_ids(folder: Path) -> TokenIds:
             or does not end texts with an end-of-sequence token.
         OSError: a file cannot be read.
     """
-    settings = read_settings(folder)
+    habits = backbone_in(folder).tokenizer
+    settings = read_settings(folder, habits)
     path = folder / "tokenizer.json"
     if path.is_file():
         if settings.bytes:
@@ -55,8 +38,8 @@ def load_token_ids(folder: Path) -> TokenIds:
         encode = _fast(read_tokenizer_file(path), settings)
     elif settings.bytes:
         encode = _bytes(folder)
-    elif settings.from_sentencepiece is not None and (folder / "spiece.model").is_file():
-        content = settings.from_sentencepiece(folder / "spiece.model", settings.extra_ids)
+    elif habits.from_sentencepiece is not None and (folder / "spiece.model").is_file():
+        content = habits.from_sentencepiece(folder / "spiece.model", settings.extra_ids)
         where = str(folder / "spiece.model")
         encode = _fast(check_tokenizer(content, json.dumps(content, ensure_ascii=False), where), settings)
     else:

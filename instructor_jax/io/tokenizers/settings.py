@@ -7,14 +7,13 @@ classes add without a word in the files stands in the family's record. The sourc
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from instructor_jax.backbones.tokenizer_habits import TokenizerClass, TokenizerHabits
 from instructor_jax.io.json_files import Fields, read_json, shown_value
-from instructor_jax.io.settings.family import backbone_in
-from instructor_jax.io.tokenizers.files import check_added_token
+from instructor_jax.io.tokenizers.added_tokens import check_added_token
 
 # Keys of tokenizer_config.json whose value changes no id here, whatever it is.
 _HARMLESS = (
@@ -61,7 +60,6 @@ class TokenizerSettings:
         eos: the end-of-sequence token, where the settings name it.
         placed: tokens with a place in the vocabulary, by id.
         special: tokens without a place of their own, in the order in which they are numbered on.
-        from_sentencepiece: makes the content of a tokenizer.json of a SentencePiece file, where the family has any.
     """
 
     where: str
@@ -70,11 +68,14 @@ class TokenizerSettings:
     eos: str | None
     placed: Mapping[int, Mapping[str, Any]]
     special: tuple[Mapping[str, Any], ...]
-    from_sentencepiece: Callable[[Path, int], dict[str, Any]] | None
 
 
-def read_settings(folder: Path) -> TokenizerSettings:
+def read_settings(folder: Path, habits: TokenizerHabits) -> TokenizerSettings:
     """Reads the settings of a folder's tokenizer; absent files say nothing.
+
+    Args:
+        folder: where they lie.
+        habits: of the tokenizer's family.
 
     Raises:
         ValueError: a key that is not known, or with a value that would change the vectors.
@@ -83,7 +84,6 @@ def read_settings(folder: Path) -> TokenizerSettings:
     path = folder / "tokenizer_config.json"
     fields = Fields(_content(path), path)
     whole = (folder / "tokenizer.json").is_file()
-    habits = backbone_in(folder).tokenizer
     kind = _class(folder, fields, habits)
     only = {**_ONLY, **({} if whole else _ONLY_WITHOUT_FILE)}
     fields.require(only, "which would change the tokens of a text")
@@ -108,7 +108,7 @@ def read_settings(folder: Path) -> TokenizerSettings:
     extra = [] if numbered is None else [_plain(numbered.format(number)) for number in range(extra_ids)]
     special = (*named.values(), *listed, *extra)
     eos = named["eos_token"]["content"] if "eos_token" in named else None
-    return TokenizerSettings(str(path), kind.is_bytes, extra_ids, eos, placed, special, habits.from_sentencepiece)
+    return TokenizerSettings(str(path), kind.is_bytes, extra_ids, eos, placed, special)
 
 
 def _class(folder: Path, fields: Fields, habits: TokenizerHabits) -> TokenizerClass:

@@ -7,7 +7,7 @@ those whose search is short for every name: no repeat of a group, and few repeat
 import re
 from collections.abc import Sequence
 
-from instructor_jax.io.json_files import shown_value
+from instructor_jax.io.printable import shown
 
 _MODULE_CHARACTERS = 64  # of the longest name of a module, which patterns are matched with
 _STEPS = 1 << 20  # a pattern's search with one name, counted from above
@@ -24,7 +24,7 @@ def compiled(pattern: str, where: str) -> re.Pattern[str]:
     Raises:
         ValueError: it is no regular expression, has parts that are not accepted here, or could search for long.
     """
-    refusal = f"{where} has the pattern {shown_value(pattern)}, which"
+    refusal = f"{where} has the pattern {shown(pattern, 80)}, which"
     if len(pattern) > 2000 or "".join(found[0] for found in _TOKEN.finditer(pattern)) != pattern:
         raise ValueError(f"{refusal} has parts that are not read here (groups with names, look-around, references).")
     if _steps(pattern) > _STEPS:

@@ -17,9 +17,10 @@ import numpy as np
 
 from instructor_jax.backbones.weight_names import WeightNames
 from instructor_jax.io.json_files import Fields, read_json, shown_value
+from instructor_jax.io.printable import few
 from instructor_jax.io.weights.adapter_config import Lora, read_adapter_config
 from instructor_jax.io.weights.names import check_float
-from instructor_jax.io.weights.tensor_files import few, read_safetensors
+from instructor_jax.io.weights.safetensors_files import read_safetensors
 from instructor_jax.io.weights.torch_files import read_torch_file
 
 _log = logging.getLogger(__name__)

@@ -12,11 +12,11 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from instructor_jax.backbones.configuration import BackboneConfig
 from instructor_jax.backbones.registry import Backbone, backbone_of
 from instructor_jax.backbones.weight_names import PROJECTION, Entry, linear
-from instructor_jax.config import BackboneConfig, ModelConfig
-from instructor_jax.io.printable import one_line
-from instructor_jax.io.weights.tensor_files import few
+from instructor_jax.config import ModelConfig
+from instructor_jax.io.printable import few, one_line
 
 __all__ = [
     "FLOATS",

@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Shaped
 
 from instructor_jax.io.bounds import ARCHIVE_LIST_BYTES, PICKLE_BYTES
-from instructor_jax.io.json_files import shown_value
+from instructor_jax.io.printable import shown
+from instructor_jax.io.weights.git_lfs import LFS_POINTER
 from instructor_jax.io.weights.torch_pickle import interpret_state_dict
 from instructor_jax.io.weights.torch_records import Storage, TensorRecord
 
-LFS_POINTER = b"version https://git-lfs"  # what a git clone without git-lfs leaves in place of large files
 _OLD_FORMAT = (
     b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled magic number that every file before 1.6 begins with
 )
@@ -82,7 +82,7 @@ class _Archive:
         for entry in entries:
             name = entry.filename.partition("/")[2]
             if name in self.entries:
-                raise ValueError(f"its record {shown_value(name)} appears twice")
+                raise ValueError(f"its record {shown(name, 80)} appears twice")
             self.entries[name] = entry
 
     def has(self, name: str) -> bool:
@@ -90,27 +90,27 @@ class _Archive:
 
     def record(self, name: str, limit: int | None = None) -> memoryview:
         """The bytes of a record, uncompressed in the file and equal to their checksum; at most `limit` of them."""
-        shown = shown_value(name)
+        told = shown(name, 80)
         if name not in self.entries:
-            raise ValueError(f"its record {shown} is missing")
+            raise ValueError(f"its record {told} is missing")
         entry = self.entries[name]
         if limit is not None and entry.file_size > limit:
-            raise ValueError(f"its record {shown} has {entry.file_size:,} bytes, more than {limit:,}")
+            raise ValueError(f"its record {told} has {entry.file_size:,} bytes, more than {limit:,}")
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1 or entry.compress_size != entry.file_size:
-            raise ValueError(f"its record {shown} is compressed or encrypted; PyTorch stores records as they are")
+            raise ValueError(f"its record {told} is compressed or encrypted; PyTorch stores records as they are")
         header = self.content[entry.header_offset : entry.header_offset + _LOCAL_HEADER]
         if entry.header_offset < 0 or len(header) != _LOCAL_HEADER or bytes(header[:4]) != _ENTRY_MAGIC:
-            raise ValueError(f"its record {shown} does not begin where the archive says")
+            raise ValueError(f"its record {told} does not begin where the archive says")
         name_and_extra = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
         start = entry.header_offset + _LOCAL_HEADER + name_and_extra
         data = self.content[start : start + entry.file_size]
         if len(data) != entry.file_size:
-            raise ValueError(f"its record {shown} has {entry.file_size} bytes in the archive's list, not in the file")
+            raise ValueError(f"its record {told} has {entry.file_size} bytes in the archive's list, not in the file")
         self.unread -= len(data)
         if self.unread < 0:  # checksums of records that overlap could take for ever
             raise ValueError("its records overlap, so that together they are longer than the file")
         if zlib.crc32(data) != entry.CRC:
-            raise ValueError(f"its record {shown} does not match its checksum; fetch the file again")
+            raise ValueError(f"its record {told} does not match its checksum; fetch the file again")
         return data
 
 
@@ -142,7 +142,7 @@ def _check_size(storage: Storage, stored: int) -> None:
     declared = storage.count * (storage.dtype.itemsize if storage.dtype is not None else 1)
     if declared != stored:
         raise ValueError(
-            f"storage {shown_value(storage.key)} should have {declared} bytes, but its record has {stored}"
+            f"storage {shown(storage.key, 80)} should have {declared} bytes, but its record has {stored}"
         )
 
 

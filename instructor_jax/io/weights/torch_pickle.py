@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from instructor_jax.io.bounds import PICKLE_BYTES, PICKLE_OPCODES, PICKLE_TEXT_BYTES
-from instructor_jax.io.json_files import shown_value
+from instructor_jax.io.printable import shown
 from instructor_jax.io.weights.torch_records import KNOWN_NAMES, REBUILDERS, GlobalName, TensorRecord, storage_of
 
 
@@ -31,14 +31,14 @@ def interpret_state_dict(program: bytes | memoryview) -> dict[str, TensorRecord]
         raise ValueError(f"it holds {_kind(result)}, not a state dict")
     for name, value in result.items():
         if type(value) is dict:
-            entry = shown_value(name)
+            entry = shown(name, 80)
             raise ValueError(
                 f"its entry {entry} is a dict, not a tensor: the weights lie one level deeper. With PyTorch, save only "
                 f"them: torch.save(torch.load(path, weights_only=True)[{entry}], new_path)"
             )
         if type(value) is not TensorRecord:
             raise ValueError(
-                f"its entry {shown_value(name)} is {_kind(value)}, not a tensor; with PyTorch, save only the flat "
+                f"its entry {shown(name, 80)} is {_kind(value)}, not a tensor; with PyTorch, save only the flat "
                 "state dict"
             )
     return result
@@ -205,7 +205,7 @@ def _allowed(module: Any, name: Any) -> GlobalName:
     full = f"{module}.{name}" if type(module) is str and type(name) is str else "something unnamed"
     if full not in KNOWN_NAMES:
         raise ValueError(
-            f"the pickle refers to {shown_value(full)}, which no state dict needs; refused, nothing was executed. "
+            f"the pickle refers to {shown(full, 80)}, which no state dict needs; refused, nothing was executed. "
             "If you trust where it comes from, load it with PyTorch and save the model's state dict as safetensors"
         )
     return GlobalName(full)
@@ -218,7 +218,7 @@ def _insert(target: dict[str, Any], items: Sequence[Any]) -> None:
         if type(key) is not str:
             raise ValueError(f"a dictionary has {_kind(key)} as a key, not a name; only flat state dicts are read")
         if key in target:
-            raise ValueError(f"the name {shown_value(key)} appears twice")
+            raise ValueError(f"the name {shown(key, 80)} appears twice")
         target[key] = value
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from instructor_jax.config import BackboneConfig
+from instructor_jax.backbones.configuration import BackboneConfig
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.fused_attention.plan import BLOCK, KernelPlan, vmem_bytes
 from instructor_jax.sharding import axis_shards

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from instructor_jax.io.weights.tensor_files import find_weights, read_safetensors, read_tensors, write_safetensors
+from instructor_jax.io.weights.safetensors_files import read_safetensors, write_safetensors
+from instructor_jax.io.weights.tensor_files import find_weights, read_tensors
 
 DTYPES = (np.float32, np.float16, ml_dtypes.bfloat16, np.float64, np.int64, np.int32, np.int16, np.int8, np.uint8, bool)
 

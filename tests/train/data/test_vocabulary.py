@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from instructor_jax.text.tokenization import load_token_ids, vocabulary_size
+from instructor_jax.io.tokenizers.folders import load_token_ids, vocabulary_size
 from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.data.vocabulary import train_vocabulary
 

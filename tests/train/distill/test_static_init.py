@@ -11,10 +11,16 @@ from instructor_jax import Instructor
 from instructor_jax.backbones.registry import default_backbone
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.io.folder_writer import write_sentence_transformers
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.nn.model import init_params
 from instructor_jax.train.data.vocabulary import train_vocabulary
-from instructor_jax.train.distill.static_init import Pieces, piece_vectors, piece_weights, read_pieces, static_params
+from instructor_jax.train.distill.static_init import (
+    Subwords,
+    read_subwords,
+    static_params,
+    subword_vectors,
+    subword_weights,
+)
 
 from ..fake_teacher import WordTeacher
 from ..small_runs import WORDS, write_mixture
@@ -42,8 +48,8 @@ def params():
 
 @pytest.fixture(scope="module")
 def started(folder, params):
-    pieces = read_pieces(folder.path)
-    return static_params(params, piece_vectors(pieces, WordTeacher(24)), piece_weights(pieces), OUTPUTS)
+    pieces = read_subwords(folder.path)
+    return static_params(params, subword_vectors(pieces, WordTeacher(24)), subword_weights(pieces), OUTPUTS)
 
 
 def texts(count: int) -> list[str]:
@@ -77,8 +83,8 @@ def test_embeddings_look_to_the_first_layer_as_usual(started) -> None:
 
 def test_a_bag_of_pieces_is_the_projection_of_its_mean(folder, params, started) -> None:
     """Without layers: normalised mean of weight * vector, as far as the kept axes reach."""
-    pieces = read_pieces(folder.path)
-    vectors, weights = piece_vectors(pieces, WordTeacher(24)), piece_weights(pieces)
+    pieces = read_subwords(folder.path)
+    vectors, weights = subword_vectors(pieces, WordTeacher(24)), subword_weights(pieces)
     table = started["encoder"]["embed"]["embedding"][: len(vectors)]
     made = table @ started["projection"]
     wide = dict(params, projection=np.zeros((48, 24), np.float32))
@@ -98,13 +104,13 @@ def test_layers_start_quiet_and_the_rest_as_it_was(params, started) -> None:
 
 
 def test_frequent_pieces_weigh_less_and_special_ones_nothing() -> None:
-    pieces = Pieces(["", "rare", "the"], np.array([1.0, 1e-6, 0.05]))
-    np.testing.assert_allclose(piece_weights(pieces), [0, 0.999, 0.0196], atol=1e-3)
-    assert not piece_vectors(pieces, WordTeacher(4))[0].any()
+    pieces = Subwords(["", "rare", "the"], np.array([1.0, 1e-6, 0.05]))
+    np.testing.assert_allclose(subword_weights(pieces), [0, 0.999, 0.0196], atol=1e-3)
+    assert not subword_vectors(pieces, WordTeacher(4))[0].any()
 
 
 def test_pieces_are_what_the_tokenizer_calls_them(folder) -> None:
-    pieces = read_pieces(folder.path)
+    pieces = read_subwords(folder.path)
     assert pieces.texts[:3] == ["", "", ""]
     assert set(WORDS) & set(pieces.texts)
     assert not any("▁" in text or text != text.strip() for text in pieces.texts)
@@ -114,7 +120,7 @@ def test_pieces_are_what_the_tokenizer_calls_them(folder) -> None:
 def test_other_tokenizers_and_sizes_are_refused(params, folder, tmp_path) -> None:
     (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE"}}))
     with pytest.raises(ValueError, match="of the type Unigram"):
-        read_pieces(tmp_path)
+        read_subwords(tmp_path)
     with pytest.raises(ValueError, match=r"set model\.projection=30"):
         static_params(params, np.ones((5, 30), np.float32), np.ones(5, np.float32), OUTPUTS)
     with pytest.raises(ValueError, match="201 pieces are more than"):

@@ -1,0 +1,65 @@
+"""What the rest of the library asks of any family's configuration."""
+
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+
+@runtime_checkable
+class BackboneConfig(Protocol):
+    """What is asked of every family's configuration, a frozen dataclass of values that JSON has."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def vocab(self) -> int:
+        """Number of token ids."""
+        ...
+
+    @property
+    def embed(self) -> int:
+        """Width of the hidden states."""
+        ...
+
+    @property
+    def layers(self) -> int:
+        """Number of layers."""
+        ...
+
+    @property
+    def heads(self) -> int:
+        """Number of attention heads."""
+        ...
+
+    @property
+    def head_dim(self) -> int:
+        """Width of a head."""
+        ...
+
+    @property
+    def ffn(self) -> int:
+        """Width of the feed-forward layers."""
+        ...
+
+    @property
+    def dropout(self) -> float:
+        """Share of the values that are dropped in training."""
+        ...
+
+    @property
+    def pad_id(self) -> int:
+        """Id of padding."""
+        ...
+
+    @property
+    def eos_id(self) -> int:
+        """Id of the token that ends a text."""
+        ...
+
+    @property
+    def model_type(self) -> str:
+        """Name by which config.json and `backbones.registry` know the family."""
+        ...
+
+    @property
+    def weight_count(self) -> int:
+        """Number of the encoder's weights, counted from the shapes."""
+        ...
