@@ -27,9 +27,9 @@ class BillboardSet:
     """One of the three sets.
 
     Attributes:
-        task: its name in tables of instructions and of scores.
-        files: its name in the names of files and folders.
-        holds: what the outputs are, and how many there are in the published files.
+        task: Name of the set in tables of instructions and of scores.
+        files: Name of the set within the names of files and folders.
+        holds: Kind of the outputs, and how many the published files have.
     """
 
     task: str
@@ -49,13 +49,13 @@ class JudgedOutputs:
     """The outputs of a set, each with its references and its human score.
 
     Attributes:
-        references: for each segment its reference texts, at least one.
-        outputs: the generated texts.
-        segments: for each output the position of its segment in `references`.
-        human: for each output what people gave it.
-        systems: how many systems wrote the outputs.
-        in_reference_order: the outputs are grouped by segment in the order of the references and every segment has as
-            many, as the original code presumes.
+        references: Reference texts of each segment, at least one.
+        outputs: Generated texts.
+        segments: Position of each output's segment in `references`.
+        human: Score that people gave each output.
+        systems: Number of systems that wrote the outputs.
+        in_reference_order: Whether the outputs are grouped by segment in the order of the references and every segment
+            has as many, as the original code presumes.
     """
 
     references: list[list[str]]
@@ -67,12 +67,12 @@ class JudgedOutputs:
 
 
 def jobs(data: Path, table: InstructionTable) -> list[Job]:
-    """The three tasks; one whose files are not under `data` reports that when it runs."""
+    """Returns the three tasks; one whose files are not under `data` reports that when it runs."""
     return [_job(data, table, each) for each in SETS]
 
 
 def find_files(data: Path, billboard_set: BillboardSet) -> tuple[Path, Path] | None:
-    """The files of references and of outputs, or None.
+    """Returns the files of references and of outputs, or None.
 
     They are `<set>_references.jsonl` and `<set>_THumB-1.0.jsonl` as published, or compressed (.gz), in the folder
     `eval_billboard_<set>` or `<set>` of `data`.
@@ -131,12 +131,12 @@ def best_cosines(
     references: Float[np.ndarray, "references dim"],
     owners: list[list[int]],
 ) -> Float[np.ndarray, " documents"]:
-    """For each output the largest cosine to one of its references; a vector of zeros has cosine 0 to all.
+    """Returns each output's largest cosine to one of its references; a vector of zeros has cosine 0 to all.
 
     Args:
         outputs: vectors of the outputs.
         references: vectors of all references.
-        owners: for each output the rows of its references, at least one.
+        owners: rows of each output's references, at least one.
     """
     outputs, references = _unit(outputs), _unit(references)
     best = [(references[rows] @ output).max() for output, rows in zip(outputs, owners, strict=True)]
@@ -144,7 +144,7 @@ def best_cosines(
 
 
 def agreement(embedder: Embedder, judged: JudgedOutputs, instruction: str) -> float:
-    """Pearson's r of largest cosines and human scores, over all outputs; nan where either is constant.
+    """Returns Pearson's r of largest cosines and human scores, over all outputs; nan where either is constant.
 
     Raises:
         ImportError: SciPy is absent.

@@ -16,14 +16,14 @@ _ENDS = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
 
 
 def find_file(folders: Iterable[Path], stems: Iterable[str]) -> Path | None:
-    """The first of `stems` with a suffix .jsonl or .json (or these with .gz) that lies in one of the folders."""
+    """Returns the first of `stems` with a suffix .jsonl or .json (or these with .gz) in one of the folders."""
     stems = tuple(stems)
     candidates = (folder / f"{stem}{end}" for folder in folders for stem in stems for end in _ENDS)
     return next((path for path in candidates if path.is_file()), None)
 
 
 def read_rows(path: Path, fields: Sequence[str]) -> list[dict[str, Any]]:
-    """The objects of a file: JSON lines, a JSON list, or the `Instances` of a Super-NaturalInstructions task.
+    """Returns the objects of a file: JSON lines, a JSON list, or a Super-NaturalInstructions task's `Instances`.
 
     Raises:
         ValueError: not such a file, no row in it, or a row without one of `fields`; with the row or line.
@@ -45,7 +45,7 @@ def read_rows(path: Path, fields: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def files_digest(paths: Iterable[Path]) -> str:
-    """Twelve hexadecimal digits of the bytes of files, so that a task runs again when its data change."""
+    """Returns twelve hexadecimal digits of files' bytes, so that a task runs again when its data change."""
     digest = hashlib.blake2b(digest_size=6)
     for path in paths:
         with open(path, "rb") as file:

@@ -8,10 +8,10 @@ import hashlib
 
 
 def drawn_order(count: int, seed: int) -> list[int]:
-    """The numbers 0 to count - 1 in an order that looks random; the order for another count is unrelated.
+    """Returns 0 to count - 1 in an order that looks random; the order for another count is unrelated.
 
     Args:
-        count: of rows, at least 0.
+        count: number of rows, at least 0.
         seed: any integer.
     """
     keyed = hashlib.blake2b(f"{seed}:{count}:".encode(), digest_size=8)

@@ -12,11 +12,11 @@ class Embedder(Protocol):
     """A model under evaluation.
 
     Attributes:
-        name: "org/model"; "local/<folder>" for a folder, "sentence-transformers/<folder>" through that library.
-        revision: changes whenever the vectors may: the hash of the folder's files.
-        dimension: of the vectors.
-        max_length: most tokens of instruction and text together.
-        parameters: how many numbers the model has.
+        name: Name of the model: "org/model", "local/<folder>", or "sentence-transformers/<folder>" through that one.
+        revision: Hash of the folder's files, which changes whenever the vectors may.
+        dimension: Dimension of the vectors.
+        max_length: Largest number of tokens of instruction and text together.
+        parameters: Number of the model's parameters.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Embedder(Protocol):
     parameters: int
 
     def encode(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:
-        """One float32 row per text, in their order; the instruction "" is none."""
+        """Returns one float32 row per text, in their order; the instruction "" is none."""
         ...
 
     def count_tokens(self, texts: Sequence[str], instruction: str) -> list[int]:

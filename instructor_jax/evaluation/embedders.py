@@ -77,7 +77,7 @@ class JaxEmbedder:
 
     @classmethod
     def load(cls, model: str, batch_size: int | None = None) -> "JaxEmbedder":
-        """From a folder or a name on the hub."""
+        """Loads a folder or a name on the hub."""
         from instructor_jax.embedder import Instructor
 
         loaded = Instructor.from_pretrained(model)
@@ -166,7 +166,7 @@ class WithoutInstructions:
 
 
 def folder_hash(folder: Path) -> str:
-    """Twelve hexadecimal digits that change when any file of a model folder does, its README and hidden files aside."""
+    """Returns twelve hexadecimal digits that change with any file of a model folder but README and hidden files."""
     digest = hashlib.blake2b(digest_size=6)
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
@@ -181,7 +181,7 @@ def folder_hash(folder: Path) -> str:
 
 
 def _pools_instruction(path: Path, *, default: bool) -> bool:
-    """Whether the instruction is pooled like text, by the rule of our own reader; `default` where it cannot read."""
+    """Returns whether the instruction is pooled like text, by our reader's rule; `default` where it cannot read."""
     from instructor_jax.io.folders import read_folder
 
     try:
@@ -191,7 +191,7 @@ def _pools_instruction(path: Path, *, default: bool) -> bool:
 
 
 def folder_name(path: Path) -> str:
-    """What a model's folder is called in results; `model`, as every training run calls its own, after the run, too."""
+    """Returns what a model's folder is called in results; one named `model`, as runs name it, after the run, too."""
     path = Path(os.path.abspath(path))  # links keep their names: who makes one means it
     return _safe(f"{path.parent.name}-{path.name}" if path.name == "model" else path.name)
 

@@ -23,18 +23,18 @@ class Protocol:
     """How tasks are encoded and scored; the defaults are the corrected protocol.
 
     Attributes:
-        document_instructions: retrieval corpora are read under their instruction. The published code built the
-            instructed list and then encoded the bare one.
-        clustering_tokens: texts to cluster that have more tokens than this, instruction and end-of-sequence included,
-            lose their instruction; None for no such rule. Published: 256.
-        summeval_p_values: SummEval's correlation is the mean over statistic *and* p-value of each sample, as in early
-            MTEB.
-        summeval_flat_lists: SummEval's machine summary becomes three texts without instruction (the instruction, the
-            summary, "0"), of which the most similar counts: what InstructorEmbedding made of a list that was meant as
-            one input.
-        cosine_pairs: pair classification is scored by the average precision of the cosine; otherwise by MTEB 2's main
-            score, the best over several similarities.
-        toxic_samples_per_label: training examples per label of ToxicConversationsClassification; MTEB 2 has 16.
+        document_instructions: Whether retrieval corpora are read under their instruction. The published code built
+            the instructed list and then encoded the bare one.
+        clustering_tokens: Number of tokens, instruction and end-of-sequence included, above which a text to cluster
+            loses its instruction; None for no such rule. Published: 256.
+        summeval_p_values: Whether SummEval's correlation is the mean over statistic *and* p-value of each sample, as
+            in early MTEB.
+        summeval_flat_lists: Whether SummEval's machine summary becomes three texts without instruction (the
+            instruction, the summary, "0"), of which the most similar counts: what InstructorEmbedding made of a list
+            that was meant as one input.
+        cosine_pairs: Whether pair classification is scored by the average precision of the cosine; otherwise it is by
+            MTEB 2's main score, the best over several similarities.
+        toxic_samples_per_label: Training examples per label of ToxicConversationsClassification; MTEB 2 has 16.
     """
 
     document_instructions: bool = True
@@ -52,15 +52,15 @@ class Protocol:
 
     @property
     def name(self) -> str:
-        """ "corrected", "published", or "custom"."""
+        """Returns "corrected", "published", or "custom"."""
         return {corrected(): "corrected", published(): "published"}.get(self, "custom")
 
     def settings(self) -> dict[str, Any]:
-        """The switches as JSON values."""
+        """Returns the switches as JSON values."""
         return dataclasses.asdict(self)
 
     def describe(self) -> list[str]:
-        """One sentence per switch, as it is set."""
+        """Returns one sentence per switch, as it is set."""
         tokens = self.clustering_tokens
         return [
             "Retrieval documents are read under their instruction."
@@ -83,12 +83,12 @@ class Protocol:
 
 
 def corrected() -> Protocol:
-    """What the tasks mean to measure: the default."""
+    """Returns the default protocol: what the tasks mean to measure."""
     return Protocol()
 
 
 def published() -> Protocol:
-    """What the code behind the published scores did."""
+    """Returns the protocol of the code behind the published scores."""
     return Protocol(
         document_instructions=False,
         clustering_tokens=256,

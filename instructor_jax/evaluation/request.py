@@ -20,16 +20,16 @@ class Request:
     """Which tasks, and how.
 
     Attributes:
-        benchmark: which tasks.
-        output: folder of results.
-        tasks: only these of the benchmark; empty for all.
-        data: folder of local data.
-        protocol: the switches.
-        limit: most examples of a task; None for all.
-        seed: of the choice of those examples.
-        language_model: for Prompt Retrieval.
-        keep_vectors: keep corpus vectors on disk.
-        study: the study that it is part of; such runs are reported by the study.
+        benchmark: Benchmark whose tasks are run.
+        output: Folder of results.
+        tasks: Names of the tasks of the benchmark that are run; empty for all.
+        data: Folder of local data.
+        protocol: Switches of the protocol.
+        limit: Largest number of examples of a task; None for all.
+        seed: Random seed for the choice of those examples.
+        language_model: Folder or hub name of the language model for Prompt Retrieval.
+        keep_vectors: Whether corpus vectors stay on disk.
+        study: Study that it is part of; such runs are reported by the study.
     """
 
     benchmark: Benchmark
@@ -48,7 +48,7 @@ class Request:
             raise ValueError(f"--limit {self.limit} must be at least 2.")
 
     def scores(self, embedder: Embedder, table: InstructionTable) -> list[TaskScore]:
-        """The score of every task for a model under a table of instructions; finished ones are read, not run.
+        """Returns the score of every task for a model under a table of instructions; finished ones are read, not run.
 
         Raises:
             ValueError: an unknown task, or a data folder that is absent.
@@ -62,7 +62,7 @@ class Request:
         return run_jobs(embedder, jobs, run, self.output, self.study)
 
     def jobs(self, embedder: Embedder, table: InstructionTable) -> list[Job]:
-        """What `scores` runs."""
+        """Returns the jobs that `scores` runs."""
         experiment = self._run(embedder, table).experiment
         options = MtebOptions(table, self.protocol, self.output, self.limit, self.seed, self.keep_vectors, experiment)
         return select_jobs(self.benchmark, self.tasks, options, self.data, self.language_model)

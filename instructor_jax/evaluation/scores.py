@@ -27,13 +27,13 @@ class TaskScore:
     """The outcome of one task.
 
     Attributes:
-        benchmark: "mteb", "local", "billboard" or "prompt_retrieval".
-        task: name, unique over all benchmarks.
-        kind: the group that the paper counts it in: "Retrieval", "STS", ..., "Billboard", "Prompt Retrieval".
-        score: in percent (a correlation may be negative); None where it did not run.
-        metric: what the score is, such as "ndcg_at_10".
-        details: further figures and facts, JSON values.
-        reason: why it did not run; empty where it did.
+        benchmark: Name of the benchmark, "mteb", "local", "billboard" or "prompt_retrieval".
+        task: Name of the task, unique over all benchmarks.
+        kind: Group that the paper counts it in: "Retrieval", "STS", ..., "Billboard", "Prompt Retrieval".
+        score: Score in percent (a correlation may be negative); None where it did not run.
+        metric: Name of the metric, such as "ndcg_at_10".
+        details: Further figures and facts, JSON values.
+        reason: Reason why it did not run; empty where it did.
     """
 
     benchmark: str
@@ -50,7 +50,7 @@ class TaskScore:
 
 
 def missing(benchmark: str, task: str, kind: str, metric: str, reason: str) -> TaskScore:
-    """A task that cannot run, and why, in one line."""
+    """Returns the score of a task that cannot run, with the reason in one line."""
     return TaskScore(benchmark, task, kind, None, metric, {}, " ".join(reason.split()))
 
 
@@ -59,8 +59,11 @@ class Job:
     """One task, ready to run.
 
     Attributes:
-        benchmark, task, kind: as in `TaskScore`.
-        run: evaluates; may return a score with a reason instead of a figure, and raise ValueError for broken data.
+        benchmark: Name of the benchmark, as in `TaskScore`.
+        task: Name of the task, as in `TaskScore`.
+        kind: Group of the task, as in `TaskScore`.
+        run: Function that evaluates an embedder; it may return a score with a reason instead of a figure, and raise
+            ValueError for broken data.
         settings: JSON values of its own that change its score (a language model's name, ...), for the fingerprint.
     """
 
@@ -72,7 +75,7 @@ class Job:
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits of settings (JSON values), whatever their order."""
+    """Returns sixteen hexadecimal digits of settings (JSON values), whatever their order."""
     text = json.dumps(settings, sort_keys=True, ensure_ascii=False)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
@@ -84,7 +87,7 @@ class ScoreFolder:
         self.folder = folder
 
     def path(self, benchmark: str, task: str) -> Path:
-        """Where a task's score lies."""
+        """Returns where a task's score lies."""
         return self.folder / benchmark / f"{task}.json"
 
     def save(self, score: TaskScore, settings: Mapping[str, Any]) -> None:
@@ -101,7 +104,7 @@ class ScoreFolder:
             beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def finished(self, benchmark: str, task: str, settings: Mapping[str, Any]) -> TaskScore | None:
-        """The stored score if it was made under the same settings; None if there is none, or the task did not run.
+        """Returns the score made under the same settings; None if there is none, or the task did not run.
 
         A task that was missing is tried again: its data may have come.
         """
@@ -115,7 +118,7 @@ class ScoreFolder:
         return score if score.score is not None else None
 
     def all(self) -> list[TaskScore]:
-        """Every stored score, in the order of benchmark and task."""
+        """Returns every stored score, in the order of benchmark and task."""
         return [_read(path)[0] for path in sorted(self.folder.glob("*/*.json"))]
 
 

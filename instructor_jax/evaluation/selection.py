@@ -21,14 +21,14 @@ def select_jobs(
     data: Path | None,
     language_model: str | None = None,
 ) -> list[Job]:
-    """The jobs of a benchmark, in a stable order.
+    """Returns the jobs of a benchmark, in a stable order.
 
     Args:
         benchmark: which; "all" is the paper's 70 tasks and the local ones.
         names: only these tasks; empty for all. CQADupstackRetrieval brings its twelve forums.
         options: how MTEB's tasks run.
         data: folder of local data; only "mteb" can do without.
-        language_model: for Prompt Retrieval.
+        language_model: folder or hub name of the language model for Prompt Retrieval.
 
     Raises:
         ValueError: an unknown name, or no data folder where one is needed.
@@ -62,7 +62,7 @@ def _local(options: MtebOptions, data: Path) -> dict[str, list[Job]]:
 
 
 def _present(options: MtebOptions, data: Path) -> dict[str, list[Job]]:
-    """A job for each local task whose data are there."""
+    """Returns the jobs of each local task whose data are there."""
     from instructor_jax.evaluation.local.sources import SOURCES
     from instructor_jax.evaluation.local.tasks import local_tasks, missing_tasks
 

@@ -42,7 +42,7 @@ class InstructionTable:
     """Instructions by task name.
 
     Args:
-        instructions: of every task that may run.
+        instructions: Instructions of every task that may run.
         source: where they come from, for reports.
     """
 
@@ -51,7 +51,7 @@ class InstructionTable:
         self.source = source
 
     def of(self, task: str, side: Side) -> str:
-        """The instruction of one side of a task; "" for none.
+        """Returns the instruction of one side of a task; "" for none.
 
         Raises:
             ValueError: the table does not know the task.
@@ -59,19 +59,19 @@ class InstructionTable:
         return getattr(self._known(task), side)
 
     def tasks(self) -> list[str]:
-        """Every task of the table."""
+        """Returns every task of the table."""
         return list(self._instructions)
 
     def replaced(self, instructions: Mapping[str, TaskInstructions], source: str) -> "InstructionTable":
-        """The same table with other instructions for some tasks, as the studies need it."""
+        """Returns the same table with other instructions for some tasks, as the studies need it."""
         return InstructionTable({**self._instructions, **instructions}, source)
 
     def without(self) -> "InstructionTable":
-        """No instruction for any task."""
+        """Returns the table without any instruction."""
         return self.replaced(dict.fromkeys(self._instructions, TaskInstructions("", "")), "no instructions")
 
     def overridden_by(self, path: Path, size: Size = "large") -> "InstructionTable":
-        """The table with a file's exact strings in the place of its own.
+        """Returns the table with a file's exact strings in the place of its own.
 
         Args:
             path: CSV with the columns task, side ("both", "query", "corpus" or "document") and exact; optionally
@@ -102,7 +102,7 @@ class InstructionTable:
 
 
 def default_table() -> InstructionTable:
-    """The instructions of the 70 tasks (CQADupstack's twelve forums each with their own) and of the local ones."""
+    """Returns the instructions of the 70 tasks (CQADupstack's forums each with their own) and of the local ones."""
     instructions = packaged_instructions()
     from instructor_jax.evaluation.local.sources import SOURCES
 
@@ -113,7 +113,7 @@ def default_table() -> InstructionTable:
 
 
 def packaged_instructions() -> dict[str, TaskInstructions]:
-    """The table that ships with the package, rendered: MTEB, Billboard and Prompt Retrieval."""
+    """Returns the table that ships with the package, rendered: MTEB, Billboard and Prompt Retrieval."""
     table: dict[str, TaskInstructions] = {}
     with resources.as_file(resources.files("instructor_jax.evaluation") / "task_instructions.csv") as path:
         for line, row in _read_csv(path, ("benchmark", "task", "side", "domain", "text_type", "objective")):
@@ -126,17 +126,17 @@ def packaged_instructions() -> dict[str, TaskInstructions]:
 
 
 def published_size(parameters: int) -> Size:
-    """The published size nearest in parameters (on a logarithmic scale), whose exact strings a model is given."""
+    """Returns the published size nearest in parameters (on a log scale), whose exact strings a model is given."""
     return min(_SIZES, key=lambda size: abs(math.log(_SIZES[size] * 1e6 / max(parameters, 1))))
 
 
 def _render(domain: str, text_type: str, objective: str) -> str:
-    """The published evaluation has no instruction for two tasks; their rows are empty."""
+    """Renders a row; the published evaluation has no instruction for two tasks, whose rows are empty."""
     return str(Instruction(domain, text_type, objective)) if domain or text_type else ""
 
 
 def _read_csv(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """(line number, row) of each row; blanks are kept."""
+    """Yields (line number, row) of each row; blanks are kept."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)

@@ -12,12 +12,12 @@ from instructor_jax.evaluation.local.splits import train_test
 
 
 def read_banking77(folder: Path) -> TrainTest:
-    """Customer requests to a bank; 77 intents."""
+    """Reads customer requests to a bank; 77 intents."""
     return TrainTest(*(_table(locate(folder, f"{part}.csv"), "text", "category") for part in ("train", "test")))
 
 
 def read_amazon_counterfactual(folder: Path) -> TrainTest:
-    """English review sentences, counterfactual (1) or not (0); the files quote like CSV, but with tabs."""
+    """Reads English review sentences, counterfactual (1) or not (0); the files quote like CSV, but with tabs."""
     parts = (locate(folder, f"EN_{part}.tsv") for part in ("train", "test"))
     return TrainTest(*(_table(path, "sentence", "is_counterfactual") for path in parts))
 
@@ -30,7 +30,7 @@ def read_clinc150(folder: Path) -> TrainTest:
 
 
 def read_tweeteval(folder: Path) -> TrainTest:
-    """A TweetEval task: texts and class numbers in aligned files."""
+    """Reads a TweetEval task: texts and class numbers in aligned files."""
     parts = []
     for part in ("train", "test"):
         texts, labels = zip(*aligned_lines(folder, f"{part}_text.txt", f"{part}_labels.txt"), strict=True)
@@ -44,7 +44,7 @@ def read_davidson(folder: Path) -> TrainTest:
 
 
 def read_opinions(folder: Path, positive: str, negative: str) -> TrainTest:
-    """SentEval's opinions: Latin-1 files of positive and of negative lines, without a split; a half is for testing."""
+    """Reads SentEval's opinions: Latin-1 files of positive and of negative lines, without a split; half is tested."""
     texts, labels = [], []
     for name, label in ((positive, "positive"), (negative, "negative")):
         lines = text_lines(locate(folder, name), "latin-1")
@@ -54,7 +54,7 @@ def read_opinions(folder: Path, positive: str, negative: str) -> TrainTest:
 
 
 def read_nlu_corpus(folder: Path, corpus: str) -> TrainTest:
-    """One corpus of the NLU evaluation corpora: few questions, some intents with one or two training questions."""
+    """Reads one of the NLU evaluation corpora: few questions, some intents with one or two training questions."""
     path = locate(folder, f"{corpus}Corpus.json")
     train, test = [], []
     for number, sentence in enumerate(member(json_value(path, dict), "sentences", list, str(path))):

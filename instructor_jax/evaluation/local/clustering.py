@@ -22,7 +22,7 @@ def read_ag_news(folder: Path) -> ClusterSets:
 
 
 def read_search_snippets(folder: Path) -> ClusterSets:
-    """Word lists of web search results by domain (8), in ten sets."""
+    """Reads word lists of web search results by domain (8), in ten sets."""
     path = locate(folder, "search_snippets_true_text")
     records = [values for _, values in rows(path, ("2", "1"), format="tsv", header=False, quotes=False)]
     return sets_of_rows(_labelled(records), 10)
@@ -34,7 +34,7 @@ def read_stackoverflow_titles(folder: Path) -> ClusterSets:
 
 
 def read_clinc150_clusters(folder: Path) -> ClusterSets:
-    """The 4,500 test requests of the 150 intents, in five sets of 30 intents."""
+    """Reads the 4,500 test requests of the 150 intents, in five sets of 30 intents."""
     return sets_of_classes(read_clinc150(folder).test, 5)
 
 

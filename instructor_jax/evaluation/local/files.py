@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 
 def locate(folder: Path, name: str) -> Path:
-    """The file `name` of a folder, or `name` with .gz appended.
+    """Returns the file `name` of a folder, or `name` with .gz appended.
 
     Raises:
         ValueError: there is neither.
@@ -29,7 +29,7 @@ def locate(folder: Path, name: str) -> Path:
 def rows(
     path: Path, columns: Sequence[str], *, format: FormatName | None = None, header: bool = True, quotes: bool = True
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Line number and the named columns of each record of a .csv, .tsv or .jsonl file; see `open_table`.
+    """Yields line number and named columns of each record of a .csv, .tsv or .jsonl file; see `open_table`.
 
     Raises:
         ValueError: a column is missing, a line is malformed, or a value is no text.
@@ -45,7 +45,7 @@ def rows(
 
 
 def text_lines(path: Path, encoding: str = "utf-8") -> list[str]:
-    """The lines of a text file without their ends. Only a newline ends a line: Latin-1 texts may hold U+0085.
+    """Returns a file's lines without their ends. Only a newline ends a line: Latin-1 texts may hold U+0085.
 
     Raises:
         ValueError: the file is not in this encoding, or its gzip data are damaged.
@@ -70,7 +70,7 @@ def aligned_lines(folder: Path, first: str, second: str) -> list[tuple[str, str]
 
 
 def json_value(path: Path, kind: type[Value]) -> Value:
-    """A file that is one JSON value of the given type.
+    """Returns a file that is one JSON value of the given type.
 
     Raises:
         ValueError: it is not.
@@ -82,7 +82,7 @@ def json_value(path: Path, kind: type[Value]) -> Value:
 
 
 def member(record: Any, name: str, kind: type[Value], place: str) -> Value:
-    """`record[name]`, which must be of the given type.
+    """Returns `record[name]`, which must be of the given type.
 
     Raises:
         ValueError: it is absent or of another type; names the place.

@@ -12,7 +12,7 @@ from instructor_jax.evaluation.local.records import LabelledPairs, ScoredPairs
 
 
 def read_sts_benchmark(folder: Path) -> ScoredPairs:
-    """The English test part of stsb-multi-mt: CSV of two sentences and a score, without a header."""
+    """Reads the English test part of stsb-multi-mt: CSV of two sentences and a score, without a header."""
     path = locate(folder, "stsb-en-test.csv")
     return _scored(
         (f"{path}, line {number}", score, first, second)
@@ -21,7 +21,7 @@ def read_sts_benchmark(folder: Path) -> ScoredPairs:
 
 
 def read_sts_year(folder: Path, year: int) -> ScoredPairs:
-    """All test sets of one year of SemEval STS: TSV of score and two sentences, without quoting."""
+    """Reads all test sets of one year of SemEval STS: TSV of score and two sentences, without quoting."""
     paths = sorted((folder / str(year)).glob("*.test.tsv*"))
     if not paths:
         raise ValueError(f"{folder / str(year)} has no file named *.test.tsv or *.test.tsv.gz.")
@@ -37,7 +37,7 @@ def read_sts_year(folder: Path, year: int) -> ScoredPairs:
 
 
 def read_msr_paraphrase(folder: Path) -> LabelledPairs:
-    """The test part of the Microsoft Research paraphrase corpus: TSV without quoting."""
+    """Reads the test part of the Microsoft Research paraphrase corpus: TSV without quoting."""
     path = locate(folder, "msr-para-test.tsv")
     columns = ("Quality", "#1 String", "#2 String")
     return _labelled(
@@ -56,7 +56,7 @@ def read_covid_pairs(folder: Path) -> LabelledPairs:
 
 
 def _msr_video(folder: Path) -> Iterator[tuple[str, str, str, str]]:
-    """The one set of 2012 that comes as the task gave it out: sentences and scores in two aligned files."""
+    """Reads the one set of 2012 that comes as the task gave it out: sentences and scores in two aligned files."""
     pairs = aligned_lines(folder, "STS.input.MSRvid.txt", "STS.gs.MSRvid.txt")
     for number, (sentences, score) in enumerate(pairs, start=1):
         first, tab, second = sentences.partition("\t")

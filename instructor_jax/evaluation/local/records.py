@@ -47,7 +47,7 @@ class LabelledTexts:
         _same_length(texts=self.texts, labels=self.labels)
 
     def rows(self, numbers: Sequence[int]) -> "LabelledTexts":
-        """The rows of these numbers, in this order."""
+        """Returns the rows of these numbers, in this order."""
         return LabelledTexts([self.texts[i] for i in numbers], [self.labels[i] for i in numbers])
 
 
@@ -82,10 +82,10 @@ class JudgedDocuments:
     """Retrieval and reranking.
 
     Attributes:
-        corpus: documents by id.
-        queries: texts by id; every one has a relevant document.
-        relevant: grades (1 or more) of the relevant documents of every query; an absent document has grade 0.
-        candidates: reranking only: the documents to be ranked for each query.
+        corpus: Documents by id.
+        queries: Texts by id; every one has a relevant document.
+        relevant: Grades (1 or more) of the relevant documents of every query; an absent document has grade 0.
+        candidates: Documents to be ranked for each query, for reranking only.
     """
 
     corpus: Mapping[str, Document]

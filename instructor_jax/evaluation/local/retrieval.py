@@ -12,7 +12,7 @@ from instructor_jax.evaluation.local.smart_files import smart_records
 
 
 def read_xquad(folder: Path) -> JudgedDocuments:
-    """XQuAD in English: questions to paragraphs. A question that stands twice (five do) counts once, as in mteb."""
+    """Reads XQuAD in English: questions to paragraphs. A repeated question (there are five) counts once, as in mteb."""
     path = locate(folder, "xquad.en.json")
     corpus, queries, relevant = {}, {}, {}
     for article in member(json_value(path, dict), "data", list, str(path)):
@@ -29,7 +29,7 @@ def read_xquad(folder: Path) -> JudgedDocuments:
 
 
 def read_disfl_qa(folder: Path) -> JudgedDocuments:
-    """Disfl-QA's test part: a disfluent question to its fluent form among all fluent forms."""
+    """Reads Disfl-QA's test part: a disfluent question to its fluent form among all fluent forms."""
     path = locate(folder, "test.json")
     documents: dict[str, str] = {}
     queries, relevant = {}, {}
@@ -41,7 +41,7 @@ def read_disfl_qa(folder: Path) -> JudgedDocuments:
 
 
 def read_covid_faq(folder: Path) -> JudgedDocuments:
-    """Frequently asked questions to their answers; a question that several bodies answer has several right ones."""
+    """Reads frequent questions to their answers; a question that several bodies answer has several right ones."""
     documents: dict[str, str] = {}
     queries: dict[str, str] = {}
     relevant: dict[str, dict[str, int]] = defaultdict(dict)
@@ -53,7 +53,7 @@ def read_covid_faq(folder: Path) -> JudgedDocuments:
 
 
 def read_beir(folder: Path) -> JudgedDocuments:
-    """BEIR's layout: corpus.jsonl, queries.jsonl and qrels/test.tsv with graded judgements."""
+    """Reads BEIR's layout: corpus.jsonl, queries.jsonl and qrels/test.tsv with graded judgements."""
     documents = rows(locate(folder, "corpus.jsonl"), ("_id", "title", "text"))
     corpus = {key: Document(text, title) for _, (key, title, text) in documents}
     relevant: dict[str, dict[str, int]] = defaultdict(dict)
@@ -101,7 +101,7 @@ def read_cranfield(folder: Path) -> JudgedDocuments:
 
 
 def read_trec_qa(folder: Path) -> JudgedDocuments:
-    """TREC QA's test part: the candidate sentences of each question; questions with only one class are left out."""
+    """Reads TREC QA's test part: each question's candidate sentences; questions with only one class are left out."""
     path = locate(folder, "test.csv")
     groups: dict[str, list[tuple[str, bool]]] = defaultdict(list)
     for number, (question, label, sentence) in rows(path, ("qtext", "label", "atext")):
@@ -120,7 +120,7 @@ def read_trec_qa(folder: Path) -> JudgedDocuments:
 
 
 def _judgements(path: Path) -> list[list[str]]:
-    """The columns of a table parted by blanks; blank lines are none, and the first three must be numbers."""
+    """Yields the columns of a table parted by blanks; blank lines are none, and the first three must be numbers."""
     table = []
     for number, line in enumerate(text_lines(path), start=1):
         columns = line.split()

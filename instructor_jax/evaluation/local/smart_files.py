@@ -24,7 +24,7 @@ class SmartRecord(NamedTuple):
 
 
 def smart_records(path: Path) -> Iterator[SmartRecord]:
-    """The records of a SMART file in their order.
+    """Yields the records of a SMART file in their order.
 
     Raises:
         ValueError: text before the first `.I`, or an `.I` without a number.

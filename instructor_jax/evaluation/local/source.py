@@ -47,15 +47,15 @@ class LocalSource:
 
     @property
     def query(self) -> Instruction:
-        """Instruction of the query side, and of all texts of a symmetric task."""
+        """Returns the instruction of the query side, and of all texts of a symmetric task."""
         return self.instructions[0]
 
     @property
     def document(self) -> Instruction:
-        """Instruction of the document side; equals `query` for a symmetric task."""
+        """Returns the instruction of the document side; it equals `query` for a symmetric task."""
         return self.instructions[-1]
 
     @property
     def is_mteb(self) -> bool:
-        """Whether it equals the task of mteb that bears its name."""
+        """Returns whether it equals the task of mteb that bears its name."""
         return not self.task.endswith("Local")

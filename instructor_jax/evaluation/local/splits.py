@@ -13,10 +13,10 @@ SEED = 42
 
 
 def train_test(rows: LabelledTexts, test_share: float) -> TrainTest:
-    """Test rows are drawn from each class by its share of the whole, so both parts have the classes in proportion.
+    """Draws test rows from each class by its share of the whole, so that both parts have the classes in proportion.
 
     Args:
-        rows: of at least two for each class.
+        rows: at least two rows of each class.
         test_share: above 0 and below 1; every class leaves at least one row on either side.
     """
     by_label: dict[str, list[int]] = defaultdict(list)
@@ -35,13 +35,13 @@ def train_test(rows: LabelledTexts, test_share: float) -> TrainTest:
 
 
 def sets_of_rows(rows: LabelledTexts, sets: int) -> ClusterSets:
-    """Every set gets its share of the rows, drawn at random: all classes are in all sets."""
+    """Draws every set's share of the rows at random: all classes are in all sets."""
     order = drawn_order(len(rows.texts), SEED)
     return ClusterSets([rows.rows(sorted(order[part::sets])) for part in range(sets)])
 
 
 def sets_of_classes(rows: LabelledTexts, sets: int) -> ClusterSets:
-    """Every set gets its share of the classes, drawn at random, with all their rows."""
+    """Draws every set's share of the classes at random, with all their rows."""
     names = sorted(set(rows.labels))
     place = {names[name]: number % sets for number, name in enumerate(drawn_order(len(names), SEED))}
     members: list[list[int]] = [[] for _ in range(sets)]

@@ -39,7 +39,7 @@ _MAIN_SCORES = {
 
 
 def local_tasks(data: Path, names: Sequence[str] = ()) -> "dict[str, AbsTask]":
-    """The tasks whose files are there, by name, in the order of `SOURCES`; nothing is read yet.
+    """Returns the tasks whose files are there, by name, in the order of `SOURCES`; nothing is read yet.
 
     `task.metadata.revision` is a hash of the files, so that a score can be tied to its data.
 
@@ -62,7 +62,7 @@ def local_tasks(data: Path, names: Sequence[str] = ()) -> "dict[str, AbsTask]":
 
 
 def missing_tasks(data: Path) -> dict[str, str]:
-    """The tasks of `SOURCES` that cannot run on a data folder, by name, with the reason."""
+    """Returns the tasks of `SOURCES` that cannot run on a data folder, by name, with the reason."""
     return {
         source.task: f"its folder {data / source.folder} is absent"
         for source in SOURCES
@@ -134,7 +134,7 @@ def _metadata(source: LocalSource, dataset: dict[str, str]) -> Any:
 
 
 def _dataset(record: Record, source: LocalSource) -> Any:
-    """A record in the shape that the mteb class of its kind reads: splits, within subsets where the task has those."""
+    """Returns a record in the shape that its mteb class reads: splits, within subsets where the task has those."""
     from datasets import Dataset, DatasetDict
 
     match record:

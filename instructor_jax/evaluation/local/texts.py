@@ -18,7 +18,7 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 
 def local_texts(data: Path) -> Iterator[tuple[str, str]]:
-    """(task, text) of every text of the evaluation sets in a folder, parts that only fit a classifier included.
+    """Yields (task, text) of every text of the evaluation sets in a folder, those that only fit a classifier included.
 
     Raises:
         ValueError: the folder has none of the sets, or a file is not as expected.
@@ -32,7 +32,7 @@ def local_texts(data: Path) -> Iterator[tuple[str, str]]:
 
 
 def texts_of(record: Record) -> Iterator[str]:
-    """The texts of one set."""
+    """Yields the texts of one set."""
     match record:
         case ScoredPairs(first, second) | LabelledPairs(first, second):
             yield from first

@@ -37,13 +37,13 @@ class CorpusVectors:
         self.read = 0
 
     def blocks(self, texts: Iterable[str], instruction: str) -> Iterator[Float[np.ndarray, "texts dim"]]:
-        """The vectors of a stream of texts, `BLOCK` of them at a time; no more than one block of texts is held."""
+        """Yields the vectors of a stream of texts, `BLOCK` at a time; no more than one block of texts is held."""
         source = iter(texts)
         while block := list(islice(source, BLOCK)):
             yield self.block(block, instruction)
 
     def block(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:
-        """The vectors of some texts, one float32 row each; what comes from disk is mapped, not read."""
+        """Returns the vectors of some texts, one float32 row each; what comes from disk is mapped, not read."""
         if self._folder is None:
             self.encoded += len(texts)
             return self._embedder.encode(texts, instruction)

@@ -41,8 +41,8 @@ class MtebEncoder(AbsEncoder):
         experiment: what sets this run apart from the model's default one, for MTEB's own result paths.
 
     Attributes:
-        encoded: by task and side, the first string that was encoded, exactly.
-        without_instruction: by task, how many texts were too long for their instruction, of how many.
+        encoded: First string that was encoded, exactly, by task and side.
+        without_instruction: Number of texts that were too long for their instruction, and of all texts, by task.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class MtebEncoder(AbsEncoder):
         prompt_type: Any = None,
         **kwargs: Any,
     ) -> Float[np.ndarray, "texts dim"]:
-        """MTEB's `EncoderProtocol.encode`: a loader of batches {"text": [...]} in, one float32 row per text out."""
+        """Encodes a loader of batches {"text": [...]}, as MTEB's `EncoderProtocol` does: one float32 row per text."""
         texts = [text for batch in inputs for text in batch["text"]]
         side: Side = "document" if prompt_type is not None and prompt_type.value == "document" else "query"
         return self.encode_texts(texts, task_metadata, side)
@@ -99,7 +99,7 @@ class MtebEncoder(AbsEncoder):
         return vectors
 
     def instruction(self, task_metadata: Any, side: Side) -> str:
-        """The instruction of one side of a task. The published retrieval code gave its documents none."""
+        """Returns the instruction of one side of a task. The published retrieval code gave its documents none."""
         if side == "document" and task_metadata.type == "Retrieval" and not self.protocol.document_instructions:
             return ""
         return self._table.of(task_metadata.name, side)
@@ -116,7 +116,7 @@ class MtebEncoder(AbsEncoder):
     # --- searching -------------------------------------------------------------------------------------------------
 
     def index(self, corpus: Any, **kwargs: Any) -> None:
-        """MTEB's `SearchProtocol.index`: keeps the corpus (a `datasets.Dataset`); `search` encodes it."""
+        """Keeps the corpus (a `datasets.Dataset`), as MTEB's `SearchProtocol` asks; `search` encodes it."""
         self._corpus = corpus
 
     def search(
@@ -128,7 +128,7 @@ class MtebEncoder(AbsEncoder):
         top_ranked: Mapping[str, Sequence[str]] | None = None,
         **kwargs: Any,
     ) -> dict[str, dict[str, float]]:
-        """MTEB's `SearchProtocol.search`: for each query id its documents' ids and cosines.
+        """Returns for each query id its documents' ids and cosines, as MTEB's `SearchProtocol` asks.
 
         Args:
             queries: rows with "id" and "text".
@@ -159,7 +159,7 @@ class MtebEncoder(AbsEncoder):
 
 
 def document_texts(corpus: Any) -> Iterator[str]:
-    """Title, space and text of each document, stripped, as MTEB joins them; read in batches, never all at once."""
+    """Yields title, space and text of each document, stripped, as MTEB joins them; read in batches, never at once."""
     for batch in corpus.iter(batch_size=1024):
         titles = batch.get("title") or [""] * len(batch["text"])
         for title, text in zip(titles, batch["text"], strict=True):
@@ -202,7 +202,7 @@ def _reranked(
 
 
 def model_meta(embedder: Embedder, experiment: Mapping[str, Any] | None = None) -> ModelMeta:
-    """What MTEB records about the model; what nobody told us is None."""
+    """Returns what MTEB records about the model; what nobody told us is None."""
     return ModelMeta(
         loader=None,
         name=embedder.name,

@@ -16,7 +16,7 @@ from instructor_jax.inference.quantization import unit_length
 
 
 def evaluator(task: Any, protocol: Protocol) -> Any:
-    """The evaluator class that a protocol asks for: whether p-values are averaged in, and what is encoded.
+    """Returns the evaluator that a protocol asks for: whether p-values are averaged in, and what is encoded.
 
     Args:
         task: MTEB's SummEval, whose own evaluator averages p-values in; `protocol` decides.
@@ -41,7 +41,7 @@ class FlatListDistances:
     task_metadata: Any
 
     def __call__(self, model: Any, *, encode_kwargs: Any = None, num_proc: int | None = None) -> dict[str, Any]:
-        """MTEB's `SummarizationDistances`; samples whose scores are all equal are skipped, as MTEB does.
+        """Computes MTEB's `SummarizationDistances`; samples whose scores are all equal are skipped, as MTEB does.
 
         Raises:
             TypeError: the model is not our own adapter, whose instruction is needed as a text.

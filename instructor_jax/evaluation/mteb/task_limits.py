@@ -21,7 +21,7 @@ _TEXTS_PER_CLUSTER_SET = 256
 
 
 def limit(task: "AbsTask", examples: int, seed: int = 42) -> "AbsTask":
-    """The same task object, whose `load_data` from now on also cuts the data:
+    """Returns the same task object, whose `load_data` from now on also cuts the data:
 
     - STS, pairs, summaries: at most `examples` rows of each split.
     - classification: at most `examples` test rows; of the training rows, for each class at least as many as mteb fits a
@@ -35,7 +35,7 @@ def limit(task: "AbsTask", examples: int, seed: int = 42) -> "AbsTask":
     Args:
         task: a task of mteb, from its hub or local; of an aggregate, every part is cut.
         examples: at least 2.
-        seed: of the draw.
+        seed: random seed for the draw.
 
     Raises:
         ValueError: `examples` is too small, or the data are already loaded.
@@ -96,7 +96,7 @@ def _cut_split(task: "AbsTask", split: str, rows: "Dataset", examples: int, seed
 
 
 def _drawn(count: int, examples: int, seed: int) -> list[int]:
-    """At most `examples` of the rows, in their order."""
+    """Returns at most `examples` of the rows, in their order."""
     return sorted(drawn_order(count, seed)[:examples])
 
 

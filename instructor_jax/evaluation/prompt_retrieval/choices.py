@@ -19,7 +19,7 @@ def _numbered(*names: str) -> dict[str, str]:
 
 
 def _sentence_and_question(row: Row) -> Row:
-    """The parts of "Sentence: ... \\nQuestion: ..."."""
+    """Returns the parts of "Sentence: ... \\nQuestion: ..."."""
     sentence, mark, question = row["input"].partition("\nQuestion:")
     if not mark or not sentence.startswith("Sentence:"):
         raise ValueError(f"input must be 'Sentence: ... Question: ...' on two lines, got {row['input'][:60]!r}")

@@ -42,7 +42,7 @@ def find_task_files(data: Path, task: PromptTask) -> tuple[Path, ...] | None:
 
 
 def absence(data: Path, task: PromptTask) -> str:
-    """Why a task cannot run: which files are not there, and what their rows would hold."""
+    """Returns why a task cannot run: which files are not there, and what their rows would hold."""
     wanted = [" or ".join(f"{stem}.jsonl" for stem in stems) for stems in (task.pool_files, task.test_files) if stems]
     return (
         f"no data: {data} has no folder eval_prompt_{task.task} with {' and '.join(wanted)}, rows of "
@@ -79,7 +79,7 @@ def _prepared(path: Path, rows: Sequence[Row], task: PromptTask) -> list[Row]:
 
 
 def _sample(random: random.Random, rows: Sequence[Any], count: int | None) -> list[Any]:
-    """`count` of the rows; all, in their order, where there are no more."""
+    """Returns `count` of the rows; all, in their order, where there are no more."""
     return list(rows) if count is None or count >= len(rows) else random.sample(rows, count)
 
 
@@ -89,7 +89,7 @@ def _pool_and_test(random: random.Random, rows: list[list[Row]], task: PromptTas
 
 
 def _one_file(random: random.Random, rows: list[list[Row]], task: PromptTask) -> tuple[list[Row], list[Row]]:
-    """The test rows are drawn first, the pool from the rest."""
+    """Draws the test rows first, the pool from the rest."""
     test = _sample(random, range(len(rows[0])), task.test)
     chosen = set(test)
     rest = [number for number in range(len(rows[0])) if number not in chosen]
@@ -98,7 +98,7 @@ def _one_file(random: random.Random, rows: list[list[Row]], task: PromptTask) ->
 
 
 def _reviewers(random: random.Random, rows: list[list[Row]], task: PromptTask) -> tuple[list[Row], list[Row]]:
-    """Twenty reviewers (the first of the metadata), fifty reviews of each.
+    """Draws twenty reviewers (the first of the metadata) with fifty reviews each.
 
     The original draws from a Python set, whose order is a matter of luck for strings; here reviewers are sorted.
     """
@@ -111,14 +111,14 @@ def _reviewers(random: random.Random, rows: list[list[Row]], task: PromptTask) -
 
 
 def _identity(random: random.Random, rows: list[list[Row]], task: PromptTask) -> tuple[list[Row], list[Row]]:
-    """Test comments of label 1 that name the identity, as the original does unless told otherwise."""
+    """Draws test comments of label 1 that name the identity, as the original does unless told otherwise."""
     pool = _sample(random, rows[0], task.pool)
     named = [row for row in rows[1] if row["meta"][_IDENTITY] == 1 and row["label"] == 1]
     return pool, _sample(random, named, task.test)
 
 
 def _dialogues(random: random.Random, rows: list[list[Row]], task: PromptTask) -> tuple[list[Row], list[Row]]:
-    """All turns of a thousand dialogues; the first 256 turns of the test dialogues, shuffled."""
+    """Draws all turns of a thousand dialogues, and the first 256 turns of the test dialogues, shuffled."""
     grouped = []
     for turns in rows:
         dialogues: dict[str, list[Row]] = {}

@@ -15,14 +15,14 @@ _EPSILON = 1e-6  # the smallest norm a cosine divides by, as in the original
 
 
 def centred(vectors: Float[np.ndarray, "rows dim"]) -> Float[np.ndarray, "rows dim"]:
-    """The vectors less their mean."""
+    """Returns the vectors less their mean."""
     return vectors - vectors.mean(axis=0, keepdims=True)
 
 
 def cosines(
     queries: Float[np.ndarray, "queries dim"], pool: Float[np.ndarray, "rows dim"]
 ) -> Float[np.ndarray, "queries rows"]:
-    """The cosine of each query to each row of the pool; float32 stays float32."""
+    """Returns the cosine of each query to each row of the pool; float32 stays float32."""
 
     def unit(vectors: np.ndarray) -> np.ndarray:
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _EPSILON)
@@ -43,13 +43,13 @@ def choose(
     *,
     skip_identical: bool = False,
 ) -> list[int]:
-    """The rows of the pool that go into a prompt, the most similar last.
+    """Chooses the rows of the pool that go into a prompt, the most similar last.
 
     Args:
-        similarities: of the query to each row of the pool.
+        similarities: similarity of the query to each row of the pool.
         cost: tokens of a row as a demonstration.
         query_cost: tokens of the query's input.
-        budget: see `Budget`.
+        budget: how many tokens there are for them; see `Budget`.
         skip_identical: pass over rows whose similarity is exactly 1.
     """
     order = nearest_first(similarities)[: budget.most]

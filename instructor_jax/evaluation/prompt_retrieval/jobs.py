@@ -35,19 +35,19 @@ _WORST_GROUP = 2  # of the twenty reviewers by accuracy, counted from 0: the ten
 
 
 def agreement_metric(neighbours: int = NEIGHBOURS) -> str:
-    """The name under which the cheap mode's figure goes everywhere."""
+    """Returns the name under which the cheap mode's figure goes everywhere."""
     return f"label agreement of the {neighbours} nearest neighbours (not the paper's number)"
 
 
 def is_papers_model(language_model: str) -> bool:
-    """Whether a hub name or a folder is called like the paper's GPT-J (EleutherAI/gpt-j-6B)."""
+    """Returns whether a hub name or a folder is called like the paper's GPT-J (EleutherAI/gpt-j-6B)."""
     return Path(language_model).name.lower() == "gpt-j-6b"
 
 
 def jobs(
     data: Path, table: InstructionTable, *, language_model: str | None = None, limit: int | None = None
 ) -> list[Job]:
-    """The eleven tasks; one that cannot run says why when it is run.
+    """Returns the eleven tasks; one that cannot run says why when it is run.
 
     Args:
         data: folder with a sub-folder for each task; see `data.find_task_files` and `tasks.TASKS`.
@@ -72,7 +72,7 @@ def similarities(
 def label_agreement(
     scores: Float[np.ndarray, "queries rows"], test: Sequence[str], pool: Sequence[str], neighbours: int = NEIGHBOURS
 ) -> float:
-    """The share, 0 to 1, of each query's nearest rows that are of its own kind; the mean over queries.
+    """Returns the share, 0 to 1, of each query's nearest rows that are of its own kind; the mean over queries.
 
     Args:
         scores: similarity of each query to each row of the pool.
@@ -88,7 +88,7 @@ def label_agreement(
 
 
 def rouge_l(predictions: Sequence[str], references: Sequence[str]) -> float:
-    """Mean ROUGE-L F measure, 0 to 1, words stemmed. The original takes the median of bootstrap means: this, +-0.001.
+    """Returns the mean ROUGE-L F, 0 to 1, words stemmed; the original's median of bootstrap means is this, +-0.001.
 
     Raises:
         ImportError: the package rouge-score is absent.
@@ -105,12 +105,12 @@ def rouge_l(predictions: Sequence[str], references: Sequence[str]) -> float:
 def predictions(
     learner: Learner, scores: Float[np.ndarray, "queries rows"], rows: PromptRows, task: PromptTask
 ) -> tuple[list[str], list[int]]:
-    """What the language model answers to each test row, and how many demonstrations it was shown.
+    """Returns what the language model answers to each test row, and how many demonstrations it was shown.
 
     Args:
         learner: the language model.
         scores: similarity of each test row to each row of the pool.
-        rows: of the task.
+        rows: rows of the task.
         task: one that a language model of today can run.
     """
     assert task.demonstration is not None
@@ -203,7 +203,7 @@ def _cannot_run(data: Path, task: PromptTask, files: tuple[Path, ...] | None, *,
 def _agreement_details(
     scores: Float[np.ndarray, "queries rows"], rows: PromptRows, task: PromptTask
 ) -> dict[str, float | int]:
-    """The cheap mode's figure in percent, and what rows drawn by chance would give."""
+    """Returns the cheap mode's figure in percent, and what rows drawn by chance would give."""
     if task.kind is None:
         return {}
     test, pool = [task.kind(row) for row in rows.test], [task.kind(row) for row in rows.pool]
@@ -213,7 +213,7 @@ def _agreement_details(
 
 
 def _score(answers: list[str], test: Sequence[Row], task: PromptTask) -> tuple[float, dict[str, Any]]:
-    """ROUGE-L in percent (for Amazon of the third-worst reviewer's reviews only), and the share of right choices."""
+    """Returns ROUGE-L in percent (for Amazon of the third-worst reviewer alone), and the share of right choices."""
     assert task.label is not None
     gold = [task.label(row) for row in test]
     if task.options is None:

@@ -39,11 +39,11 @@ class Learner(Protocol):
     def option_losses(
         self, demonstrations: Sequence[Demonstration], query: str, options: Sequence[str]
     ) -> Float[np.ndarray, " options"]:
-        """The mean cross-entropy (nats per token) of each option after demonstrations and query."""
+        """Returns the mean cross-entropy (nats per token) of each option after demonstrations and query."""
         ...
 
     def write(self, prompt: str) -> str:
-        """What follows a prompt, greedily."""
+        """Returns what follows a prompt, greedily."""
         ...
 
 
@@ -82,7 +82,7 @@ class LanguageModel:
     def option_losses(
         self, demonstrations: Sequence[Demonstration], query: str, options: Sequence[str]
     ) -> Float[np.ndarray, " options"]:
-        """See `Learner`; a prompt that is too long loses tokens at its beginning, a query at its end."""
+        """Returns the mean cross-entropy (nats per token) of each option after demonstrations and query."""
         context = []
         for number, (text, output) in enumerate(demonstrations):
             context += self._ids(text if number == 0 else f"\n\n\n{text}") + self._ids(f"\n{output}")
@@ -94,7 +94,7 @@ class LanguageModel:
         return np.array(losses, dtype=np.float64)
 
     def write(self, prompt: str) -> str:
-        """See `Learner`.
+        """Returns what follows a prompt, greedily.
 
         The pieces of the new tokens are joined by blanks, up to the first piece after the first that is a stop; that
         is how the original scores titles, sub-words apart.
@@ -131,5 +131,5 @@ class LanguageModel:
 
 
 def model_identity(model: str) -> str:
-    """What changes when a language model does: the hash of a folder's files, or the name on the hub."""
+    """Returns what changes when a language model does: the hash of a folder's files, or the name on the hub."""
     return folder_hash(Path(model)) if Path(model).is_dir() else model

@@ -15,10 +15,11 @@ class Budget:
     """How many demonstrations go into a prompt, counted in tokens of the language model (originally GPT-2's).
 
     Attributes:
-        tokens: most of the query's input and all demonstrations together; the first that does not fit ends the choice.
-        each: a demonstration with more is passed over.
-        most: only this many nearest are considered; one that is passed over is not replaced.
-        joined: count a demonstration's input and output as one string; otherwise apart.
+        tokens: Largest number for the query's input and all demonstrations together; the first that does not fit ends
+            the choice.
+        each: Largest number for one demonstration; one with more is passed over.
+        most: Number of nearest examples that are considered; one that is passed over is not replaced.
+        joined: Whether a demonstration's input and output are counted as one string, not apart.
     """
 
     tokens: int
@@ -32,24 +33,26 @@ class PromptTask:
     """One task.
 
     Attributes:
-        task: its name in tables of instructions and of scores.
-        title: its name for people, with the source of its data.
-        pool_files, test_files: stems of the files that hold the pool and the test rows, the original names included.
-        fields: what every row must have, named as in the public data set.
-        draw: how pool and test are drawn, always with seed 0; see `prompt_data`.
-        pool, test: how many rows are drawn; None is all.
-        text: what is embedded of a row.
-        demonstration: a row as (input, output) of a prompt, of the query only the input is used; None for the two tasks
-            whose language model is gone.
-        label: what is predicted, as a string; None where no prompt can be run.
-        scored: what ROUGE-L compares, in words.
-        options: strings the language model chooses from, by label; or a function of the row; None where it writes.
-        kind: what makes two rows alike in the cheap mode; None where nothing does.
-        centred: "both" subtracts from pool and test each its own mean vector; "pool" from the pool alone.
-        skips_identical: passes over pool rows whose cosine is exactly 1.
-        budget: of the demonstrations.
-        learner: how the language model answers.
-        prepared: makes of a row of the file the row that the other functions take.
+        task: Name of the task in tables of instructions and of scores.
+        title: Name for people, with the source of the data.
+        pool_files: Stems of the files that hold the pool, the original names included.
+        test_files: Stems of the files that hold the test rows, the original names included.
+        fields: Fields that every row must have, named as in the public data set.
+        draw: Way in which pool and test are drawn, always with seed 0; see `data.py`.
+        pool: Number of rows drawn for the pool; None is all.
+        test: Number of rows drawn to be answered.
+        text: Function from a row to the text that is embedded.
+        demonstration: Function from a row to (input, output) of a prompt, of which the query uses the input; None for
+            the two tasks whose language model is gone.
+        label: Function from a row to what is predicted, as a string; None where no prompt can be run.
+        scored: Strings that ROUGE-L compares, in words.
+        options: Strings that the language model chooses from, by label, or a function of the row; None where it writes.
+        kind: Function from a row to what makes two rows alike in the cheap mode; None where nothing does.
+        centred: Which vectors lose their mean: "both" pool and test, each its own, or the "pool" alone.
+        skips_identical: Whether pool rows whose cosine is exactly 1 are passed over.
+        budget: Budget of the demonstrations.
+        learner: Way in which the language model answers.
+        prepared: Function from a row of the file to the row that the other functions take.
     """
 
     task: str
@@ -73,6 +76,6 @@ class PromptTask:
     prepared: Callable[[Row], Row] = dict
 
     def options_of(self, row: Row) -> Mapping[str, str]:
-        """The options for one row: label to string."""
+        """Returns the options for one row: label to string."""
         assert self.options is not None
         return self.options(row) if callable(self.options) else self.options

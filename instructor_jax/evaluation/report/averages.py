@@ -25,11 +25,11 @@ class GroupMean:
     """The mean of a group's tasks.
 
     Attributes:
-        group: its name.
-        mean: in percent; None where a task has no figure.
-        tasks: how many of its tasks have one.
-        of: how many tasks it has.
-        given: the mean was given as such, not computed from tasks (`tasks` is 0 then).
+        group: Name of the group.
+        mean: Mean in percent; None where a task has no figure.
+        tasks: Number of its tasks that have a figure.
+        of: Number of its tasks.
+        given: Whether the mean was given as such, not computed from tasks (`tasks` is 0 then).
     """
 
     group: str
@@ -55,12 +55,12 @@ class Averages:
 
     @property
     def macro(self) -> float | None:
-        """The paper's average: the mean of the nine groups; None while a task has no figure."""
+        """Returns the paper's average, the mean of the nine groups; None while a task has no figure."""
         return _mean([group.mean for group in self.groups])
 
     @property
     def mteb_macro(self) -> float | None:
-        """The mean of MTEB's seven groups; None while a task of theirs has no figure."""
+        """Returns the mean of MTEB's seven groups; None while a task of theirs has no figure."""
         return _mean([group.mean for group in self.groups if group.group in MTEB_GROUPS])
 
     @property
@@ -79,7 +79,7 @@ class Averages:
         return not self.missing and not self.incomplete
 
     def describe(self) -> str:
-        """One sentence: the average with what it rests on, or which groups it lacks."""
+        """Returns one sentence: the average with what it rests on, or which groups it lacks."""
         if self.macro is not None:
             return f"Average over the nine groups: {self.macro:.1f}."
         reasons = [f"no figure for {', '.join(self.missing)}"] if self.missing else []
@@ -92,7 +92,7 @@ class Averages:
 def averages(
     figures: Mapping[str, float], tasks: Mapping[str, str], given: Mapping[str, float] | None = None
 ) -> Averages:
-    """The means of a model's figures.
+    """Computes the means of a model's figures.
 
     Args:
         figures: percent by task; tasks outside `tasks` do not count.
@@ -112,7 +112,7 @@ def averages(
 
 
 def mean_of(figures: Mapping[str, float], tasks: Sequence[str]) -> float | None:
-    """The mean over exactly these tasks; None where one has no figure, or there is none."""
+    """Returns the mean over exactly these tasks; None where one has no figure, or there is none."""
     if not tasks or any(task not in figures for task in tasks):
         return None
     return sum(figures[task] for task in tasks) / len(tasks)

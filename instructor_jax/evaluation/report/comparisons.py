@@ -18,9 +18,9 @@ class Comparison:
     """Models that have a figure for each of the same tasks, of the same examples.
 
     Attributes:
-        tasks: name -> group, in the paper's order.
-        groups: number of all tasks of each group.
-        columns: the models, ours first.
+        tasks: Group of each task by name, in the paper's order.
+        groups: Number of all tasks of each group.
+        columns: Columns of the models, ours first.
     """
 
     tasks: Mapping[str, str]
@@ -32,13 +32,13 @@ class Comparison:
         return [task for task, own in self.tasks.items() if own == group]
 
     def heading(self, group: str) -> str:
-        """A group's name, and how many of its tasks are compared where these are not all."""
+        """Returns a group's name, and how many of its tasks are compared where these are not all."""
         own = len(self.of_group(group))
         return group if own == self.groups[group] else f"{group} ({own} of {self.groups[group]} tasks)"
 
     @property
     def title(self) -> str:
-        """What is compared."""
+        """Returns what is compared, in a few words."""
         sample = self.columns[0].sample
         return f"{len(self.tasks)} of the paper's {sum(self.groups.values())} tasks" + (
             sample and f", {sample} of each"
@@ -46,7 +46,7 @@ class Comparison:
 
     @property
     def note(self) -> str:
-        """The tasks by name, and who is left out."""
+        """Returns the tasks by name, and who is left out."""
         names = list(self.tasks)
         listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
         left_out = "Models without a figure for one of them are left out."
@@ -56,7 +56,7 @@ class Comparison:
 
 
 def comparisons(columns: Sequence[Column], tasks: Mapping[str, str]) -> list[Comparison]:
-    """What may be compared with our runs: first the tasks that all of them have, then those of each.
+    """Returns what may be compared with our runs: first the tasks that all of them have, then those of each.
 
     Runs of a sample of the examples are compared among themselves, others with the published models too. Of the tasks
     of those only such count for which any published model has a figure, unless there are none.
@@ -84,7 +84,7 @@ def comparisons(columns: Sequence[Column], tasks: Mapping[str, str]) -> list[Com
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Per model its means over the compared tasks, by group and over those of MTEB; each heading says how many."""
+    """Returns each model's means over the compared tasks, by group and over MTEB's; each heading says how many."""
     groups = list(dict.fromkeys(comparison.tasks.values()))
     parts = [(comparison.heading(group), comparison.of_group(group)) for group in groups]
     mteb = [task for task, group in comparison.tasks.items() if group in MTEB_GROUPS]

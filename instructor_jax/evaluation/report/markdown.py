@@ -22,7 +22,7 @@ from instructor_jax.markdown import bullets, escaped, table
 
 
 def markdown(runs: Sequence[tuple[Run, Sequence[TaskScore]]], published: Published) -> str:
-    """The whole report.
+    """Returns the whole report.
 
     Args:
         runs: every run and its scores, at least one.
@@ -53,7 +53,7 @@ OTHERS = "None of these figures enters the averages above, and none is in the pa
 
 
 def legend() -> str:
-    """What the marks beside figures mean, and where the published ones come from."""
+    """Returns what the marks beside figures mean, and where the published ones come from."""
     marks = "; ".join(f"{mark} {SOURCES[source]}" for source, mark in MARKS.items())
     return (
         f"{marks}; figures without a mark: {SOURCES['results']}, published averages {SOURCES['readme']}. "

@@ -133,7 +133,7 @@ def _groups(comparison: Comparison) -> Callable[[Any], None]:
 
 
 def _tasks(columns: Sequence[Column], tasks: Sequence[str]) -> Callable[[Any], None]:
-    """A row a task: a dot for each model, large and coloured for runs."""
+    """Draws a row a task: a dot for each model, large and coloured for runs."""
 
     def draw(axes: Any) -> None:
         for place, (column, colour) in enumerate(zip(columns, _colours(columns), strict=True)):
@@ -149,7 +149,7 @@ def _tasks(columns: Sequence[Column], tasks: Sequence[str]) -> Callable[[Any], N
 
 
 def _others(runs: Sequence[tuple[Run, Sequence[TaskScore]]], tasks: Sequence[str]) -> Callable[[Any], None]:
-    """The same for tasks outside the paper, of runs alone."""
+    """Draws the same for tasks outside the paper, of runs alone."""
 
     def draw(axes: Any) -> None:
         for place, (run, scores) in enumerate(runs):
@@ -164,7 +164,7 @@ def _others(runs: Sequence[tuple[Run, Sequence[TaskScore]]], tasks: Sequence[str
 
 
 def _dot(place: int) -> float:
-    """Area of a model's dots: the later ones are smaller, so that equal scores show as rings."""
+    """Returns the area of a model's dots: the later ones are smaller, so that equal scores show as rings."""
     return max(80.0 - 22.0 * place, 14.0)
 
 

@@ -25,12 +25,12 @@ class PublishedModel:
     """One model's published figures, in percent.
 
     Attributes:
-        name: such as "instructor-large".
-        figures: by task.
-        sources: of `figures`, by task.
-        groups: means that are only known as such, by group; all recalled.
-        average: the published average over nine groups, and its source; None where none is known.
-        averages: computed from the figures and `groups`.
+        name: Name such as "instructor-large".
+        figures: Figures by task.
+        sources: Where each of `figures` comes from, by task.
+        groups: Means that are only known as such, by group; all recalled.
+        average: Published average over nine groups, and its source; None where none is known.
+        averages: Averages computed from the figures and `groups`.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Published:
     models: tuple[PublishedModel, ...]
 
     def model(self, name: str) -> PublishedModel:
-        """A model by its name."""
+        """Returns a model by its name."""
         return next(model for model in self.models if model.name == name)
 
 

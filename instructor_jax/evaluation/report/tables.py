@@ -18,13 +18,13 @@ class Column:
     """One model's figures.
 
     Attributes:
-        title: heading.
-        figures: percent by task; only what counts as the paper's or a local task's figure.
-        marks: by task or group, where a published figure (or one it rests on) was not read from a results file.
-        averages: over the paper's tasks.
-        average: the published average over nine groups with its mark; "" where there is none.
-        own: a run of ours.
-        sample: which examples of its tasks a run took, such as "at most 500 examples (seed 42)"; "" for all.
+        title: Heading of the column.
+        figures: Percent by task, only of what counts as the paper's or a local task's figure.
+        marks: Mark by task or group, where a published figure (or one it rests on) was not read from a results file.
+        averages: Averages over the paper's tasks.
+        average: Published average over nine groups with its mark; "" where there is none.
+        own: Whether it is a run of ours.
+        sample: Examples of its tasks that a run took, such as "at most 500 examples (seed 42)"; "" for all.
     """
 
     title: str
@@ -36,7 +36,7 @@ class Column:
     sample: str = ""
 
     def describe(self) -> str:
-        """One sentence about its averages."""
+        """Returns one sentence about its averages."""
         if self.sample:
             return f"no means of whole benchmarks: of each task {self.sample} were taken."
         return self.averages.describe()
@@ -51,7 +51,7 @@ class Table:
 
 
 def run_column(run: Run, scores: Sequence[TaskScore], published: Published) -> Column:
-    """A run of ours; figures that are not the paper's kind of figure (`paper_protocol` false) stay out of averages."""
+    """Makes the column of a run; figures not of the paper's kind (`paper_protocol` false) stay out of averages."""
     figures = {score.task: score.score for score in scores if score.score is not None and counts(score)}
     sample = "" if run.limit is None else f"at most {run.limit} examples (seed {run.seed})"
     means = averages({} if sample else figures, published.tasks)
@@ -59,12 +59,12 @@ def run_column(run: Run, scores: Sequence[TaskScore], published: Published) -> C
 
 
 def counts(score: TaskScore) -> bool:
-    """Whether a score is the kind of figure that the paper averages."""
+    """Returns whether a score is the kind of figure that the paper averages."""
     return score.details.get("paper_protocol") is not False
 
 
 def published_columns(published: Published) -> list[Column]:
-    """The eleven published models."""
+    """Makes the columns of the eleven published models."""
     columns = []
     for model in published.models:
         marks = {task: MARKS[source] for task, source in model.sources.items() if source in MARKS}
@@ -77,7 +77,7 @@ def published_columns(published: Published) -> list[Column]:
 
 
 def average_table(columns: Sequence[Column]) -> Table:
-    """Per model the means of whole groups, of MTEB's 56 tasks and the average over nine groups; none of a part."""
+    """Returns per model the means of whole groups, of MTEB's 56 tasks and of nine groups; none of a part."""
     groups = [group.group for group in columns[0].averages.groups]
     heads = ("model", *groups, "MTEB's 56 tasks", "average of 9 groups", "published average")
     rows = []
@@ -96,7 +96,7 @@ def average_table(columns: Sequence[Column]) -> Table:
 
 
 def task_table(columns: Sequence[Column], tasks: Mapping[str, str]) -> Table:
-    """Per task of the paper every model's figure."""
+    """Returns per task of the paper every model's figure."""
     heads = ("task", "group", *(column.title for column in columns))
     rows = [
         (task, group, *(number(column.figures.get(task)) + column.marks.get(task, "") for column in columns))
@@ -106,7 +106,7 @@ def task_table(columns: Sequence[Column], tasks: Mapping[str, str]) -> Table:
 
 
 def other_table(runs: Sequence[tuple[Run, Sequence[TaskScore]]], tasks: Mapping[str, str]) -> Table:
-    """What was measured and is none of the paper's figures: local tasks, parts of tasks, other metrics."""
+    """Returns what was measured and is none of the paper's figures: local tasks, parts of tasks, other metrics."""
     found: dict[tuple[str, str, str], dict[str, float]] = {}
     notes: dict[tuple[str, str, str], str] = {}
     for run, scores in runs:
@@ -124,7 +124,7 @@ def other_table(runs: Sequence[tuple[Run, Sequence[TaskScore]]], tasks: Mapping[
 
 
 def missing_tables(scores: Sequence[TaskScore]) -> list[tuple[str, list[str]]]:
-    """What did not run: each reason with its tasks, in the order of first appearance."""
+    """Returns what did not run: each reason with its tasks, in the order of first appearance."""
     reasons: dict[str, list[str]] = {}
     for score in scores:
         if score.score is None:
@@ -133,7 +133,7 @@ def missing_tables(scores: Sequence[TaskScore]) -> list[tuple[str, list[str]]]:
 
 
 def data_table(scores: Sequence[TaskScore]) -> Table:
-    """Per task that ran: its metric, which data, and the instruction of each side with the first string encoded."""
+    """Returns per task that ran: metric, data, and the instruction of each side with the first string encoded."""
     rows = []
     for score in scores:
         if score.score is None:
@@ -147,7 +147,7 @@ def data_table(scores: Sequence[TaskScore]) -> Table:
 
 
 def run_facts(run: Run) -> list[tuple[str, str]]:
-    """What a reader must know about a run, as (what, value)."""
+    """Returns what a reader must know about a run, as (what, value)."""
     return [
         ("model", f"{run.model}, revision {run.revision}"),
         ("size", f"{run.parameters:,} parameters, vectors of {run.dimension}, at most {run.max_length} tokens"),
@@ -162,11 +162,11 @@ def _part(tasks: int, of: int) -> str:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """A figure, or a dash where there is none."""
+    """Returns a figure, or a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def shortened(text: Any, characters: int = 300) -> str:
-    """A text cut for a table cell, in quotes, so that blanks at its ends are seen."""
+    """Returns a text cut for a table cell, in quotes, so that blanks at its ends are seen."""
     text = str(text)
     return repr(text if len(text) <= characters else f"{text[:characters]}…")

@@ -26,9 +26,9 @@ class Measured:
     """What one instruction scores.
 
     Attributes:
-        score: in percent.
-        resampled: the same figure on each resample of the rows, in percent.
-        more: further figures in percent.
+        score: Figure in percent.
+        resampled: Same figure on each resample of the rows, in percent.
+        more: Further figures in percent, by name.
     """
 
     score: float
@@ -46,7 +46,7 @@ class Labels:
 
     @property
     def rows(self) -> int:
-        """How many rows are resampled."""
+        """Returns how many rows are resampled."""
         return len(self.texts)
 
     def measure(self, encode: Encode, encode_document: Encode, draws: Int[np.ndarray, "resamples rows"]) -> Measured:
@@ -65,9 +65,9 @@ class Pairs:
     """Rows `query,positive`: mean reciprocal rank of a query's own text among all, and how often it is the first.
 
     Attributes:
-        queries: each once.
-        documents: each once.
-        relevant: for each query the positions of its own texts in `documents`.
+        queries: Texts of the queries, each once.
+        documents: Texts of the documents, each once.
+        relevant: Positions of each query's own texts in `documents`.
     """
 
     queries: list[str]
@@ -77,7 +77,7 @@ class Pairs:
 
     @property
     def rows(self) -> int:
-        """How many rows are resampled."""
+        """Returns how many rows are resampled."""
         return len(self.queries)
 
     def measure(self, encode: Encode, encode_document: Encode, draws: Int[np.ndarray, "resamples rows"]) -> Measured:
@@ -99,7 +99,7 @@ class Scored:
 
     @property
     def rows(self) -> int:
-        """How many rows are resampled."""
+        """Returns how many rows are resampled."""
         return len(self.scores)
 
     def measure(self, encode: Encode, encode_document: Encode, draws: Int[np.ndarray, "resamples rows"]) -> Measured:
@@ -180,7 +180,7 @@ def _scored(table: Table, pair: tuple[str, str]) -> Scored:
 
 
 def _checked(table: Table, columns: tuple[str, ...], texts: int) -> list[tuple[int, tuple[Any, ...]]]:
-    """The records, their first `texts` columns checked to be texts and none to be empty."""
+    """Returns the records, their first `texts` columns checked to be texts and none to be empty."""
     records = list(table.records(columns))
     for number, values in records:
         for position, (column, value) in enumerate(zip(columns, values, strict=True)):
@@ -195,6 +195,6 @@ def _mean_of(values: Float[np.ndarray, " rows"], draws: Int[np.ndarray, "resampl
 
 
 def _rank(similar: Float[np.ndarray, " documents"], own: Sequence[int]) -> int:
-    """Rank, from 1, of the best of the query's own texts; others that are as similar come before it."""
+    """Returns the rank, from 1, of the best of the query's own texts; others that are as similar come before it."""
     others = np.delete(similar, own)
     return 1 + int((others >= similar[list(own)].max()).sum())

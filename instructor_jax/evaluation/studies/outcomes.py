@@ -23,9 +23,11 @@ class TaskOutcome:
     """A task's scores under the variants.
 
     Attributes:
-        task, kind, metric: as in `TaskScore`.
-        scores: by variant, percent; None where it did not run.
-        reason: why not, where it did not.
+        task: Name of the task, as in `TaskScore`.
+        kind: Group of the task, as in `TaskScore`.
+        metric: Name of the metric, as in `TaskScore`.
+        scores: Percent by variant; None where it did not run.
+        reason: Reason why a variant did not run; empty where all did.
     """
 
     task: str
@@ -36,7 +38,7 @@ class TaskOutcome:
 
     @property
     def complete(self) -> bool:
-        """Whether every variant ran."""
+        """Returns whether every variant ran."""
         return None not in self.scores.values()
 
 
@@ -51,11 +53,11 @@ class StudyOutcome:
 
     @property
     def question(self) -> str:
-        """What the study asks, in a sentence."""
+        """Returns what the study asks, in a sentence."""
         return _QUESTIONS[self.study]
 
     def figures(self, task: TaskOutcome) -> dict[str, float]:
-        """A complete task's score under each variant, and what the study makes of them; nothing of an incomplete one.
+        """Returns a complete task's score under each variant, and what the study makes of them; else nothing.
 
         Of paraphrases the best, the worst and their gap; of the others the gain of the full instruction over the first
         variant.
@@ -69,13 +71,13 @@ class StudyOutcome:
         return {**scores, "gain": scores["full"] - scores[self.variants[0]]}
 
     def means(self, kind: str | None = None) -> dict[str, float]:
-        """The mean of each figure over the complete tasks (of one kind); nothing where there are none."""
+        """Returns the mean of each figure over the complete tasks (of one kind); nothing where there are none."""
         rows = [self.figures(task) for task in self.tasks if task.complete and kind in (None, task.kind)]
         return {name: sum(row[name] for row in rows) / len(rows) for name in (rows[0] if rows else ())}
 
 
 def as_json(outcome: StudyOutcome) -> str:
-    """Everything, means included."""
+    """Returns everything as JSON, means included."""
     tasks = [{**dataclasses.asdict(task), "figures": outcome.figures(task)} for task in outcome.tasks]
     kinds = {kind: outcome.means(kind) for kind in dict.fromkeys(task.kind for task in outcome.tasks)}
     content = {

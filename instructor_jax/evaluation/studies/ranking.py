@@ -22,12 +22,12 @@ class Ranked:
     """One instruction's place.
 
     Attributes:
-        instruction: as it was given; "" is none.
-        score: percent.
-        interval: of the score, percent.
-        behind: (least, most) that it lies behind the leader, percent points; None for the leader.
-        more: further figures in percent.
-        remarks: what is unlike the instructions that published models were trained on.
+        instruction: Instruction as it was given; "" is none.
+        score: Figure in percent.
+        interval: Bootstrap interval of the figure, in percent.
+        behind: Interval (least, most) of its distance to the leader in percent points; None for the leader.
+        more: Further figures in percent, by name.
+        remarks: Ways in which it is unlike the instructions that published models were trained on.
     """
 
     instruction: str
@@ -53,9 +53,9 @@ def rank(
         embedder: a loaded model.
         labelled: the rows.
         candidates: instructions.
-        document_instruction: of the second side of `query,positive`; None is the candidate itself.
-        resamples: of the rows, with replacement, the same for all candidates.
-        seed: of the resamples.
+        document_instruction: instruction of the second side of `query,positive`; None is the candidate itself.
+        resamples: number of resamples of the rows, with replacement, the same for all candidates.
+        seed: random seed for the resamples.
     """
     draws = np.random.default_rng(seed).integers(labelled.rows, size=(resamples, labelled.rows))
 

@@ -14,7 +14,7 @@ _NONE = "(none)"
 
 
 def as_text(ranking: Sequence[Ranked], labelled: LabelledFile) -> str:
-    """The table for a terminal, and below it what is unusual about the instructions."""
+    """Returns the table for a terminal, and below it what is unusual about the instructions."""
     names = list(ranking[0].more)
     heads = ["rank", labelled.metric, f"{CONFIDENCE} % interval", "behind the leader", *names, "instruction"]
     rows = [[str(number), *_cells(entry), _shown(entry)] for number, entry in enumerate(ranking, start=1)]
@@ -62,7 +62,7 @@ def as_json(ranking: Sequence[Ranked], facts: dict[str, Any]) -> str:
 
 
 def _shown(entry: Ranked) -> str:
-    """An instruction in quotation marks, which show the blanks at its end."""
+    """Returns an instruction in quotation marks, which show the blanks at its end."""
     text = " ".join(entry.instruction.splitlines()) if len(entry.instruction.splitlines()) > 1 else entry.instruction
     return f'"{text}"' if text else _NONE
 
