@@ -47,7 +47,7 @@ def scores(model: Path, evaluation: Path, output: Path, tasks: list[str]) -> dic
 
 
 def last_metrics(run: Path) -> dict[str, Any]:
-    """What the run's journal says of its last steps."""
+    """What the run's metrics say of its last steps."""
     lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     found: dict[str, Any] = {}
     for line in lines:

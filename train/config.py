@@ -20,7 +20,7 @@ from instructor_jax.nn.model import abstract_params, param_shardings
 from instructor_jax.sharding import MeshShape, data_shards
 
 from .data.group_packing import GroupShape
-from .distillation import DistillConfig, untaught
+from .distillation import DistillConfig, tasks_without_teacher
 from .objective import LossConfig, task_tables
 from .optimizer import OptimizerConfig
 from .settings.former_names import accepts_former_names, formerly
@@ -102,7 +102,7 @@ class TrainConfig:
             raise ValueError(f"TrainConfig.tasks must name at least one task, and none twice: {self.tasks}.")
         if self.tasks != ("all",):
             task_tables(self.loss, self.tasks)
-            untaught(self.distill, self.tasks)
+            tasks_without_teacher(self.distill, self.tasks)
 
     @property
     def compute(self) -> Compute:

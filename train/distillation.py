@@ -1,8 +1,8 @@
 """Distillation: a teacher's vectors as a second aim beside the contrastive loss, or before it, or instead of it.
 
-The teacher reads the bare text, the student instruction and text. A row's loss is a mixture of the contrastive one and
-of how far its texts are from the teacher's view of them; the share of the second is 1 for a first part of the steps and
-then falls to the weight that it keeps. So both stages are one run, with one schedule and one state.
+The teacher reads the text without instruction, the student instruction and text. An example's loss is a mixture of the
+contrastive one and of how far its texts are from the teacher's view of them. The weight of the second is 1 in a first,
+distill-only phase and then decays to the one that it keeps. So both stages are one run, with one schedule and state.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from instructor_jax.losses.records import RowLosses
 from .data.batches import PairBatch
 from .data.task_names import chosen_tasks
 from .settings.former_names import accepts_former_names, formerly
-from .task_table import look_up
+from .task_table import per_example
 
 
 @accepts_former_names
@@ -69,8 +69,8 @@ class DistillConfig:
                 raise ValueError(f"distill.{name}={getattr(self, name)} must be between 0 and 1.")
         if self.distill_only + self.decay > 1.0:
             raise ValueError(
-                f"distill.distill_only={self.distill_only} and distill.decay={self.decay} are shares of the "
-                "run's steps; together they must be at most 1."
+                f"distill.distill_only={self.distill_only} and distill.decay={self.decay} are fractions of "
+                "the run's steps; together they must be at most 1."
             )
         if min(self.vectors, self.similarities) < 0 or not 0 < self.vectors + self.similarities < math.inf:
             raise ValueError(
@@ -91,19 +91,19 @@ class DistillConfig:
         """Returns whether any step needs the teacher's vectors of the texts."""
         return bool(self.teacher) and (self.weight > 0 or self.distill_only > 0 or self.decay > 0)
 
-    def steps_alone(self, steps: int) -> int:
+    def distill_only_steps(self, steps: int) -> int:
         """Returns the number of steps of the distill-only phase in a run of `steps`."""
         return round(self.distill_only * steps)
 
 
-def share_at(config: DistillConfig, steps: int, step: int | Int[Array, ""]) -> Float[Array, ""]:
+def distill_weight_at(config: DistillConfig, steps: int, step: int | Int[Array, ""]) -> Float[Array, ""]:
     """Returns the weight of distillation in the loss of a step, the first being 0, in a run of `steps`."""
-    alone, fade = config.steps_alone(steps), round(config.decay * steps)
-    faded = jnp.clip((step + 1.0 - alone) / (fade + 1), 0.0, 1.0)
-    return 1.0 + (config.weight - 1.0) * faded
+    first, decay = config.distill_only_steps(steps), round(config.decay * steps)
+    decayed = jnp.clip((step + 1.0 - first) / (decay + 1), 0.0, 1.0)
+    return 1.0 + (config.weight - 1.0) * decayed
 
 
-def untaught(config: DistillConfig, tasks: Sequence[str]) -> Bool[np.ndarray, "tasks"]:
+def tasks_without_teacher(config: DistillConfig, tasks: Sequence[str]) -> Bool[np.ndarray, "tasks"]:
     """Returns which tasks `without` names.
 
     Raises:
@@ -119,30 +119,45 @@ class DistilledLosses(RowLosses):
     """Losses of examples with distillation mixed in.
 
     Attributes:
-        agreement: Mean cosine of the example's texts with the teacher's vectors; 0 where those have another size.
+        teacher_cosine: Mean cosine of the example's texts with the teacher's vectors; 0 where those have another size.
     """
 
-    agreement: Float[Any, "groups n"]
+    teacher_cosine: Float[Any, "groups n"]
+
+
+def distill_weights(
+    config: DistillConfig, tasks: Sequence[str], batch: PairBatch, weight: float | Float[Array, ""]
+) -> Any:
+    """Returns the weight of distillation for the examples of a batch: 0 after the distill-only phase for some tasks.
+
+    Args:
+        config: Settings that name those tasks.
+        tasks: Names of all tasks, in the order of their numbers.
+        batch: Batch of the examples.
+        weight: Weight of distillation in the step, 0 to 1.
+    """
+    if not config.without:
+        return weight
+    excluded = (weight < 1.0) & per_example(tasks_without_teacher(config, tasks), batch.task)
+    return jnp.where(excluded, 0.0, weight)
 
 
 def with_distillation(
     config: DistillConfig,
-    tasks: Sequence[str],
     losses: RowLosses,
     batch: PairBatch,
     vectors: Float[Array, "groups texts dim"],
-    share: float | Float[Array, ""],
+    weight: float | Float[Array, "*groups_n"],
     precision: jax.lax.Precision = jax.lax.Precision.HIGHEST,
 ) -> DistilledLosses:
     """Returns examples' losses with distillation mixed in: (1 - weight) * contrastive + weight * mean over the texts.
 
     Args:
         config: What is matched.
-        tasks: Names of all tasks, in the order of their numbers.
         losses: The contrastive losses.
         batch: Batch with `teacher` vectors.
         vectors: Vectors of `batch.texts`, of unit length.
-        share: Weight of distillation, 0 to 1.
+        weight: Weight of distillation, 0 to 1, from `distill_weights`.
         precision: Precision of products of vectors.
     """
     assert batch.teacher is not None
@@ -156,11 +171,9 @@ def with_distillation(
     if config.similarities:
         similar = similarity_loss(vectors, teacher, real, config.temperature, precision)
         loss = loss + config.similarities * similar
-    distilled, agreement = (_mean_of_row(batch, jnp.where(real, x, 0.0)) for x in (loss, cosine))
-    if config.without:
-        share = jnp.where((share < 1.0) & look_up(untaught(config, tasks), batch.task), 0.0, share)
+    distilled, teacher_cosine = (_mean_of_row(batch, jnp.where(real, x, 0.0)) for x in (loss, cosine))
     return DistilledLosses(
-        (1.0 - share) * losses.loss + share * distilled, losses.correct, losses.contrasted, agreement
+        (1.0 - weight) * losses.loss + weight * distilled, losses.correct, losses.contrasted, teacher_cosine
     )
 
 

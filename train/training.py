@@ -6,11 +6,11 @@ that hears of every line of metrics, an evaluation.
 
 from typing import Any
 
-from .main_evaluation import avoided_texts, evaluation
+from .main_evaluation import decontamination_texts, evaluation
 from .own_loss import OwnLoss
 from .run.loop import Evaluate, Outcome
 from .run.loop import train as run_steps
-from .run.metrics_writer import OnMetrics
+from .run.metrics_logger import OnMetrics
 from .run.preemption import StopRequest
 from .run.preparation import prepare
 from .settings.run_config import RunConfig
@@ -47,5 +47,5 @@ def train(
         FileNotFoundError: There is no mixture in `config.data`.
         NonFiniteLoss: A loss is not finite.
     """
-    prepared = prepare(config, avoid=avoided_texts(config), loss=loss, examples=examples)
+    prepared = prepare(config, avoid=decontamination_texts(config), loss=loss, examples=examples)
     return run_steps(prepared, stop, evaluate or evaluation(prepared), on_metrics)

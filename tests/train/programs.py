@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from instructor_jax.train.run.metrics_writer import read_lines
+from instructor_jax.train.run.metrics_file import read_lines
 
 SETTINGS = (
     "model.encoder.vocab=90",

@@ -11,7 +11,7 @@ from instructor_jax.nn.model import embed, init_params
 from instructor_jax.sharding import MeshShape, make_mesh, named_sharding
 from instructor_jax.train.config import TrainConfig
 from instructor_jax.train.data.batches import PairBatch
-from instructor_jax.train.distillation import DistillConfig, DistilledLosses, share_at
+from instructor_jax.train.distillation import DistillConfig, DistilledLosses, distill_weight_at
 from instructor_jax.train.metrics import task_sums
 from instructor_jax.train.objective import row_losses
 from instructor_jax.train.optimizer import OptimizerConfig
@@ -42,12 +42,12 @@ def taught(config: TrainConfig, seed: int, dim: int = 8) -> PairBatch:
 
 
 def test_the_share_is_whole_then_falls_then_stays() -> None:
-    shares = np.array([share_at(DISTILL, 20, step) for step in range(20)])
+    shares = np.array([distill_weight_at(DISTILL, 20, step) for step in range(20)])
     assert (shares[:10] == 1).all()
     np.testing.assert_allclose(shares[10:12], [0.75, 0.5], rtol=1e-6)  # a third of the way each step
     np.testing.assert_allclose(shares[12:], 0.25, rtol=1e-6)
-    assert share_at(DistillConfig(teacher="any", weight=0.3), 20, 0) == pytest.approx(0.3)
-    assert (DISTILL.steps_alone(20), DISTILL.on, DistillConfig().on) == (10, True, False)
+    assert distill_weight_at(DistillConfig(teacher="any", weight=0.3), 20, 0) == pytest.approx(0.3)
+    assert (DISTILL.distill_only_steps(20), DISTILL.on, DistillConfig().on) == (10, True, False)
     assert not DistillConfig(teacher="any", weight=0.0, static_init=True).on
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from instructor_jax.cli import main
-from instructor_jax.train.run.metrics_writer import read_lines
+from instructor_jax.train.run.metrics_file import read_lines
 
 from .programs import SETTINGS
 from .small_runs import write_mixture

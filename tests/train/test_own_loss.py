@@ -19,7 +19,7 @@ from instructor_jax.train.gradient_cache import embed_in_chunks
 from instructor_jax.train.objective import pairs_of
 from instructor_jax.train.own_loss import LossInputs, loss_name, try_loss
 from instructor_jax.train.run.loop import MODEL, train
-from instructor_jax.train.run.metrics_writer import read_lines
+from instructor_jax.train.run.metrics_file import read_lines
 from instructor_jax.train.run.preparation import prepare
 from instructor_jax.train.step import batch_losses, new_state, state_shardings, train_step
 

@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 import instructor_jax.train
 from instructor_jax import Instructor
 from instructor_jax.train import Recipe, RunConfig, from_memory, recipes, train
-from instructor_jax.train.run.metrics_writer import read_lines
+from instructor_jax.train.run.metrics_file import read_lines
 
 from .small_runs import WORDS, StopAfter, small_run
 

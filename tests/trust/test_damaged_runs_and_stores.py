@@ -22,7 +22,7 @@ from instructor_jax.train.medi.stats_page import refuse_other_page
 from instructor_jax.train.medi.storage.staging import Staging
 from instructor_jax.train.medi.storage.store import MediStore
 from instructor_jax.train.medi.storage.store_writer import refuse_existing, write_store
-from instructor_jax.train.run.metrics_writer import cut_after, read_lines
+from instructor_jax.train.run.metrics_file import cut_after, read_lines
 from instructor_jax.train.run.run_folder import check_output, held
 
 from .small_mixture import write_mixture

@@ -1,4 +1,4 @@
-"""Builds the NumPy arrays of a `PairBatch` from planned rows and the token cache: the work of an input worker.
+"""Builds the NumPy arrays of a `PairBatch` from planned examples and the token cache: the work of an input worker.
 
 A host builds its own groups only; those of other hosts never pass through its memory.
 """
@@ -64,7 +64,7 @@ class BatchBuilder:
     def __call__(self, step: int) -> HostBatch:
         """Returns the host's groups of a step."""
         plan = self.plan(step)
-        rows = [self._rows(int(plan.task[group]), int(plan.cell[group])) for group in self.groups]
+        rows = [self._rows(int(plan.task[group]), int(plan.slice[group])) for group in self.groups]
         shape, cache = self.plan.shape, self.cache
         tokens, ends, unpooled = (cache.array(name) for name in ("tokens", "text_ends", "unpooled"))
         numbers = [self._numbers(own, passes) for own, passes in rows]
@@ -85,10 +85,10 @@ class BatchBuilder:
             batch = dataclasses.replace(batch, teacher=self.teacher(np.stack(slots)))
         return HostBatch(step, batch, examples, int((texts.segments >= 0).sum()), cut)
 
-    def _rows(self, task: int, cell: int) -> tuple[Int64[np.ndarray, "m"], Int64[np.ndarray, "m"]]:
+    def _rows(self, task: int, number: int) -> tuple[Int64[np.ndarray, "m"], Int64[np.ndarray, "m"]]:
         if task < 0:
             return np.empty(0, np.int64), np.empty(0, np.int64)
-        return self.plan.rows(task, cell)
+        return self.plan.rows(task, number)
 
     def _numbers(
         self, rows: Int64[np.ndarray, "m"], passes: Int64[np.ndarray, "m"]

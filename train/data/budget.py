@@ -1,9 +1,9 @@
 """How much of a task goes into one group of a step: a budget of tokens that its texts can be expected to fit into.
 
-A cell, one group's share of a step, is a run of a task's rows of a certain cost, not a certain number of rows. How many
-tokens fit is a matter of the task's lengths: texts of 300 tokens fill rows of 512 badly. So the budget is found by
-packing some cells, such that three standard deviations more would still fit; where a cell has only a handful of texts,
-whose fit jumps by whole texts, such that 19 of 20 cells do.
+A slice, one group's part of a step, is a run of a task's examples of a certain cost, not a certain number of examples.
+How many tokens fit is a matter of the task's lengths: texts of 300 tokens fill rows of 512 badly. So the budget is
+found by packing some slices, such that three standard deviations more would still fit; where a slice has only a handful
+of texts, whose fit jumps by whole texts, such that 19 of 20 slices do.
 """
 
 import math
@@ -12,18 +12,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
 
+from .example_index import ExampleIndex
 from .group_packing import GroupShape, fill_rows
-from .row_texts import RowTexts
 from .task_stream import TaskStream
 
 _SAMPLED_TEXTS = 5000  # over all samples of a task: bounds the time that many tasks and large groups take
 _SAMPLES = (4, 8)  # at least and at most
-_MANY = 64  # samples of cells so small that this many cost no more
+_MANY = 64  # samples of slices so small that this many cost no more
 _FIRST_TRY = 0.995  # of the tokens: packing seldom leaves less
 
 
 def token_stream(
-    texts: RowTexts, rows: Int64[np.ndarray, "rows"], shape: GroupShape, groups: int, key: int
+    texts: ExampleIndex, rows: Int64[np.ndarray, "rows"], shape: GroupShape, groups: int, key: int
 ) -> TaskStream:
     """Returns a task's stream with slices that fill groups with tokens.
 
@@ -39,7 +39,7 @@ def token_stream(
     if len(rows) <= shape.examples and total <= shape.tokens and _rows_needed(texts, rows, shape) <= shape.rows:
         return TaskStream(cost, total, 1, key)  # all of it fits into one group
     budget = min(total, int(_FIRST_TRY * shape.tokens))
-    least = min(budget, int(cost.max()))  # so that no cell stays without an example
+    least = min(budget, int(cost.max()))  # so that no slice stays without an example
     while True:
         limited = _limited(cost, budget, shape)
         total = int(limited.sum(dtype=np.int64))
@@ -51,7 +51,7 @@ def token_stream(
 
 
 def examples_needed(
-    texts: RowTexts,
+    texts: ExampleIndex,
     tasks: Mapping[str, range | Int64[np.ndarray, "rows"]],
     weights: Sequence[float] | Float64[np.ndarray, "tasks"],
     tokens: int,
@@ -78,12 +78,13 @@ def examples_needed(
     if not 0 < lost < 1:
         raise ValueError(f"lost={lost} must be between 0 and 1.")
     costs = [texts.costs(negatives, 1, np.asarray(rows, np.int64)) for rows in tasks.values()]
-    shares = np.asarray(weights, np.float64) / np.sum(weights)
+    fractions = np.asarray(weights, np.float64) / np.sum(weights)
 
     def kept(examples: int) -> float:
         least = tokens / (examples - 1)
         return sum(
-            share * cost.sum() / np.maximum(cost, least).sum() for share, cost in zip(shares, costs, strict=True)
+            fraction * cost.sum() / np.maximum(cost, least).sum()
+            for fraction, cost in zip(fractions, costs, strict=True)
         )
 
     low, high = 0, max(1, tokens // (64 * (2 + negatives)))  # in eights; rows have room for a text every 8 tokens
@@ -98,16 +99,18 @@ def _limited(cost: Int32[np.ndarray, "rows"], budget: int, shape: GroupShape) ->
     return np.maximum(cost, math.ceil(budget / (shape.examples - 1))).astype(np.int32)
 
 
-def _expected_rows(stream: TaskStream, texts: RowTexts, rows: Int64[np.ndarray, "rows"], shape: GroupShape) -> float:
+def _expected_rows(
+    stream: TaskStream, texts: ExampleIndex, rows: Int64[np.ndarray, "rows"], shape: GroupShape
+) -> float:
     """Returns the number of packed sequences that nearly all slices of the stream get along with."""
-    first = rows[stream.cell(0)[0]]
+    first = rows[stream.slice(0)[0]]
     affordable = _SAMPLED_TEXTS // max(1, len(first) * shape.texts_per_example)
     samples = _MANY if affordable >= _MANY else min(max(_SAMPLES[0], affordable), _SAMPLES[1])
-    needed = [_rows_needed(texts, rows[stream.cell(cell)[0]], shape) for cell in range(samples)]
+    needed = [_rows_needed(texts, rows[stream.slice(number)[0]], shape) for number in range(samples)]
     return float(np.quantile(needed, 0.95)) if samples == _MANY else float(np.mean(needed) + 3 * np.std(needed, ddof=1))
 
 
-def _rows_needed(texts: RowTexts, rows: Int64[np.ndarray, "n"], shape: GroupShape) -> float:
+def _rows_needed(texts: ExampleIndex, rows: Int64[np.ndarray, "n"], shape: GroupShape) -> float:
     """Returns the number of packed sequences that these examples take; the emptiest one counts with its used part."""
     numbers = texts.of(rows, np.zeros_like(rows), shape.negatives)
     lengths = texts.lengths[numbers[numbers >= 0]]

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from .bare_texts import rows_with_any, text_hashes
 from .contamination import EvaluationTexts
+from .texts_without_instruction import rows_with_any, text_hashes
 from .token_cache import ExampleSource, TokenCache
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ Rows = Mapping[str, Int64[np.ndarray, "_"]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Avoided:
+class Decontamination:
     """Result of a comparison with evaluation data.
 
     Attributes:
@@ -37,9 +37,9 @@ class Avoided:
     digest: str
 
 
-def avoid_rows(
+def decontaminate(
     source: ExampleSource, cache: TokenCache, texts: Iterable[tuple[str, str]], kept: Rows, held: Rows
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Avoided]:
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Decontamination]:
     """Returns the examples for training and those held out, without those that have a text of an evaluation set.
 
     Args:
@@ -55,7 +55,7 @@ def avoid_rows(
     rows = rows_with_any(cache, np.isin(hashes, known.any_set) & (hashes != 0))
     kept, lost = _without(rows, kept)
     held, _ = _without(rows, held)
-    avoided = Avoided(known.found(), lost, hashlib.sha256(known.any_set.tobytes()).hexdigest()[:16])
+    avoided = Decontamination(known.found(), lost, hashlib.sha256(known.any_set.tobytes()).hexdigest()[:16])
     _tell(avoided)
     return kept, held, avoided
 
@@ -68,7 +68,7 @@ def _without(bad: Bool[np.ndarray, "rows"], tasks: Rows) -> tuple[dict[str, np.n
     }
 
 
-def avoided_files(places: Iterable[str]) -> list[Path]:
+def decontamination_files(places: Iterable[str]) -> list[Path]:
     """Returns the files among the places of `mixture.avoid`; the others are folders.
 
     Raises:
@@ -81,7 +81,7 @@ def avoided_files(places: Iterable[str]) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def _tell(avoided: Avoided) -> None:
+def _tell(avoided: Decontamination) -> None:
     compared = sum(texts for texts, _ in avoided.sets.values())
     found = {name: both[1] for name, both in avoided.sets.items() if both[1]}
     logger.info(

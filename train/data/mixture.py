@@ -1,9 +1,10 @@
-"""The plan of a mixture: which rows of which tasks fill every step, a pure function of seed, step, lengths and weights.
+"""The plan of a mixture: which examples fill every step, a pure function of seed, step, lengths and weights.
 
-A step has one *cell* for each group: a run of rows of one task that fills the group. A task with enough rows for a
-whole step gets all its cells, so that every text of the step can be a negative. Smaller tasks share steps: each gets as
-many cells of a step as it can fill without a row coming twice, and scores between tasks are masked. Nothing is
-remembered from step to step: a resumed run needs its step number only, and all hosts plan the same, however many.
+A step has one *slice* for each group: a run of examples of one task that fills the group. A task with enough examples
+for a whole step gets all its slices, so that every text of the step can be a negative. Smaller tasks share steps: each
+gets as many slices of a step as it can fill without an example coming twice, and scores between tasks are masked.
+Nothing is remembered from step to step: a resumed run needs its step number only, and all hosts plan the same, however
+many.
 """
 
 import dataclasses
@@ -15,37 +16,13 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from .budget import token_stream
+from .example_index import ExampleIndex
 from .group_packing import GroupShape
 from .permutation import key_of, keyed_order
-from .row_texts import RowTexts
-from .schedule import TaskTurns
+from .schedule import TaskSchedule
 from .task_stream import TaskStream, row_stream
 
 logger: logging.Logger = logging.getLogger(__name__)
-
-
-def task_weights(
-    counts: Sequence[int], max_examples: int | None = None, temperature: float = 1.0
-) -> Float64[np.ndarray, "tasks"]:
-    """Returns weights of tasks, proportional to min(examples, max_examples) ** (1 / temperature), of sum 1.
-
-    Examples-proportional mixing with a limit, and temperature, as in Raffel et al. 2020 (T5), section 3.5.2.
-
-    Args:
-        counts: Number of examples of each task.
-        max_examples: Number of examples beyond which a task weighs no more; None for no limit.
-        temperature: Temperature of the weights: 1 is proportional; the larger, the more equal the tasks.
-
-    Raises:
-        ValueError: There is no task, one is empty, or max_examples or temperature is not positive.
-    """
-    rows = np.asarray(counts, np.float64)
-    if not len(rows) or rows.min() < 1:
-        raise ValueError(f"counts={list(counts)[:5]}... must name at least one task, each with at least one row.")
-    if temperature <= 0 or (max_examples is not None and max_examples < 1):
-        raise ValueError(f"temperature={temperature} and max_examples={max_examples} must be positive.")
-    weights = (np.minimum(rows, max_examples or np.inf) / rows.max()) ** (1 / temperature)
-    return weights / weights.sum()
 
 
 def hold_out(rows: range, count: int, task: str) -> tuple[Int64[np.ndarray, "kept"], Int64[np.ndarray, "held"]]:
@@ -54,12 +31,29 @@ def hold_out(rows: range, count: int, task: str) -> tuple[Int64[np.ndarray, "kep
     return np.delete(np.asarray(rows, np.int64), held), np.asarray(rows, np.int64)[np.sort(held)]
 
 
+@dataclasses.dataclass(frozen=True)
+class ExampleOrder:
+    """In which order examples come, and how many of them a group takes.
+
+    Attributes:
+        seed: Random seed for the order.
+        rows_per_group: Number of examples of every group; None fills groups with tokens. The shape must then have room
+            for the longest such examples (`group_packing` cuts texts that do not fit).
+        shuffle: Whether examples are shuffled. False, for `rows_per_group` only, takes them in stored order, so that
+            the same successive examples meet, as they did in the original's training.
+    """
+
+    seed: int = 0
+    rows_per_group: int | None = None
+    shuffle: bool = True
+
+
 class StepPlan(NamedTuple):
     """Task and slice of each group of a step; both are -1 for a group that stays empty."""
 
     step: int
     task: Int64[np.ndarray, "groups"]
-    cell: Int64[np.ndarray, "groups"]
+    slice: Int64[np.ndarray, "groups"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +64,8 @@ class PlannedTask:
         name: Name of the task.
         rows: Number of its examples.
         weight: Weight among all groups that was asked for.
-        share: Weight that it gets; differs where small tasks are too few to fill their steps.
-        cells: Number of groups that a pass over its examples fills.
+        effective_weight: Weight that it gets; differs where small tasks are too few to fill their steps.
+        slices: Number of groups that a pass over its examples fills.
         fill: Fraction of the group's tokens that are real.
         alone: Whether its steps hold no other task.
     """
@@ -79,8 +73,8 @@ class PlannedTask:
     name: str
     rows: int
     weight: float
-    share: float
-    cells: float
+    effective_weight: float
+    slices: float
     fill: float
     alone: bool
 
@@ -90,14 +84,12 @@ class MixturePlan:
 
     def __init__(
         self,
-        texts: RowTexts,
+        texts: ExampleIndex,
         tasks: Mapping[str, range | Int64[np.ndarray, "rows"]],
         weights: Sequence[float] | Float64[np.ndarray, "tasks"],
         shape: GroupShape,
         groups: int,
-        seed: int = 0,
-        rows_per_group: int | None = None,
-        shuffle: bool = True,
+        order: ExampleOrder = ExampleOrder(),
     ) -> None:
         """
         Args:
@@ -106,11 +98,7 @@ class MixturePlan:
             weights: Weight of each task, in the order of `tasks`; only ratios count.
             shape: Shape of a group.
             groups: Number of groups of a step, on all hosts together.
-            seed: Random seed for the orders.
-            rows_per_group: Every group takes so many rows; None fills it with tokens. The shape must then have room for
-                the longest such rows (`instructor_jax.train.data.group_packing` cuts texts that do not fit).
-            shuffle: False, for `rows_per_group` only, takes rows in stored order, so that the same successive rows
-                meet, as they did in the original's training.
+            order: Order of the examples, and how many of them a group takes.
 
         Raises:
             ValueError: A number is out of range, a task is empty, or a text is longer than the shape's rows.
@@ -119,7 +107,7 @@ class MixturePlan:
             raise ValueError(
                 f"{len(tasks)} tasks, {len(weights)} weights, {groups} groups: need a weight for each task."
             )
-        _check(texts, shape, rows_per_group, shuffle)
+        _check(texts, shape, order)
         self.shape, self.groups, self.names = shape, groups, tuple(tasks)
         self._rows = [rows if isinstance(rows, range) else np.asarray(rows, np.int64) for rows in tasks.values()]
         self._streams: list[TaskStream] = []
@@ -127,41 +115,41 @@ class MixturePlan:
         for name, given in zip(self.names, self._rows, strict=True):
             if not len(given):
                 raise ValueError(f"task {name!r} has no rows; leave it out.")
-            rows, key = np.asarray(given, np.int64), key_of("task", seed, name)
-            if rows_per_group is None and shape.examples > 1:
+            rows, key = np.asarray(given, np.int64), key_of("task", order.seed, name)
+            if order.rows_per_group is None and shape.examples > 1:
                 stream = token_stream(texts, rows, shape, groups, key)
             else:
-                stream = row_stream(len(rows), rows_per_group or 1, groups, key, shuffle)
+                stream = row_stream(len(rows), order.rows_per_group or 1, groups, key, order.shuffle)
             self._streams.append(stream)
             real = texts.costs(shape.negatives, 1, rows).sum(dtype=np.int64)
             fills.append(float(real / stream.total * stream.budget / shape.tokens))
-        self._choose(np.asarray(weights, np.float64), seed, fills)
+        self._choose(np.asarray(weights, np.float64), order.seed, fills)
 
     def _choose(self, weights: Float64[np.ndarray, "tasks"], seed: int, fills: Sequence[float]) -> None:
         """Decides which tasks have steps of their own, and when tasks come."""
         weights = weights / weights.sum()
-        most = np.array([stream.cells_at_once for stream in self._streams])
+        most = np.array([stream.slices_at_once for stream in self._streams])
         self._alone, self._small = np.flatnonzero(most == self.groups), np.flatnonzero(most < self.groups)
-        shares = weights.copy()
+        effective = weights.copy()
         entries = weights[self._alone]
         if len(self._small):
             together = weights[self._small].sum()
             rates = shared_rates(weights[self._small], most[self._small], self.groups)
-            shares[self._small] = together * rates / self.groups
+            effective[self._small] = together * rates / self.groups
             entries = np.append(entries, together)
-            self._shared = TaskTurns(rates, key_of("shared", seed), self.groups, most[self._small].tolist())
-        self._steps = TaskTurns(entries, key_of("steps", seed))
-        cells = [stream.total / stream.budget for stream in self._streams]
+            self._shared = TaskSchedule(rates, key_of("shared", seed), self.groups, most[self._small].tolist())
+        self._steps = TaskSchedule(entries, key_of("steps", seed))
+        slices = [stream.total / stream.budget for stream in self._streams]
         columns = (
             map(len, self._rows),
             weights.tolist(),
-            shares.tolist(),
-            cells,
+            effective.tolist(),
+            slices,
             fills,
             (most == self.groups).tolist(),
         )
         self.tasks = tuple(PlannedTask(*values) for values in zip(self.names, *columns, strict=True))
-        self.expected_fill = float(shares @ np.asarray(fills))
+        self.expected_fill = float(effective @ np.asarray(fills))
 
     def warn_of_padding(self, least: float = 0.9) -> None:
         """Logs a warning, with what to change, where steps would be filled worse than this share of their tokens."""
@@ -190,12 +178,12 @@ class MixturePlan:
         if entry < len(self._alone):
             task = np.full(self.groups, self._alone[entry])
             return StepPlan(step, task, before * self.groups + np.arange(self.groups))
-        places, cells = self._shared(int(before))
-        return StepPlan(step, np.where(places < 0, -1, self._small[places]), np.where(places < 0, -1, cells))
+        places, slices = self._shared(int(before))
+        return StepPlan(step, np.where(places < 0, -1, self._small[places]), np.where(places < 0, -1, slices))
 
-    def rows(self, task: int, cell: int) -> tuple[Int64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
+    def rows(self, task: int, number: int) -> tuple[Int64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
         """Returns the numbers of the examples of a task's slice, and the pass over the task that each belongs to."""
-        index, passes = self._streams[task].cell(cell)
+        index, passes = self._streams[task].slice(number)
         rows = self._rows[task]
         return (rows.start + index * rows.step if isinstance(rows, range) else rows[index]), passes
 
@@ -205,20 +193,21 @@ class MixturePlan:
         for step in range(steps):
             planned = self(step)
             real = planned.task >= 0
-            np.maximum.at(ends, planned.task[real], planned.cell[real] + 1)
+            np.maximum.at(ends, planned.task[real], planned.slice[real] + 1)
         parts = [self._first_rows(task, int(end)) for task, end in enumerate(ends) if end]
         return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
 
-    def _first_rows(self, task: int, cells: int) -> Int64[np.ndarray, "rows"]:
-        if cells >= self.tasks[task].cells + 1:  # a whole pass
+    def _first_rows(self, task: int, slices: int) -> Int64[np.ndarray, "rows"]:
+        if slices >= self.tasks[task].slices + 1:  # a whole pass
             return np.asarray(self._rows[task], np.int64)
-        return np.concatenate([self.rows(task, cell)[0] for cell in range(cells)])
+        return np.concatenate([self.rows(task, number)[0] for number in range(slices)])
 
 
-def _check(texts: RowTexts, shape: GroupShape, rows_per_group: int | None, shuffle: bool) -> None:
-    if rows_per_group is not None and not 1 <= rows_per_group <= shape.examples:
-        raise ValueError(f"rows_per_group={rows_per_group} must be 1 to {shape.examples}, the shape's examples.")
-    if rows_per_group is None and not shuffle:
+def _check(texts: ExampleIndex, shape: GroupShape, order: ExampleOrder) -> None:
+    count = order.rows_per_group
+    if count is not None and not 1 <= count <= shape.examples:
+        raise ValueError(f"rows_per_group={count} must be 1 to {shape.examples}, the shape's examples.")
+    if count is None and not order.shuffle:
         raise ValueError("shuffle=False needs rows_per_group: groups filled with tokens are cut from shuffled rows.")
     if texts.lengths.max(initial=0) > shape.length:
         raise ValueError(

@@ -19,7 +19,7 @@ _RESOLUTION = 2**38  # of rates; products with a task's number of turns, below 2
 _CHUNK = 2**12
 
 
-class TaskTurns:
+class TaskSchedule:
     """An endless sequence of steps with a number of places each; says which task has each place.
 
     Steps are worked out from the first one on and kept, six bytes a place; a million places take about three seconds.
@@ -65,7 +65,7 @@ class TaskTurns:
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TaskTurns, self._arguments
+        return TaskSchedule, self._arguments
 
     def __call__(self, step: int) -> tuple[Int64[np.ndarray, "places"], Int64[np.ndarray, "places"]]:
         """Returns the task of each place of a step (-1: empty), and how many places it had before that one, ever."""

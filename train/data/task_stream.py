@@ -1,13 +1,13 @@
-"""The endless stream of one task's rows, pass after pass, cut into cells; any cell is found without those before it.
+"""The endless stream of one task's examples, pass after pass, cut into slices that are found without those before.
 
-A pass is a line as long as all rows' costs, and each row a stretch of it; cell c is the rows that begin in
-[c * budget, (c + 1) * budget) of the passes laid end to end. So every row is in exactly one cell of each pass, whatever
-the order, and cells may reach from one pass into the next. At a cut a few rows change sides, so that both sides cost
-what they should to within a few tokens; without that, every cell would have to leave room for a row.
+A pass is a line as long as all examples' costs, and each example a stretch of it; slice s is the examples that begin in
+[s * budget, (s + 1) * budget) of the passes laid end to end. So every example is in exactly one slice of each pass,
+whatever the order, and slices may reach from one pass into the next. At a cut a few examples change sides, so that both
+sides cost what they should to within a few tokens; without that, every slice would have to leave room for an example.
 
 All passes go through the rows in one keyed order, but each shuffles within segments of it, and the segments of odd
 passes begin in the middle of those of even ones, like bricks. So other rows meet in every pass, and yet a row never
-comes twice in the cells of one step, because no row moves further than the stream's slack allows.
+comes twice in the slices of one step, because no row moves further than the stream's slack allows.
 """
 
 import functools
@@ -28,35 +28,35 @@ class TaskStream:
     """The slices of one task. Safe to use from several threads; may be pickled."""
 
     def __init__(
-        self, cost: Int32[np.ndarray, "rows"], budget: int, cells_at_once: int, key: int, shuffle: bool = True
+        self, cost: Int32[np.ndarray, "rows"], budget: int, slices_at_once: int, key: int, shuffle: bool = True
     ) -> None:
         """
         Args:
             cost: Cost of each example, positive.
             budget: Cost of a slice.
-            cells_at_once: Largest number of successive slices of one step, which must not hold an example twice.
+            slices_at_once: Largest number of successive slices of one step, which must not hold an example twice.
             key: Key that decides the order.
             shuffle: Whether examples are shuffled; False takes them in the order given, in every pass.
 
         Raises:
-            ValueError: There are no rows, or fewer than `cells_at_once` cells need.
+            ValueError: There are no rows, or fewer than `slices_at_once` slices need.
         """
         if not len(cost) or cost.min() < 1:
             raise ValueError("a task needs rows, each of a cost of at least 1.")
         self.total = int(cost.sum(dtype=np.int64))
-        if cells_at_once * budget > self.total:
+        if slices_at_once * budget > self.total:
             raise ValueError(
-                f"{cells_at_once} cells of {budget} do not fit into a pass of {self.total}; a row would come twice."
+                f"{slices_at_once} slices of {budget} do not fit into a pass of {self.total}; a row would come twice."
             )
         self._cost, self._key, self._shuffle = cost, key, shuffle
-        self.budget, self.cells_at_once = budget, cells_at_once
-        self._segment = functools.lru_cache(maxsize=2)(self._shuffled)  # a cell lies in one segment or two
+        self.budget, self.slices_at_once = budget, slices_at_once
+        self._segment = functools.lru_cache(maxsize=2)(self._shuffled)  # a slice lies in one segment or two
         self._cut = functools.lru_cache(maxsize=2)(self._exchange)  # and ends where the next one begins
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TaskStream, (self._cost, self.budget, self.cells_at_once, self._key, self._shuffle)
+        return TaskStream, (self._cost, self.budget, self.slices_at_once, self._key, self._shuffle)
 
-    def cell(self, index: int) -> tuple[Int64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
+    def slice(self, index: int) -> tuple[Int64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
         """Returns the examples of a slice, as indices into `cost`, and the pass each belongs to.
 
         There is at most one row more than fit into the budget at the least cost of a row.
@@ -111,10 +111,10 @@ class TaskStream:
         """Returns the number of examples of half a segment; 1 means that passes are not shuffled.
 
         The two places of a row in successive passes lie in two overlapping segments, three halves long together. If
-        those cost no more than what a pass has beyond the cells of one step and their cuts' reach, both cannot be in
+        those cost no more than what a pass has beyond the slices of one step and their cuts' reach, both cannot be in
         one step.
         """
-        slack = self.total - self.cells_at_once * self.budget - 2 * self._reach
+        slack = self.total - self.slices_at_once * self.budget - 2 * self._reach
         for halves in _HALVES if self._shuffle else ():
             half = min(-(-len(self._cost) // halves), _LARGEST_HALF)
             parts = np.add.reduceat(self._cost[self._order], np.arange(0, len(self._cost), half), dtype=np.int64)
@@ -128,7 +128,7 @@ class TaskStream:
         """Returns how far from a cut an example may begin that is exchanged; cuts' reaches do not overlap."""
         if not self._shuffle:
             return 0
-        return min(self.budget // 2, (self.total - self.cells_at_once * self.budget) // 4)
+        return min(self.budget // 2, (self.total - self.slices_at_once * self.budget) // 4)
 
     @functools.cached_property
     def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -145,10 +145,10 @@ class TaskStream:
         return even, odd
 
 
-def row_stream(rows: int, rows_per_cell: int, cells_at_once: int, key: int, shuffle: bool = True) -> TaskStream:
+def row_stream(rows: int, rows_per_slice: int, slices_at_once: int, key: int, shuffle: bool = True) -> TaskStream:
     """Returns a stream whose slices have a fixed number of examples, whatever their length."""
-    budget = min(rows, rows_per_cell)
-    return TaskStream(np.ones(rows, np.int32), budget, min(cells_at_once, rows // budget), key, shuffle)
+    budget = min(rows, rows_per_slice)
+    return TaskStream(np.ones(rows, np.int32), budget, min(slices_at_once, rows // budget), key, shuffle)
 
 
 class _Cut(NamedTuple):

@@ -1,7 +1,8 @@
 """`TeacherVectors`: a teacher's vectors of a token cache's texts, memory-mapped, looked up by the numbers of texts.
 
-On disk vectors lie under the hash of the bare text, in the order in which they were once computed (`VectorFiles`). So a
-text that occurs under many instructions, in many tasks or in another mixture is computed once, and files only grow.
+On disk vectors lie under the hash of the text without instruction, in the order in which they were once computed
+(`VectorFiles`). So a text that occurs under many instructions, in many tasks or in another mixture is computed once,
+and files only grow.
 """
 
 import dataclasses

@@ -17,8 +17,8 @@ import numpy as np
 from instructor_jax.io.bounds import INDEX_BYTES
 from instructor_jax.io.json_files import Fields, read_json, shown_value
 
+from .example_index import ExampleIndex
 from .examples import Example
-from .row_texts import RowTexts
 
 FORMAT = 1
 META = "cache.json"
@@ -150,7 +150,7 @@ class TokenCache:
         return self._arrays[name]
 
     @functools.cached_property
-    def rows(self) -> RowTexts:
+    def rows(self) -> ExampleIndex:
         """Returns which texts the examples consist of, and their lengths.
 
         Raises:
@@ -160,7 +160,7 @@ class TokenCache:
         if not self._consistent():
             raise ValueError(f"the token cache {self.folder} is damaged. {_REMEDY}")
         lengths = np.diff(ends, prepend=0).astype(np.int32)
-        return RowTexts(lengths, *(self.array(name) for name in ("query", "positive", "negative", "negative_ends")))
+        return ExampleIndex(lengths, *(self.array(name) for name in ("query", "positive", "negative", "negative_ends")))
 
     def _consistent(self) -> bool:
         """Checks that texts end in the tokens, one behind the other, and that examples name texts that there are."""

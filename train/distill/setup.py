@@ -18,15 +18,16 @@ from instructor_jax.io.array_files import read_array
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import one_process
 from instructor_jax.io.folder_writer import write_sentence_transformers
-from instructor_jax.io.folders import ModelFolder, read_folder
+from instructor_jax.io.folders import read_folder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.nn.model import init_params
 
-from ..data.bare_texts import text_hashes, texts_of
 from ..data.teacher_vectors import TeacherVectors, VectorFiles
+from ..data.texts_without_instruction import text_hashes, texts_of
 from ..data.token_cache import Reading
 from ..settings.run_config import RunConfig
 from .pca import principal_axes
-from .static_init import piece_vectors, piece_weights, read_pieces, static_params
+from .static_init import read_subwords, static_params, subword_vectors, subword_weights
 from .teacher import Teacher, teacher_folder
 from .vectors_writer import open_vectors
 
@@ -37,7 +38,7 @@ AXES = "teacher_axes.npy"
 _SAMPLE = 50_000  # vectors that decide the axes
 
 
-def teach(
+def set_up_distillation(
     run: RunConfig, folder: ModelFolder, readings: Sequence[Reading], rows: Sequence[Int64[np.ndarray, "_"]]
 ) -> tuple[ModelFolder, list[TeacherVectors | None]]:
     """Returns the folder that the run starts from, and the teacher's vectors for each reading (None without one).
@@ -104,13 +105,13 @@ def _started(
     path.parent.mkdir(parents=True, exist_ok=True)
     with one_process(path.with_name(f"{START}.lock")):
         if not path.is_dir():
-            pieces = read_pieces(folder.path)
+            pieces = read_subwords(folder.path)
             logger.info("%s: the teacher reads the %d pieces of the vocabulary", path, len(pieces.texts))
-            vectors = piece_vectors(pieces, teacher)
+            vectors = subword_vectors(pieces, teacher)
             if axes is not None:
                 vectors = vectors @ axes
             params = jax.device_get(init_params(folder.config, run.seed))
             outputs = backbone_of(folder.config.encoder).residual_outputs
-            start = static_params(params, vectors, piece_weights(pieces), outputs, run.seed)
+            start = static_params(params, vectors, subword_weights(pieces), outputs, run.seed)
             write_sentence_transformers(path, folder, start)
     return dataclasses.replace(read_folder(path), config=folder.config)

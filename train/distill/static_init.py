@@ -30,14 +30,14 @@ _LAYERS = 0.1  # size of the layers' outputs, as a share of the usual one
 _SMOOTH = 1e-3  # a of Arora et al.
 
 
-class Pieces(NamedTuple):
+class Subwords(NamedTuple):
     """A vocabulary: what each subword stands for ("" for special ones), and its probability in the training text."""
 
     texts: list[str]
     probability: Float[np.ndarray, "pieces"]
 
 
-def read_pieces(folder: Path) -> Pieces:
+def read_subwords(folder: Path) -> Subwords:
     """Reads the subwords of a tokenizer folder, in the order of their ids.
 
     Raises:
@@ -59,10 +59,10 @@ def read_pieces(folder: Path) -> Pieces:
             f"{path} is not as a Unigram tokenizer is written ({type(error).__name__}: {error})."
         ) from error
     texts = ["" if piece in special else piece.replace("▁", " ").strip() for piece, _ in pieces]
-    return Pieces(texts, np.exp(np.array([score for _, score in pieces], np.float64)))
+    return Subwords(texts, np.exp(np.array([score for _, score in pieces], np.float64)))
 
 
-def piece_weights(pieces: Pieces) -> Float32[np.ndarray, "pieces"]:
+def subword_weights(pieces: Subwords) -> Float32[np.ndarray, "pieces"]:
     """Returns how much each subword counts in the mean: a / (a + probability), 0 for special ones; the rarest counts 1.
 
     Arora et al. 2017, A Simple but Tough-to-Beat Baseline for Sentence Embeddings, equation 3, with their a = 1e-3.
@@ -73,8 +73,8 @@ def piece_weights(pieces: Pieces) -> Float32[np.ndarray, "pieces"]:
     return (weights / max(float(weights.max(initial=0.0)), 1e-9)).astype(np.float32)
 
 
-def piece_vectors(
-    pieces: Pieces, encode: Callable[[Sequence[str]], Float[np.ndarray, "texts dim"]]
+def subword_vectors(
+    pieces: Subwords, encode: Callable[[Sequence[str]], Float[np.ndarray, "texts dim"]]
 ) -> Float32[np.ndarray, "pieces dim"]:
     """Returns the teacher's vector of every subword; zeros for special ones."""
     given = [number for number, text in enumerate(pieces.texts) if text]

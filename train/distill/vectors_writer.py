@@ -22,8 +22,8 @@ from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import one_process
 from instructor_jax.io.ownership import extended
 
-from ..data.bare_texts import bare_texts, text_hashes
 from ..data.teacher_vectors import FORMAT, HASHES, META, VECTORS, VectorFiles
+from ..data.texts_without_instruction import text_hashes, texts_without_instruction
 from ..data.token_cache import ExampleSource, TokenCache
 from ..distillation import DistillConfig
 from .teacher import Teacher, teacher_digest, teacher_folder
@@ -74,7 +74,9 @@ def open_vectors(
                     logger.info("%s: the teacher %s reads %d texts", folder, config.teacher, len(missing))
                     mask = np.zeros(len(hashes), bool)
                     mask[missing] = True
-                    _extend(files, encode, bare_texts(source, cache, mask), hashes, len(missing), reading)
+                    _extend(
+                        files, encode, texts_without_instruction(source, cache, mask), hashes, len(missing), reading
+                    )
     return VectorFiles.opened(folder)
 
 

@@ -1,7 +1,7 @@
 """What the devices of a compiled program send to one another: kind, size, number of runs, and who takes part.
 
 TPUs write a collective in several pieces, so that it runs beside the computation, and a reduce-scatter as a kernel with
-an all-reduce inside. Pieces of one collective share its channel; here they are one.
+an all-reduce inside. Subwords of one collective share its channel; here they are one.
 """
 
 import dataclasses

@@ -7,6 +7,7 @@ and write to main memory; what stays in on-chip memory between two kernels is fr
 import dataclasses
 import math
 import re
+from typing import NamedTuple
 
 from .hlo import HloProgram
 from .instruction import Instruction, Shape
@@ -113,24 +114,40 @@ def _convolution_flops(instruction: Instruction, image: Shape, kernel: Shape) ->
 
         low, _, _ = field("pad", "0_0").partition("_")
         operations *= _meetings(
-            image.dims[sides[0].index(axis)],
-            int(field("size", "1")),
-            result.dims[output.index(axis)],
-            stride=int(field("stride", "1")),
-            low=int(low),
-            image_dilation=int(field("lhs_dilate", "1")),
-            kernel_dilation=int(field("rhs_dilate", "1")),
+            _Axis(
+                image.dims[sides[0].index(axis)],
+                int(field("size", "1")),
+                result.dims[output.index(axis)],
+                stride=int(field("stride", "1")),
+                low=int(low),
+                image_dilation=int(field("lhs_dilate", "1")),
+                kernel_dilation=int(field("rhs_dilate", "1")),
+            )
         )
     return operations
 
 
-def _meetings(
-    image: int, kernel: int, output: int, *, stride: int, low: int, image_dilation: int, kernel_dilation: int
-) -> int:
+class _Axis(NamedTuple):
+    """One spatial axis of a convolution: sizes, and how the kernel moves over the image."""
+
+    image: int
+    kernel: int
+    output: int
+    stride: int
+    low: int
+    image_dilation: int
+    kernel_dilation: int
+
+
+def _meetings(axis: _Axis) -> int:
     """Counts the pairs (place of the output, place of the kernel) that fall on a true place of the image."""
-    last = (image - 1) * image_dilation
-    places = (out * stride - low + at * kernel_dilation for out in range(output) for at in range(kernel))
-    return sum(0 <= place <= last and place % image_dilation == 0 for place in places)
+    last = (axis.image - 1) * axis.image_dilation
+    places = (
+        out * axis.stride - axis.low + at * axis.kernel_dilation
+        for out in range(axis.output)
+        for at in range(axis.kernel)
+    )
+    return sum(0 <= place <= last and place % axis.image_dilation == 0 for place in places)
 
 
 def _moved(program: HloProgram, instructions: dict[str, Instruction], instruction: Instruction) -> int:

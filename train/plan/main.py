@@ -70,9 +70,11 @@ def plan(
     """
     from ..recipe_files import load_recipe
     from ..settings.overrides import override
+    from .own_files import refuse_other_files
 
     recipe = load_recipe(recipe_name)
     run = override(recipe.config, settings, config)
+    refuse_other_files(json, output if sweep else None, [] if config is None else [config])
     log_to_stderr()
     logging.getLogger("instructor_jax").setLevel(logging.WARNING)
     _ready(topology)
@@ -137,6 +139,7 @@ def _sweep(run: "RunConfig", topology: str, output: Path, loss: "OwnLoss | None"
     from tqdm import tqdm
 
     from .mixture import config_and_fill
+    from .own_files import PLOT, TABLE
     from .plan import plan_step
     from .report import table
     from .settings import planned_config
@@ -162,9 +165,9 @@ def _sweep(run: "RunConfig", topology: str, output: Path, loss: "OwnLoss | None"
     lines += [f"impossible: {reason}" for reason in found.refused]
     print("\n\n".join(lines))
     output.mkdir(parents=True, exist_ok=True)
-    _write(output / "sweep.md", "\n\n".join(lines) + "\n")
+    _write(output / TABLE, "\n\n".join(lines) + "\n")
     if found.plans:
-        write_plot(found, output / "sweep.png")
+        write_plot(found, output / PLOT)
     return list(found.plans)
 
 

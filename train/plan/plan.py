@@ -7,7 +7,8 @@ what the compiler says, operations, traffic and collectives are counted in the p
 import dataclasses
 import functools
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 from jax.sharding import Mesh
@@ -25,12 +26,12 @@ from .buffers import largest_arrays, largest_buffers, sizes_on
 from .cache import PlanCache
 from .checks import sharding_faults
 from .collectives import Collective, collectives
-from .costs import costs
+from .costs import Costs, costs
 from .hlo import parse_hlo
 from .memory import available_memory, memory_of, memory_of_refused
 from .program import Program, lowered_encode, lowered_step
 from .record import Exchange, Plan
-from .roofline import roofline
+from .roofline import Work, roofline
 from .topology import devices_of
 
 _SHOWN = 12  # kinds of collectives that a plan keeps
@@ -63,7 +64,8 @@ def plan_step(
     )  # fmt: skip
     useful = training_flops_per_token(config.model) * tokens * fill
     check = functools.partial(sharding_faults, config=config, mesh=mesh)
-    return _examined(plan, program, mesh, config.model, config.group.length, tokens, useful, check)
+    subject = _Subject(program, mesh, config.model, config.group.length, Work(tokens, useful))
+    return _examined(plan, subject, check)
 
 
 def plan_encode(model: ModelConfig, dtype: Dtype, topology: str, shape: MeshShape, bucket: Bucket, groups: int) -> Plan:
@@ -90,7 +92,8 @@ def plan_encode(model: ModelConfig, dtype: Dtype, topology: str, shape: MeshShap
     plan = Plan("encode", topology, devices[0].device_kind, len(devices), dict(mesh.shape), settings, None)
     tokens = groups * bucket.rows * bucket.length
     useful = training_flops_per_token(model) / 3 * tokens  # the forward pass is a third
-    return _examined(plan, program, mesh, model, bucket.length, tokens, useful, lambda *_: [])
+    subject = _Subject(program, mesh, model, bucket.length, Work(tokens, useful))
+    return _examined(plan, subject, lambda *_: [])
 
 
 def step_settings(config: TrainConfig) -> dict[str, Any]:
@@ -110,17 +113,26 @@ def _model_settings(model: ModelConfig) -> dict[str, Any]:
     return {name: getattr(model.encoder, name) for name in names} | {"dim": model.embedding_dim}
 
 
-def _examined(
-    plan: Plan, program: Program, mesh: Mesh, model: ModelConfig, length: int, tokens: int, useful: float, check: Any
-) -> Plan:
+class _Subject(NamedTuple):
+    """A program that is planned, with what is known of it."""
+
+    program: Program
+    mesh: Mesh
+    model: ModelConfig
+    length: int
+    work: Work
+
+
+def _examined(plan: Plan, subject: _Subject, check: Callable[[list[Collective], Costs], list[str]]) -> Plan:
     """Returns the plan with all that the compiler tells, from the cache if the same program was planned before."""
+    program, mesh, model = subject.program, subject.mesh, subject.model
     cache = PlanCache(program.lowered.as_text(), plan)
     found = cache.read()
     if found is not None:
         return found
     devices = list(mesh.devices.flat)
     available = available_memory(devices)
-    sizes, began = sizes_on(mesh, model.encoder, length, model.embedding_dim), time.perf_counter()
+    sizes, began = sizes_on(mesh, model.encoder, subject.length, model.embedding_dim), time.perf_counter()
     try:
         compiled = program.lowered.compile()
     except jax.errors.JaxRuntimeError as error:
@@ -143,7 +155,7 @@ def _examined(
             opaque=sum(found_costs.opaque.values()),
             exchanges=tuple(exchanges(found_collectives)),
             roofline=chip
-            and roofline(chip, mesh.size, devices_per_chip(devices), found_costs, found_collectives, tokens, useful),
+            and roofline(chip, mesh.size, devices_per_chip(devices), found_costs, found_collectives, subject.work),
             faults=tuple(check(found_collectives, found_costs)),
             seconds=seconds,
         )

@@ -7,10 +7,23 @@ longest of them and their sum; what it lacks to the peak on top of that, no such
 
 import dataclasses
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from ..chips import Chip
 from .collectives import Collective
 from .costs import Costs
+
+
+class Work(NamedTuple):
+    """What a call of a program is for, on all devices together.
+
+    Attributes:
+        tokens: Number of positions that are computed, padding included.
+        useful: Operations that the result needs: nothing computed twice, no padding.
+    """
+
+    tokens: int
+    useful: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +79,7 @@ def roofline(
     per_chip: int,
     costs: Costs,
     exchanged: Iterable[Collective],
-    tokens: int,
-    useful: float,
+    work: Work,
 ) -> Roofline:
     """Returns the least times of a program.
 
@@ -77,8 +89,7 @@ def roofline(
         per_chip: Number of devices that share a chip.
         costs: Costs of one device.
         exchanged: Collectives of one device.
-        tokens: Positions of a call, on all devices.
-        useful: Operations that its result needs, on all devices.
+        work: Work of a call, on all devices.
     """
     slower = {"default": 1.0, "high": chip.high, "highest": chip.highest}
     operations = sum(slower[precision] * flops for precision, flops in costs.flops.items())
@@ -86,7 +97,7 @@ def roofline(
         arithmetic=operations * per_chip / chip.flops,
         memory=costs.traffic * per_chip / chip.memory,
         interconnect=sum(one.sent for one in exchanged) * per_chip / chip.interconnect,
-        tokens=tokens,
-        useful=useful,
+        tokens=work.tokens,
+        useful=work.useful,
         peak=chip.flops * devices / per_chip,
     )

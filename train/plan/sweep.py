@@ -13,6 +13,7 @@ from instructor_jax.io.atomic import whole_file
 from instructor_jax.sharding import MeshShape
 
 from ..config import TrainConfig
+from .own_files import MARK
 from .record import Plan
 
 MOST = 12
@@ -173,4 +174,4 @@ def write_plot(found: Sweep, path: Path) -> None:
         right.legend()
     figure.suptitle(f"{found.plans[0].what} on {found.plans[0].topology}: data x fsdp x tensor, remat, examples")
     with whole_file(path) as draft:
-        figure.savefig(draft, format=path.suffix.removeprefix("."), dpi=120)
+        figure.savefig(draft, format=path.suffix.removeprefix("."), dpi=120, metadata={"Software": MARK})

@@ -13,14 +13,14 @@ from ..config import TrainConfig
 from ..data.batch_builder import BatchBuilder
 from ..data.budget import examples_needed
 from ..data.group_packing import GroupShape
-from ..data.mixture import MixturePlan
+from ..data.mixture import ExampleOrder, MixturePlan
 from ..data.pipeline import local_groups
 from ..data.staged_batches import StagedBatches
 from ..data.teacher_vectors import TeacherVectors
 from ..data.token_cache import Reading, TokenCache
-from ..settings.mixture_config import shares_of
+from ..settings.mixture_config import weights_of
 from ..settings.run_config import RunConfig
-from .data import ChosenExamples, OpenedData, Rows, bare_steps
+from .data import ChosenExamples, OpenedData, Rows, no_instruction_steps
 from .train_config import group_shape, train_config
 
 
@@ -43,13 +43,13 @@ class PlannedBatches:
         """Returns the number of batches that show every held-out example about once."""
         if self.held_out is None:
             return 0
-        return -(-int(np.ceil(sum(task.cells for task in self.held_out.tasks))) // self.config.groups)
+        return -(-int(np.ceil(sum(task.slices for task in self.held_out.tasks))) // self.config.groups)
 
     def rows_read(self, run: RunConfig, chosen: ChosenExamples) -> list[Int64[np.ndarray, "_"]]:
         """Returns the examples that each stage takes, with all held-out ones in the last: a teacher reads no others."""
         if not run.distill.on:
             return [np.zeros(0, np.int64)] * len(self.stages)
-        alone = bare_steps(run)
+        alone = no_instruction_steps(run)
         steps = [alone, run.steps - alone] if len(self.stages) == 2 else [run.steps]
         rows = [plan.rows_of_steps(count) for plan, count in zip(self.stages, steps, strict=True)]
         rows[-1] = np.concatenate([rows[-1], *chosen.held.values()])
@@ -109,7 +109,7 @@ def build_batches(
         BatchBuilder(plan, one.cache, own, kept, teacher)
         for plan, one, teacher in zip(planned.stages, readings, vectors, strict=True)
     ]
-    batches = StagedBatches(builders[0], bare_steps(run), builders[1]) if len(builders) == 2 else builders[0]
+    batches = StagedBatches(builders[0], no_instruction_steps(run), builders[1]) if len(builders) == 2 else builders[0]
     if planned.held_out is None:
         return batches, None
     held = [numbers[task] for task in chosen.held]
@@ -117,13 +117,14 @@ def build_batches(
 
 
 def _weights(run: RunConfig, tasks: Rows) -> Float64[np.ndarray, "tasks"]:
-    return shares_of({task: len(rows) for task, rows in tasks.items()}, run.mixture)
+    return weights_of({task: len(rows) for task, rows in tasks.items()}, run.mixture)
 
 
 def _plan(run: RunConfig, cache: TokenCache, tasks: Rows, shape: GroupShape) -> MixturePlan:
     fixed = run.mixture.rows_per_group or None
     weights = _weights(run, tasks)
-    plan = MixturePlan(cache.rows, tasks, weights, shape, run.batch.groups, run.seed, fixed, run.mixture.shuffle)
+    order = ExampleOrder(run.seed, fixed, run.mixture.shuffle)
+    plan = MixturePlan(cache.rows, tasks, weights, shape, run.batch.groups, order)
     if not fixed:
         plan.warn_of_padding()
     return plan
@@ -143,4 +144,4 @@ def _held_out_plan(cache: TokenCache, held: Rows, shape: GroupShape, groups: int
     if not held:
         return None
     weights = [float(cache.rows.costs(shape.negatives, 1, rows).sum(dtype=np.int64)) for rows in held.values()]
-    return MixturePlan(cache.rows, held, weights, shape, groups, seed=0)
+    return MixturePlan(cache.rows, held, weights, shape, groups)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from instructor_jax.io.folders import ModelFolder
-from instructor_jax.text.tokenization import Tokenizer, load_token_ids
+from instructor_jax.io.model_folder import ModelFolder
+from instructor_jax.io.tokenizers.folders import load_token_ids
+from instructor_jax.text.tokenization import Tokenizer
 
-from ..data.decontamination import Avoided, avoid_rows
+from ..data.decontamination import Decontamination, decontaminate
+from ..data.instruction_ablation import WithoutInstructions
 from ..data.mixture import hold_out
 from ..data.token_cache import (
     META,
@@ -23,7 +25,6 @@ from ..data.token_cache import (
     tokenizer_digest,
 )
 from ..data.token_cache_writer import open_token_cache
-from ..data.without_instructions import WithoutInstructions
 from ..medi.memory import from_memory
 from ..medi.storage.store import MediStore
 from ..settings.mixture_config import tasks_of
@@ -62,7 +63,7 @@ class ChosenExamples:
 
     kept: Rows
     held: Rows
-    avoided: Avoided | None
+    avoided: Decontamination | None
 
 
 def open_data(run: RunConfig, examples: Any = None) -> OpenedData:
@@ -84,16 +85,16 @@ def open_data(run: RunConfig, examples: Any = None) -> OpenedData:
         )
     mixture: Mixture = MediStore(run.data) if examples is None else from_memory(examples)
     tasks = tasks_of(mixture, run.mixture)
-    bare = WithoutInstructions(mixture)
-    last: ExampleSource = mixture if run.mixture.instructions else bare
-    return OpenedData(mixture, tasks, (bare, last) if bare_steps(run) else (last,))
+    ablated = WithoutInstructions(mixture)
+    last: ExampleSource = mixture if run.mixture.instructions else ablated
+    return OpenedData(mixture, tasks, (ablated, last) if no_instruction_steps(run) else (last,))
 
 
-def bare_steps(run: RunConfig) -> int:
+def no_instruction_steps(run: RunConfig) -> int:
     """Returns the steps of a first stage in which texts are read without their instructions."""
     if not (run.distill.on and run.distill.no_instruction and run.mixture.instructions):
         return 0
-    return run.distill.steps_alone(run.steps)
+    return run.distill.distill_only_steps(run.steps)
 
 
 def read_texts(run: RunConfig, data: OpenedData, folder: ModelFolder) -> list[Reading]:
@@ -140,7 +141,7 @@ def _without_avoided(
 ) -> ChosenExamples:
     if avoid is None:
         return chosen
-    return ChosenExamples(*avoid_rows(reading.source, reading.cache, avoid, chosen.kept, chosen.held))
+    return ChosenExamples(*decontaminate(reading.source, reading.cache, avoid, chosen.kept, chosen.held))
 
 
 def _tokens(run: RunConfig, source: ExampleSource, folder: ModelFolder) -> TokenCache:

@@ -35,7 +35,7 @@ def description(
     if loss is not None:
         lines["loss"] = f"{loss_name(loss)}, of your own"
     if run.distill.teacher:
-        alone = run.distill.steps_alone(config.steps)
+        alone = run.distill.distill_only_steps(config.steps)
         weight = f"whole loss for {alone:,} steps, weight {run.distill.weight:g} at the end"
         lines["teacher"] = f"{run.distill.teacher}, {weight if run.distill.on else 'first embeddings only'}"
     return lines

@@ -11,7 +11,7 @@ import numpy as np
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.folder_writer import write_sentence_transformers
 
-from .metrics_writer import FILE, read_lines
+from .metrics_file import FILE, read_lines
 from .prepared import Prepared
 
 MODEL = "model"

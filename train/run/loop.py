@@ -1,4 +1,4 @@
-"""The training loop: batches to the step, metrics to the journal, states to the checkpoints, until done or stopped.
+"""The training loop: batches to the step, metrics to the log, states to the checkpoints, until done or stopped.
 
 All of a run's state is in its folder, and all that decides a step is the state and the step's number. So the same call
 starts a run or continues it, after a kill too, on as many devices as there are now.
@@ -29,11 +29,11 @@ from ..settings.comparison import differences
 from ..settings.flat import flat
 from ..step import TrainState, abstract_state, held_out_sums, new_state, state_shardings
 from .checkpoints import Checkpoints
+from .config_check import require_same_config
 from .distributed import is_main, quiet
 from .export import MODEL as MODEL  # where a run's results lie: one place to ask
 from .export import export
-from .host_check import require_agreement
-from .metrics_writer import Journal, OnMetrics
+from .metrics_logger import MetricsLogger, OnMetrics
 from .parameters import gathered, placed_params
 from .preemption import StopRequest
 from .prepared import Prepared
@@ -83,7 +83,7 @@ def train(
         ValueError: The folder holds a run with other settings or data, or damaged checkpoints; or another run is in it;
             or another process of this one has other settings.
     """
-    require_agreement(prepared.run, prepared.fingerprint, prepared.loss and loss_name(prepared.loss))
+    require_same_config(prepared.run, prepared.fingerprint, prepared.loss and loss_name(prepared.loss))
     enable_cache()
     folder = Path(prepared.run.output)
     with held(folder) if is_main() else contextlib.nullcontext():
@@ -120,11 +120,11 @@ class _Run:
 
     def go(self) -> Outcome:
         state, start = self._begin()
-        journal = Journal(self.folder, self.config, self.prepared.run.log, start, self.on_metrics)
+        log = MetricsLogger(self.folder, self.config, self.prepared.run.log, start, self.on_metrics)
         try:
-            return self._steps(state, start, journal)
+            return self._steps(state, start, log)
         finally:
-            journal.close()
+            log.close()
 
     def _begin(self) -> tuple[TrainState, int]:
         """Returns the state to go on from, and how many steps were made."""
@@ -143,26 +143,26 @@ class _Run:
             params = init_params(config.model, config.seed, prepared.mesh)
         return jax.jit(partial(new_state, config), out_shardings=self.shardings)(params)
 
-    def _steps(self, state: TrainState, start: int, journal: Journal) -> Outcome:
+    def _steps(self, state: TrainState, start: int, log: MetricsLogger) -> Outcome:
         run, steps, accuracy = self.prepared.run, self.config.steps, None
         if start == 0:
-            self._evaluate(state, 0, journal)
-            self._measure(state, 0, journal)
+            self._evaluate(state, 0, log)
+            self._measure(state, 0, log)
         with host_batches(self.prepared.batches, steps, start, run.workers, run.prefetch) as batches:
             for number in range(start + 1, steps + 1):
                 began = time.perf_counter()
                 batch = next(batches)
                 waited = time.perf_counter() - began
                 state, metrics = self.step(state, to_devices(batch.batch, self.prepared.mesh, self.config.groups))
-                journal.add(metrics, batch, waited)
+                log.add(metrics, batch, waited)
                 stopped = self.stop.requested(number)
                 last = stopped or number == steps
                 measured = number % run.held_out.every == 0 or number == steps
                 if last or measured or number % run.checkpoints.every == 0:
-                    journal.flush()  # raises where the loss is not finite, before anything of it is kept
-                    journal.report()  # so that no line is about steps before and after a checkpoint
-                self._evaluate(state, number, journal)
-                accuracy = self._measure(state, number, journal) if measured else None
+                    log.flush()  # raises where the loss is not finite, before anything of it is kept
+                    log.report()  # so that no line is about steps before and after a checkpoint
+                self._evaluate(state, number, log)
+                accuracy = self._measure(state, number, log) if measured else None
                 if last or number % run.checkpoints.every == 0:
                     self.checkpoints.save(state, self.about, accuracy)
                 if stopped and number < steps:
@@ -172,29 +172,29 @@ class _Run:
         self._export(state)
         return Outcome(steps, True, accuracy, self.folder / MODEL)
 
-    def _evaluate(self, state: TrainState, step: int, journal: Journal) -> None:
+    def _evaluate(self, state: TrainState, step: int, log: MetricsLogger) -> None:
         """Calls the caller's evaluation where one is due after this step."""
         every = self.prepared.run.evaluation.every
         if self.evaluate is not None and every and (step % every == 0 or step == self.config.steps):
-            journal.flush()
-            with journal.paused():
+            log.flush()
+            with log.paused():
                 scores = self.evaluate(gathered(state.params, self.prepared.mesh))
-            journal.evaluated(step, scores)
+            log.evaluated(step, scores)
 
-    def _measure(self, state: TrainState, step: int, journal: Journal) -> float | None:
+    def _measure(self, state: TrainState, step: int, log: MetricsLogger) -> float | None:
         """Measures the accuracy on held-out examples; None where there are none."""
         if self.prepared.held_out is None:
             return None
         total: TaskSums | None = None
         count = self.prepared.held_out_batches
-        journal.flush()
-        with journal.paused(), host_batches(self.prepared.held_out, count) as batches:
+        log.flush()
+        with log.paused(), host_batches(self.prepared.held_out, count) as batches:
             for batch in tqdm(batches, "held-out rows", count, leave=False, disable=quiet()):
                 placed = to_devices(batch.batch, self.prepared.mesh, self.config.groups)
                 sums = jax.device_get(self.sums(state.params, placed))
                 total = sums if total is None else jax.tree.map(np.add, total, sums)
         assert total is not None
-        return journal.held_out(step, total)
+        return log.held_out(step, total)
 
     def _export(self, state: TrainState) -> None:
         """Writes the trained model as a folder for this library and sentence-transformers."""

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from instructor_jax.config import ModelConfig
-from instructor_jax.io.folders import ModelFolder, read_params
+from instructor_jax.io.folders import read_params
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.nn.model import Params, param_shardings
 from instructor_jax.sharding import named_sharding
 

@@ -11,13 +11,13 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.sharding import data_shards
 
 from ..config import TrainConfig
 from ..data.teacher_vectors import TeacherVectors
 from ..data.token_cache import Reading
-from ..distill.setup import teach
+from ..distill.setup import set_up_distillation
 from ..own_loss import OwnLoss, try_loss
 from ..settings.run_config import RunConfig
 from .batch_plans import PlannedBatches, build_batches, plan_batches
@@ -109,7 +109,7 @@ def attach_teacher(
         ValueError: The teacher is no model, or its vectors cannot be compared with the student's.
         ImportError: Sentence-transformers is absent, and something must be computed.
     """
-    folder, vectors = teach(run, folder, readings, planned.rows_read(run, chosen))
+    folder, vectors = set_up_distillation(run, folder, readings, planned.rows_read(run, chosen))
     return AttachedTeacher(folder, tuple(vectors))
 
 

@@ -4,11 +4,11 @@ import dataclasses
 
 from jax.sharding import Mesh
 
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 
 from ..config import TrainConfig
 from ..data.batch_builder import BatchBuilder
-from ..data.decontamination import Avoided
+from ..data.decontamination import Decontamination
 from ..data.staged_batches import StagedBatches
 from ..data.token_cache import Mixture
 from ..own_loss import OwnLoss
@@ -43,7 +43,7 @@ class Prepared:
     batches: BatchBuilder | StagedBatches
     held_out: BatchBuilder | None
     held_out_batches: int
-    avoided: Avoided | None = None
+    avoided: Decontamination | None = None
     loss: OwnLoss | None = None
 
     @property

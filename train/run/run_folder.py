@@ -15,7 +15,7 @@ from instructor_jax.pages.own_pages import is_our_page
 
 from ..distill.setup import AXES, START
 from .export import MODEL
-from .metrics_writer import FILE, read_lines
+from .metrics_file import FILE, read_lines
 from .report import REPORT
 
 CHECKPOINTS = "checkpoints"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from instructor_jax.config import ModelConfig
 from instructor_jax.io.file_lock import one_process
-from instructor_jax.io.folders import ModelFolder, read_folder
+from instructor_jax.io.folders import read_folder
 from instructor_jax.io.hub import resolve_model
-from instructor_jax.text.tokenization import vocabulary_size
+from instructor_jax.io.model_folder import ModelFolder
+from instructor_jax.io.tokenizers.folders import vocabulary_size
 
 from ..data.token_cache import ExampleSource
 from ..data.vocabulary import train_vocabulary

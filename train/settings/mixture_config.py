@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from ..data.mixture import task_weights
 from ..data.task_names import chosen_tasks
 from ..data.token_cache import Mixture
 from .former_names import accepts_former_names, formerly
@@ -108,7 +107,7 @@ def tasks_of(store: Mixture, mixture: MixtureConfig) -> tuple[str, ...]:
     return free
 
 
-def shares_of(rows: Mapping[str, int], mixture: MixtureConfig) -> Float64[np.ndarray, "tasks"]:
+def weights_of(rows: Mapping[str, int], mixture: MixtureConfig) -> Float64[np.ndarray, "tasks"]:
     """Returns the weight of every task in the steps, of sum 1.
 
     Args:
@@ -118,11 +117,35 @@ def shares_of(rows: Mapping[str, int], mixture: MixtureConfig) -> Float64[np.nda
     Raises:
         ValueError: A pattern of `weights` fits no task.
     """
-    shares = task_weights(list(rows.values()), mixture.max_examples or None, mixture.temperature)
+    weights = task_weights(list(rows.values()), mixture.max_examples or None, mixture.temperature)
     for one in mixture.weights:
         fitting = set(chosen_tasks(list(rows), (one.tasks,)))
-        shares = shares * [one.times if task in fitting else 1.0 for task in rows]
-    return shares / shares.sum()
+        weights = weights * [one.times if task in fitting else 1.0 for task in rows]
+    return weights / weights.sum()
+
+
+def task_weights(
+    counts: Sequence[int], max_examples: int | None = None, temperature: float = 1.0
+) -> Float64[np.ndarray, "tasks"]:
+    """Returns weights of tasks, proportional to min(examples, max_examples) ** (1 / temperature), of sum 1.
+
+    Examples-proportional mixing with a limit, and temperature, as in Raffel et al. 2020 (T5), section 3.5.2.
+
+    Args:
+        counts: Number of examples of each task.
+        max_examples: Number of examples beyond which a task weighs no more; None for no limit.
+        temperature: Temperature of the weights: 1 is proportional; the larger, the more equal the tasks.
+
+    Raises:
+        ValueError: There is no task, one is empty, or max_examples or temperature is not positive.
+    """
+    rows = np.asarray(counts, np.float64)
+    if not len(rows) or rows.min() < 1:
+        raise ValueError(f"counts={list(counts)[:5]}... must name at least one task, each with at least one row.")
+    if temperature <= 0 or (max_examples is not None and max_examples < 1):
+        raise ValueError(f"temperature={temperature} and max_examples={max_examples} must be positive.")
+    weights = (np.minimum(rows, max_examples or np.inf) / rows.max()) ** (1 / temperature)
+    return weights / weights.sum()
 
 
 def is_redistributable(store: Mixture, task: str) -> bool:

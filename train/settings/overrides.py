@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from instructor_jax.io.bounds import SETTINGS_BYTES
 from instructor_jax.io.json_files import read_bytes
-from instructor_jax.io.printable import one_line
+from instructor_jax.io.printable import one_line, shown
 
 from .former_names import present_parts, present_tree
 
@@ -23,21 +23,21 @@ Config = TypeVar("Config")
 
 
 def override(config: Config, settings: Sequence[str], file: Path | None = None) -> Config:
-    """The configuration with settings such as `optimizer.learning_rate=1e-4` laid over it, all at once.
+    """Returns the configuration with settings such as `optimizer.learning_rate=1e-4` laid over it, all at once.
 
     Args:
-        config: any dataclass of dataclasses.
-        settings: each key=value.
+        config: Configuration: any dataclass of dataclasses.
+        settings: Settings, each key=value.
         file: TOML file of settings, which count less than those.
 
     Raises:
-        ValueError: no such key, a value of another type, one that the configuration refuses, or the file is no TOML.
+        ValueError: No such key, a value of another type, one that the configuration refuses, or the file is no TOML.
     """
     tree = {} if file is None else present_tree(config, _read(file))
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():
-            raise ValueError(f"{_shown(setting)} is no setting; write key=value, as in steps=1000.")
+            raise ValueError(f"{shown(setting)} is no setting; write key=value, as in steps=1000.")
         _put(tree, present_parts(config, key.strip().split(".")), _parsed(text.strip(), key.strip()), setting)
     try:
         return overlay(config, tree)
@@ -46,11 +46,11 @@ def override(config: Config, settings: Sequence[str], file: Path | None = None) 
 
 
 class _UnknownSetting(ValueError):
-    """A key that the configuration does not have.
+    """Raised for a key that the configuration does not have.
 
     Attributes:
-        key: dotted.
-        known: those that there are in its place.
+        key: Dotted key.
+        known: Keys that there are in its place.
     """
 
     def __init__(self, key: str, known: Sequence[str]) -> None:
@@ -70,7 +70,10 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def overlay(config: Config, tree: Mapping[str, Any], path: str = "") -> Config:
-    """The configuration with some of its fields replaced; nested mappings replace fields of nested configurations."""
+    """Returns the configuration with some of its fields replaced.
+
+    Nested mappings replace fields of nested configurations.
+    """
     hints = typing.get_type_hints(type(config))
     changes = {}
     for name, value in tree.items():
@@ -82,7 +85,7 @@ def overlay(config: Config, tree: Mapping[str, Any], path: str = "") -> Config:
             changes[name] = overlay(inner, value, f"{key}.")
         elif dataclasses.is_dataclass(inner):
             fields = ", ".join(f"{key}.{one.name}" for one in dataclasses.fields(inner))
-            raise ValueError(f"{key}={_shown(value)}: {key} has fields, set one of {fields}.")
+            raise ValueError(f"{key}={shown(value)}: {key} has fields, set one of {fields}.")
         else:
             changes[name] = _typed(value, hints[name], key)
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
@@ -92,9 +95,9 @@ def _put(tree: dict[str, Any], parts: list[str], value: Any, setting: str) -> No
     for part in parts[:-1]:
         tree = tree.setdefault(part, {})
         if not isinstance(tree, dict):
-            raise ValueError(f"{_shown(setting)}: {part!r} is given twice, once as a value.")
+            raise ValueError(f"{shown(setting)}: {part!r} is given twice, once as a value.")
     if isinstance(tree.get(parts[-1]), dict) and not isinstance(value, dict):
-        raise ValueError(f"{_shown(setting)}: {parts[-1]!r} is given twice, once with fields.")
+        raise ValueError(f"{shown(setting)}: {parts[-1]!r} is given twice, once with fields.")
     tree[parts[-1]] = value
 
 
@@ -108,23 +111,23 @@ def _parsed(text: str, key: str) -> Any:
 
 
 def _typed(value: Any, hint: Any, key: str) -> Any:
-    """The value as a field of this type takes it.
+    """Returns the value as a field of this type takes it.
 
     Raises:
-        ValueError: it is of another type.
+        ValueError: It is of another type.
     """
     for kind in _alternatives(hint):
         converted = _as(value, kind, key)
         if converted is not _NO:
             return converted
-    raise ValueError(f"{key}={_shown(value)} must be {_words(hint)}.")
+    raise ValueError(f"{key}={shown(value)} must be {_words(hint)}.")
 
 
 _NO = object()
 
 
 def _as(value: Any, kind: Any, key: str) -> Any:
-    """The value as this type, or `_NO`; a whole number is a float too, a truth value is no number."""
+    """Returns the value as this type, or `_NO`; a whole number is a float too, a truth value is no number."""
     if typing.get_origin(kind) is Literal:
         return value if value in typing.get_args(kind) else _NO
     if typing.get_origin(kind) is tuple:
@@ -148,11 +151,7 @@ def _made(kind: Any, value: Mapping[str, Any], key: str) -> Any:
     try:
         return kind(**{name: _typed(one, hints[name], f"{key}.{name}") for name, one in value.items()})
     except TypeError as error:
-        raise ValueError(f"{key}={_shown(dict(value))}: {error}.") from error
-
-
-def _shown(value: Any) -> str:
-    return one_line(repr(value), 80)
+        raise ValueError(f"{key}={shown(dict(value))}: {error}.") from error
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
@@ -161,7 +160,7 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 
 
 def _words(hint: Any) -> str:
-    """The type for a person."""
+    """Describes a type for a person."""
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", types.NoneType: "none"}
     parts = []
     for kind in _alternatives(hint):
@@ -173,7 +172,7 @@ def _words(hint: Any) -> str:
 
 
 def _keys(config: Any, prefix: str = "") -> list[str]:
-    """All dotted keys of a configuration."""
+    """Returns all dotted keys of a configuration."""
     found = []
     for one in dataclasses.fields(config):
         inner = getattr(config, one.name)
@@ -183,13 +182,13 @@ def _keys(config: Any, prefix: str = "") -> list[str]:
 
 
 def _unknown(key: str, known: Sequence[str], everywhere: Sequence[str] = ()) -> str:
-    """What to say of a key that there is not: the same name elsewhere, or one nearly so in its place, or elsewhere."""
+    """Returns the message about an unknown key, with the same name elsewhere, or a similar one there or elsewhere."""
     last, place = key.rpartition(".")[2], key.rpartition(".")[0]
     same = [one for one in everywhere if one.rpartition(".")[2] == last]
     same.sort(key=lambda one: (not one.startswith(f"{place}."), len(one)))  # below the place that was named, first
     names = {one.rpartition(".")[2]: one for one in (*everywhere, *known)}  # those of its place win
     near = [names[name] for name in difflib.get_close_matches(last, [one.rpartition(".")[2] for one in known], n=1)]
     close = same[:1] or near or [names[name] for name in difflib.get_close_matches(last, names, n=1, cutoff=0.8)]
-    return f"unknown setting {_shown(key)}; " + (
+    return f"unknown setting {shown(key)}; " + (
         f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}."
     )

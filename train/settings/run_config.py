@@ -20,6 +20,7 @@ from .former_names import accepts_former_names, formerly
 from .limits import check_limits
 from .mixture_config import MixtureConfig
 from .sections import BatchConfig, CheckpointConfig, EvaluationConfig, HeldOutConfig, LogConfig, at_least
+from .types import check_types
 
 
 @accepts_former_names
@@ -91,6 +92,7 @@ class RunConfig:
     export_length: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_limits(flat(self))
         at_least(self, "", steps=1, workers=0, prefetch=1, max_length=0)
         own_schedule = self.optimizer.schedule != "constant" and not self.optimizer.schedule_steps

@@ -41,8 +41,8 @@ def read_slot(texts, group: int, slot: int) -> tuple[list[int], list[bool]]:
 def rows_of(builder: BatchBuilder, tasks: dict[str, list[Example]], step: int) -> list[list[tuple[Example, int]]]:
     """The planned examples of each group, with their passes."""
     everything = [example for rows in tasks.values() for example in rows]
-    _, numbers, cells = builder.plan(step)
-    planned = [builder.plan.rows(int(t), int(c)) if t >= 0 else ([], []) for t, c in zip(numbers, cells, strict=True)]
+    _, numbers, slices = builder.plan(step)
+    planned = [builder.plan.rows(int(t), int(c)) if t >= 0 else ([], []) for t, c in zip(numbers, slices, strict=True)]
     return [[(everything[row], int(p)) for row, p in zip(*one, strict=True)] for one in planned]
 
 

@@ -2,20 +2,20 @@ import numpy as np
 import pytest
 
 from instructor_jax.train.data.budget import examples_needed, token_stream
+from instructor_jax.train.data.example_index import ExampleIndex
 from instructor_jax.train.data.group_packing import GroupShape, fill_rows
-from instructor_jax.train.data.row_texts import RowTexts
 
 
-def mixture(rows: int, query: float, document: float, spread: float = 0.5, seed: int = 0) -> RowTexts:
+def mixture(rows: int, query: float, document: float, spread: float = 0.5, seed: int = 0) -> ExampleIndex:
     """Log-normal lengths about these medians, as texts have them; a row is a query, a positive and a negative."""
     rng = np.random.default_rng(seed)
     median = np.repeat([query, document, document], rows).reshape(3, rows).T.ravel()
     lengths = np.clip(median * rng.lognormal(0, spread, 3 * rows), 3, 128).astype(np.int32)
     texts = np.arange(0, 3 * rows, 3)
-    return RowTexts(lengths, texts, texts + 1, texts + 2, np.arange(1, rows + 1))
+    return ExampleIndex(lengths, texts, texts + 1, texts + 2, np.arange(1, rows + 1))
 
 
-def packed_rows(texts: RowTexts, rows: np.ndarray, shape: GroupShape) -> tuple[int, int]:
+def packed_rows(texts: ExampleIndex, rows: np.ndarray, shape: GroupShape) -> tuple[int, int]:
     lengths = texts.lengths[texts.of(rows, np.zeros_like(rows), shape.negatives)].ravel()
     return fill_rows(lengths, shape.length, shape.segments_per_row).rows, int(lengths.sum())
 
@@ -26,11 +26,11 @@ def test_cells_fill_groups_and_fit(query, document):
     texts = mixture(3000, query, document)
     rows = np.arange(3000)
     stream = token_stream(texts, rows, shape, groups=2, key=0)
-    taken, tokens = zip(*(packed_rows(texts, rows[stream.cell(i)[0]], shape) for i in range(100, 180)), strict=True)
+    taken, tokens = zip(*(packed_rows(texts, rows[stream.slice(i)[0]], shape) for i in range(100, 180)), strict=True)
     assert np.mean(tokens) >= 0.95 * shape.tokens
     assert (
         np.mean(np.array(taken) > shape.rows) <= 0.05
-    )  # three standard deviations, estimated from four to eight cells
+    )  # three standard deviations, estimated from four to eight slices
 
 
 @pytest.mark.parametrize("bounds", [(24, 31), (10, 14), (20, 60), (50, 64), (64, 65)])
@@ -38,21 +38,21 @@ def test_small_groups_are_not_left_empty(bounds):
     """Groups of some handfuls of texts, as a laptop's: every one has an example, and few have one too many."""
     shape = GroupShape(rows=4, length=64, examples=16, negatives=0)
     lengths = np.random.default_rng(0).integers(bounds[0], bounds[1], 2 * 600).astype(np.int32)
-    texts = RowTexts(lengths, np.arange(600), np.arange(600, 1200), np.zeros(0, np.int64), np.zeros(600, np.int64))
+    texts = ExampleIndex(lengths, np.arange(600), np.arange(600, 1200), np.zeros(0, np.int64), np.zeros(600, np.int64))
     stream = token_stream(texts, np.arange(600), shape, groups=2, key=0)
-    cells = [stream.cell(i)[0] for i in range(300)]
-    taken = np.array([packed_rows(texts, rows, shape)[0] for rows in cells])
-    assert np.mean([len(rows) == 0 for rows in cells]) <= 0.02
-    assert np.mean(taken > shape.rows) <= 0.1  # of such a cell a text is cut; one of 20, estimated from 64 cells
+    slices = [stream.slice(i)[0] for i in range(300)]
+    taken = np.array([packed_rows(texts, rows, shape)[0] for rows in slices])
+    assert np.mean([len(rows) == 0 for rows in slices]) <= 0.02
+    assert np.mean(taken > shape.rows) <= 0.1  # of such a cell a text is cut; one of 20, estimated from 64 slices
     whole = int(4 * 64 / (2 * lengths.mean()))  # examples that fit if the packing is perfect
-    assert np.mean(list(map(len, cells))) >= 0.6 * whole
+    assert np.mean(list(map(len, slices))) >= 0.6 * whole
 
 
 def test_cells_have_no_more_examples_than_the_shape():
     shape = GroupShape(rows=16, length=128, examples=40, negatives=1)
     texts = mixture(2000, 6, 6)
     stream = token_stream(texts, np.arange(2000), shape, groups=4, key=0)
-    sizes = [len(stream.cell(i)[0]) for i in range(200)]
+    sizes = [len(stream.slice(i)[0]) for i in range(200)]
     assert max(sizes) <= 40
     assert np.mean(sizes) > 38
 
@@ -60,13 +60,13 @@ def test_cells_have_no_more_examples_than_the_shape():
 def test_a_small_task_is_one_cell():
     shape = GroupShape(rows=16, length=128, examples=40, negatives=1)
     stream = token_stream(mixture(20, 20, 20), np.arange(20), shape, groups=4, key=0)
-    assert stream.cells_at_once == 1
-    assert [sorted(stream.cell(i)[0]) for i in range(3)] == [list(range(20))] * 3
+    assert stream.slices_at_once == 1
+    assert [sorted(stream.slice(i)[0]) for i in range(3)] == [list(range(20))] * 3
 
 
 def test_examples_needed_lose_no_more_tokens_than_allowed():
     short, long = mixture(1000, 14, 14), mixture(1000, 40, 40, seed=1)
-    texts = RowTexts(
+    texts = ExampleIndex(
         np.concatenate([short.lengths, long.lengths]),
         *(np.concatenate([a, a + 3000]) for a in (short.query, short.positive, short.negative)),
         np.arange(1, 2001),

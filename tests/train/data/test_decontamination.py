@@ -3,7 +3,7 @@ import logging
 import numpy as np
 import pytest
 
-from instructor_jax.train.data.decontamination import avoid_rows, avoided_files
+from instructor_jax.train.data.decontamination import decontaminate, decontamination_files
 from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.data.token_cache_writer import open_token_cache
 
@@ -31,13 +31,13 @@ def test_rows_with_a_known_text_anywhere_are_left_out(make_source, tokenizer, tm
     held = {"a": np.array([2]), "b": np.array([4])}
     texts = [("weather", KNOWN), ("weather", "nobody trains on this sentence"), ("words", "short")]
     with caplog.at_level(logging.INFO, "instructor_jax"):
-        trained, measured, avoided = avoid_rows(source, cache, texts, kept, held)
+        trained, measured, avoided = decontaminate(source, cache, texts, kept, held)
     assert {task: rows.tolist() for task, rows in trained.items()} == {"a": [0], "b": [3]}
     assert {task: rows.tolist() for task, rows in measured.items()} == {"b": [4]}
     assert avoided.sets == {"weather": (2, 1), "words": (0, 0)}  # short texts coincide by chance
     assert avoided.rows == {"a": 1, "c": 1}
     assert "2 rows of 2 tasks are left out" in caplog.text
-    other = avoid_rows(source, cache, texts[1:], kept, held)[2]
+    other = decontaminate(source, cache, texts[1:], kept, held)[2]
     assert other.digest != avoided.digest
     assert other.rows == {}
 
@@ -45,6 +45,6 @@ def test_rows_with_a_known_text_anywhere_are_left_out(make_source, tokenizer, tm
 def test_places_are_files_or_folders(tmp_path) -> None:
     file = tmp_path / "texts.txt"
     file.write_text("a text\n")
-    assert avoided_files([str(tmp_path), str(file)]) == [file]
+    assert decontamination_files([str(tmp_path), str(file)]) == [file]
     with pytest.raises(FileNotFoundError, match=r"mixture\.avoid: .*nowhere does not exist"):
-        avoided_files([str(tmp_path / "nowhere")])
+        decontamination_files([str(tmp_path / "nowhere")])

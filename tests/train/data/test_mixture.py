@@ -6,32 +6,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from instructor_jax.train.data.example_index import ExampleIndex
 from instructor_jax.train.data.group_packing import GroupShape
-from instructor_jax.train.data.mixture import MixturePlan, hold_out, shared_rates, task_weights
-from instructor_jax.train.data.row_texts import RowTexts
+from instructor_jax.train.data.mixture import ExampleOrder, MixturePlan, hold_out, shared_rates
+from instructor_jax.train.settings.mixture_config import task_weights
 
 SHAPE = GroupShape(rows=8, length=64, examples=40, negatives=1, segments=16)
 
 
-def texts_of(counts: list[int], seed: int = 0) -> tuple[RowTexts, dict[str, range]]:
+def texts_of(counts: list[int], seed: int = 0) -> tuple[ExampleIndex, dict[str, range]]:
     rng = np.random.default_rng(seed)
     total = sum(counts)
     texts = np.arange(0, 3 * total, 3)
     lengths = rng.integers(3, 30, 3 * total).astype(np.int32)
     ends = np.cumsum(counts).tolist()
     tasks = {f"task {i}": range(end - count, end) for i, (count, end) in enumerate(zip(counts, ends, strict=True))}
-    return RowTexts(lengths, texts, texts + 1, texts + 2, np.arange(1, total + 1)), tasks
+    return ExampleIndex(lengths, texts, texts + 1, texts + 2, np.arange(1, total + 1)), tasks
 
 
 def plan_of(counts: list[int], groups: int, weights: list[float] | None = None, **other) -> MixturePlan:
     texts, tasks = texts_of(counts)
-    return MixturePlan(texts, tasks, weights or task_weights(counts), SHAPE, groups, **other)
+    return MixturePlan(texts, tasks, weights or task_weights(counts), SHAPE, groups, ExampleOrder(**other))
 
 
 def rows_of_step(plan: MixturePlan, step: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
     """Task, rows and passes of each group that is not empty."""
-    _, tasks, cells = plan(step)
-    return [(int(t), *plan.rows(int(t), int(c))) for t, c in zip(tasks, cells, strict=True) if t >= 0]
+    _, tasks, slices = plan(step)
+    return [(int(t), *plan.rows(int(t), int(c))) for t, c in zip(tasks, slices, strict=True) if t >= 0]
 
 
 def test_weights_by_hand():
@@ -81,7 +82,7 @@ def test_a_large_task_has_the_whole_step_and_small_ones_share_theirs():
             assert len(set(tasks)) == 1
         else:
             kinds.add(tuple(tasks))
-            assert all(tasks.count(task) <= max(1, int(plan.tasks[task].cells)) for task in set(tasks))
+            assert all(tasks.count(task) <= max(1, int(plan.tasks[task].slices)) for task in set(tasks))
     assert len(kinds) >= 1
 
 
@@ -96,15 +97,15 @@ def test_counts_stay_within_a_batch_of_the_shares(counts, groups, data):
         count = np.cumsum((tasks == number).sum(axis=1)) / groups  # in batches
         # a turn of the task's own, or its part of the turn of all small tasks and two places of their steps
         limit = 1 if task.alone else 1 + 2 / groups
-        assert np.abs(count - steps * task.share).max() <= max(limit, 0.01 * count[-1]) + 1e-6
+        assert np.abs(count - steps * task.effective_weight).max() <= max(limit, 0.01 * count[-1]) + 1e-6
 
 
 def test_shares_are_the_weights_wherever_rows_suffice():
     plan = plan_of([1000, 30, 25, 40, 1200, 20, 35, 45], 4, [3.0, 1.0, 1.0, 1.0, 4.0, 1.0, 1.0, 1.0])
-    assert [task.share for task in plan.tasks] == pytest.approx([task.weight for task in plan.tasks])
+    assert [task.effective_weight for task in plan.tasks] == pytest.approx([task.weight for task in plan.tasks])
     # two small tasks of one cell cannot fill four groups: both are in every one of their steps
     few = plan_of([1000, 8, 9], 4, [2.0, 1.0, 1.0])
-    assert [task.share for task in few.tasks] == pytest.approx([0.5, 0.125, 0.125])
+    assert [task.effective_weight for task in few.tasks] == pytest.approx([0.5, 0.125, 0.125])
     shared = [few(step).task.tolist() for step in range(40)]
     assert shared.count([1, 2, -1, -1]) == 20
 
@@ -139,7 +140,7 @@ def test_rows_of_steps_are_those_of_every_step(counts, groups, steps):
 
 def test_the_seed_changes_rows_and_nothing_else():
     first, second = plan_of([400, 300], 2, seed=0), plan_of([400, 300], 2, seed=1)
-    assert [a.share for a in first.tasks] == [b.share for b in second.tasks]
+    assert [a.effective_weight for a in first.tasks] == [b.effective_weight for b in second.tasks]
     assert rows_of_step(first, 0)[0][1].tolist() != rows_of_step(second, 0)[0][1].tolist()
 
 
@@ -180,7 +181,7 @@ def test_held_out_rows_are_apart_and_always_the_same():
     assert [len(part) for part in hold_out(range(8), 15, "a")] == [8, 0]
     texts, _ = texts_of([300])
     plan = MixturePlan(texts, {"a": kept}, [1.0], SHAPE, 1)
-    used = {row for cell in range(3 * int(plan.tasks[0].cells + 1)) for row in plan.rows(0, cell)[0]}
+    used = {row for cell in range(3 * int(plan.tasks[0].slices + 1)) for row in plan.rows(0, cell)[0]}
     assert used == set(kept)
 
 
@@ -197,8 +198,8 @@ def test_says_when_groups_stay_half_empty(caplog):
     [
         ({"weights": [1.0]}, "need a weight for each task"),
         ({"groups": 0}, "0 groups"),
-        ({"rows_per_group": 41}, "rows_per_group=41 must be 1 to 40"),
-        ({"shuffle": False}, "shuffle=False needs rows_per_group"),
+        ({"order": ExampleOrder(rows_per_group=41)}, "rows_per_group=41 must be 1 to 40"),
+        ({"order": ExampleOrder(shuffle=False)}, "shuffle=False needs rows_per_group"),
         ({"tasks": {"a": range(0), "b": range(5)}}, "task 'a' has no rows"),
         ({"shape": GroupShape(8, 16, 4, 1)}, "a text has 29 tokens, but packed rows only 16"),
         ({"weights": [1.0, 0.0]}, "must be positive"),

@@ -4,7 +4,7 @@ import pytest
 
 from instructor_jax.train.data.batch_builder import BatchBuilder
 from instructor_jax.train.data.group_packing import GroupShape
-from instructor_jax.train.data.mixture import MixturePlan
+from instructor_jax.train.data.mixture import ExampleOrder, MixturePlan
 from instructor_jax.train.data.pipeline import host_batches
 from instructor_jax.train.data.staged_batches import StagedBatches
 
@@ -15,7 +15,7 @@ def builder(make_cache, random_examples):
 
     def build(seed: int, length: int = 64) -> BatchBuilder:
         shape = GroupShape(rows=4, length=length, examples=12, negatives=1, segments=16)
-        return BatchBuilder(MixturePlan(cache.rows, cache.tasks, [1.0, 1.0], shape, 2, seed), cache)
+        return BatchBuilder(MixturePlan(cache.rows, cache.tasks, [1.0, 1.0], shape, 2, ExampleOrder(seed)), cache)
 
     return build
 

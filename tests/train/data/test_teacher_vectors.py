@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from instructor_jax.train.data.bare_texts import text_hashes, texts_of
+from instructor_jax.train.data.instruction_ablation import WithoutInstructions
 from instructor_jax.train.data.teacher_vectors import META, TeacherVectors, VectorFiles
+from instructor_jax.train.data.texts_without_instruction import text_hashes, texts_of
 from instructor_jax.train.data.token_cache_writer import open_token_cache
-from instructor_jax.train.data.without_instructions import WithoutInstructions
 from instructor_jax.train.distill import vectors_writer as writer
 from instructor_jax.train.distill.vectors_writer import open_vectors
 from instructor_jax.train.distillation import DistillConfig

@@ -15,7 +15,7 @@ from instructor_jax.train.distill.setup import START
 from instructor_jax.train.distillation import DistillConfig
 from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.run.loop import MODEL, train
-from instructor_jax.train.run.metrics_writer import read_lines
+from instructor_jax.train.run.metrics_file import read_lines
 from instructor_jax.train.run.preparation import prepare
 from instructor_jax.train.settings.mixture_config import MixtureConfig
 from instructor_jax.train.settings.run_config import RunConfig

@@ -13,7 +13,7 @@ from instructor_jax.train.plan.collectives import Collective, collectives
 from instructor_jax.train.plan.costs import Costs, costs
 from instructor_jax.train.plan.hlo import parse_hlo
 from instructor_jax.train.plan.instruction import Shape
-from instructor_jax.train.plan.roofline import roofline
+from instructor_jax.train.plan.roofline import Work, roofline
 
 M, K, N, LAYERS = 64, 32, 48, 5
 
@@ -51,7 +51,7 @@ def test_the_longest_of_three_times_is_the_bound() -> None:
     chip = dataclasses.replace(CHIPS["TPU v5e"], flops=1e12, memory=1e9, interconnect=1e8, high=3.0, highest=6.0)
     count = Costs({"default": 1e12, "high": 1e11, "highest": 0.0}, traffic=5e8, opaque={})
     sent = Collective("collective-permute", (Shape("f32", (50_000_000,)),), 2, 1, "")
-    bound = roofline(chip, 4, 1, count, [sent], tokens=1000, useful=2e12)
+    bound = roofline(chip, 4, 1, count, [sent], Work(tokens=1000, useful=2e12))
     assert bound.arithmetic == pytest.approx(1.3)
     assert bound.memory == pytest.approx(0.5)
     assert bound.interconnect == pytest.approx(2.0)

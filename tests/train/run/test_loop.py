@@ -14,7 +14,8 @@ from instructor_jax.sharding import MeshShape, make_mesh
 from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.run.export import CARD
 from instructor_jax.train.run.loop import CHECKPOINTS, MODEL, train
-from instructor_jax.train.run.metrics_writer import NonFiniteLoss, read_lines
+from instructor_jax.train.run.metrics_file import read_lines
+from instructor_jax.train.run.metrics_logger import NonFiniteLoss
 from instructor_jax.train.run.preemption import StopRequest
 from instructor_jax.train.run.preparation import prepare
 from instructor_jax.train.settings.run_config import RunConfig

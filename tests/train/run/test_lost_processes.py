@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from instructor_jax.train.run.host_check import disagreements
+from instructor_jax.train.run.config_check import config_differences
 
 from ..programs import finish, losses, start, start_several
 from ..small_runs import write_mixture
@@ -87,6 +87,6 @@ def test_a_process_with_other_settings_is_refused_before_the_first_step(data, tm
 
 def test_every_difference_is_named_once() -> None:
     first = {"seed": 0, "data": "a", "jax": "0.10.0"}
-    assert disagreements([first, dict(first)]) == []
-    found = disagreements([first, {**first, "seed": 1}, {"seed": 2, "data": "a"}])
+    assert config_differences([first, dict(first)]) == []
+    found = config_differences([first, {**first, "seed": 1}, {"seed": 2, "data": "a"}])
     assert found == ["seed is 0 in process 0 and 1 in 1", "jax is '0.10.0' in process 0 and None in 2"]

@@ -12,8 +12,8 @@ from instructor_jax.train.settings.mixture_config import (
     TaskWeight,
     by_licence,
     is_redistributable,
-    shares_of,
     tasks_of,
+    weights_of,
 )
 
 LICENCES = {
@@ -61,13 +61,13 @@ def test_a_mixture_without_any_is_refused(store) -> None:
 
 def test_weights_multiply_the_shares_that_rows_give() -> None:
     rows = {"a_one": 10, "a_two": 30, "b": 60}
-    assert shares_of(rows, MixtureConfig()).tolist() == pytest.approx([0.1, 0.3, 0.6])
+    assert weights_of(rows, MixtureConfig()).tolist() == pytest.approx([0.1, 0.3, 0.6])
     more = MixtureConfig(weights=(TaskWeight("a_*", 3.0), TaskWeight("a_two", 0.5)))
-    assert shares_of(rows, more).tolist() == pytest.approx([30 / 135, 45 / 135, 60 / 135])
+    assert weights_of(rows, more).tolist() == pytest.approx([30 / 135, 45 / 135, 60 / 135])
 
 
 def test_weights_that_fit_no_task_or_are_not_positive_are_refused() -> None:
     with pytest.raises(ValueError, match=r"no task is called 'c_\*'"):
-        shares_of({"a": 1}, MixtureConfig(weights=(TaskWeight("c_*", 2.0),)))
+        weights_of({"a": 1}, MixtureConfig(weights=(TaskWeight("c_*", 2.0),)))
     with pytest.raises(ValueError, match=r"'a' has times=0\.0, which must be positive"):
         MixtureConfig(weights=(TaskWeight("a", 0.0),))

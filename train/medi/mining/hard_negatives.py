@@ -18,7 +18,7 @@ from jaxtyping import Float32, Int
 from ...data.examples import Example, Side
 from .mine import MiningCounts, with_examples
 from .mining_rules import Mining, below_margin, normalised, numbered, vectors_of
-from .neighbours import nearest
+from .neighbours import Rules, nearest
 from .scorer import Scorer
 
 
@@ -78,12 +78,14 @@ def _negatives_by_query(
         asking,
         answering,
         mining.negatives + max(len(one.negatives) for one in rows),  # as many as that may be there already
-        unequal=[
-            (number[: len(queries)], number[len(queries) :]),
-            (np.ones(len(queries), int), several[len(queries) :].astype(int)),
-        ],
-        forbidden=np.array(known).reshape(-1, 2),
-        ceiling=ceiling,
+        Rules(
+            unequal=[
+                (number[: len(queries)], number[len(queries) :]),
+                (np.ones(len(queries), int), several[len(queries) :].astype(int)),
+            ],
+            forbidden=np.array(known).reshape(-1, 2),
+            ceiling=ceiling,
+        ),
     )
     sides = list(documents.values())
     return {

@@ -17,7 +17,7 @@ from jaxtyping import Float, Float32, Int, Int32, Int64
 from ...data.examples import Side
 from ..readers.plain_text import squeeze
 from ..readers.source import Instance
-from .neighbours import nearest, unit_rows
+from .neighbours import Rules, nearest, unit_rows
 from .scorer import Scorer
 
 _SPARE = 8  # candidates looked at per negative where an input occurs with several outputs, but is one negative
@@ -65,13 +65,13 @@ def search_labelled(kept: Sequence[Instance], scorer: Scorer, query: str, mining
     """Finds the nearest row of the same label, and the nearest ones of other labels."""
     vectors = vectors_of(scorer, [Side(query, one.input) for one in kept])
     labels, ids = numbered(one.label for one in kept), numbered(one.row_id for one in kept)
-    best = nearest(vectors, vectors, 1, equal=[(labels, labels)], unequal=[(ids, ids)])
+    best = nearest(vectors, vectors, 1, Rules(equal=[(labels, labels)], unequal=[(ids, ids)]))
     score = best.scores[:, 0]
     negatives: list[list[int]] = [[] for _ in kept]
     if mining.negatives:
         ceiling = None if mining.relative_margin is None else below_margin(score, mining.relative_margin)
         different = [(labels, labels), (ids, ids)]
-        others = nearest(vectors, vectors, mining.negatives, unequal=different, ceiling=ceiling)
+        others = nearest(vectors, vectors, mining.negatives, Rules(unequal=different, ceiling=ceiling))
         negatives = [[j for j in row if j >= 0] for row in others.indices.tolist()]
     return Found(best.indices[:, 0], score, negatives)
 
@@ -85,7 +85,7 @@ def search_free_text(kept: Sequence[Instance], scorer: Scorer, query: str, minin
     same = [(texts, texts), (ids, ids)]
     # Cosines as computed may exceed 1 by rounding, and so fall below it: without a threshold there is no floor at all.
     floor = None if mining.agreement == -1.0 else (dim, np.full(len(kept), mining.agreement - 1e-6))
-    best = nearest(np.hstack([y, x]), np.hstack([y, -x]), 1, unequal=same, floor=floor)
+    best = nearest(np.hstack([y, x]), np.hstack([y, -x]), 1, Rules(unequal=same, floor=floor))
     positive, score = best.indices[:, 0], best.scores[:, 0]
     if not mining.negatives:
         return Found(positive, score, [[] for _ in kept])
@@ -98,9 +98,11 @@ def search_free_text(kept: Sequence[Instance], scorer: Scorer, query: str, minin
         np.hstack([y, x]),
         np.hstack([-y, x]),
         mining.negatives * (1 if unique else _SPARE),
-        unequal=different,
-        forbidden=_known_alike(texts, outputs),
-        floor=None if mining.relative_margin is None else floor,
+        Rules(
+            unequal=different,
+            forbidden=_known_alike(texts, outputs),
+            floor=None if mining.relative_margin is None else floor,
+        ),
     )
     nearest_first = [[j for j in row if j >= 0] for row in candidates.indices.tolist()]
     return Found(positive, score, [_distinct_texts(row, texts)[: mining.negatives] for row in nearest_first])

@@ -7,6 +7,7 @@ columns with the largest maxima hold the k largest entries (if an entry's group 
 hold a better one), so only k groups are looked at.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,9 +20,31 @@ from tqdm import tqdm
 
 from instructor_jax.inference.quantization import unit_length
 
+from .forbidden_tiles import ForbiddenTiles
+
 _GROUP = 32  # columns whose maximum is taken first; 16 to 128 are equally fast on a CPU for k = 10
 
 Groups = tuple[Int[np.ndarray, " query"], Int[np.ndarray, " document"]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """Which documents a query may meet.
+
+    Attributes:
+        equal: Pairs of integer arrays (of the queries, of the documents): only documents whose number equals the
+            query's are allowed, e.g. the same class.
+        unequal: The same, but documents with the query's number are left out, e.g. the same row or the same text.
+        forbidden: (query, document) index pairs that are left out, e.g. known positives.
+        ceiling: Largest score allowed for each query.
+        floor: (dimensions, least value for each query) of the part of the score that the first dimensions make up.
+    """
+
+    equal: Sequence[Groups] = ()
+    unequal: Sequence[Groups] = ()
+    forbidden: Int[np.ndarray, "pairs 2"] | None = None
+    ceiling: Float[np.ndarray, " query"] | None = None
+    floor: tuple[int, Float[np.ndarray, " query"]] | None = None
 
 
 class Neighbours(NamedTuple):
@@ -52,14 +75,8 @@ def nearest(
     queries: Float[np.ndarray, "query dim"],
     documents: Float[np.ndarray, "document dim"],
     k: int,
-    *,
-    equal: Sequence[Groups] = (),
-    unequal: Sequence[Groups] = (),
-    forbidden: Int[np.ndarray, "pairs 2"] | None = None,
-    ceiling: Float[np.ndarray, " query"] | None = None,
-    floor: tuple[int, Float[np.ndarray, " query"]] | None = None,
-    query_block: int = 2048,
-    document_block: int = 8192,
+    rules: Rules = Rules(),
+    blocks: tuple[int, int] = (2048, 8192),
 ) -> Neighbours:
     """Finds the k documents with the largest inner product for every query, among those that it may meet.
 
@@ -69,32 +86,27 @@ def nearest(
         queries: Vectors that search.
         documents: Vectors that are searched.
         k: Number of documents to return for each query, at least 1.
-        equal: Pairs of integer arrays (of the queries, of the documents): only documents whose number equals the
-            query's are allowed, e.g. the same class.
-        unequal: The same, but documents with the query's number are left out, e.g. the same row or the same text.
-        forbidden: (query, document) index pairs that are left out, e.g. known positives.
-        ceiling: Largest score allowed for each query.
-        floor: (dimensions, least value for each query) of the part of the score that the first dimensions make up.
-        query_block: Queries on the device at a time; rounded down to a power of two for smaller inputs.
-        document_block: Documents on the device at a time, rounded likewise. A tile of scores is the product of both.
+        rules: Which documents a query may meet; by default all.
+        blocks: Number of queries and of documents on the device at a time; rounded down to a power of two for smaller
+            inputs. A tile of scores is the product of both.
 
     Raises:
         ValueError: Sizes that do not fit together, or k below 1.
     """
-    equal, unequal = tuple(equal), tuple(unequal)
-    _check(queries, documents, k, equal, unequal, forbidden, ceiling, floor)
+    _check(queries, documents, k, rules)
     count, total = len(queries), len(documents)
     scores, indices = np.full((count, k), -np.inf, np.float32), np.full((count, k), -1, np.int64)
     if not count or not total:
         return Neighbours(scores, indices)
-    rows, columns = _block_size(count, query_block), _block_size(total, document_block)
-    tiles = _ForbiddenTiles(forbidden, rows, columns)
-    split, floors = (0, np.full(count, -np.inf)) if floor is None else floor
-    bounds = np.stack([floors, np.full(count, np.inf) if ceiling is None else ceiling], axis=1).astype(np.float32)
-    pairs = (*equal, *unequal)
+    rows, columns = _block_size(count, blocks[0]), _block_size(total, blocks[1])
+    tiles = ForbiddenTiles(rules.forbidden, rows, columns)
+    split, floors = (0, np.full(count, -np.inf)) if rules.floor is None else rules.floor
+    ceiling = np.full(count, np.inf) if rules.ceiling is None else rules.ceiling
+    bounds = np.stack([floors, ceiling], axis=1).astype(np.float32)
+    pairs = (*rules.equal, *rules.unequal)
     query_arrays = queries, _numbers(count, [ours for ours, _ in pairs]), bounds
     document_arrays = documents, _numbers(total, [theirs for _, theirs in pairs])
-    kinds = ("equal",) * len(equal) + ("unequal",) * len(unequal)
+    static = _Static(("equal",) * len(rules.equal) + ("unequal",) * len(rules.unequal), split)
     with tqdm(total=count, desc="nearest neighbours", unit="row", delay=5, leave=False, disable=None) as bar:
         for start in range(0, count, rows):
             query_side = tuple(_on_device(array, start, rows) for array in query_arrays)
@@ -104,7 +116,7 @@ def nearest(
                 document_side = tuple(_on_device(array, first, columns) for array in document_arrays)
                 here = jnp.array([first, min(columns, total - first)], jnp.int32)
                 forbidden_here = jnp.asarray(tiles.of(start // rows, first // columns))
-                best = _merge_tile(best, query_side, document_side, here, forbidden_here, kinds=kinds, split=split)
+                best = _merge_tile(best, query_side, document_side, here, forbidden_here, static)
                 jax.block_until_ready(previous)  # at most one block is in flight while the next one is prepared
             valid = min(rows, count - start)
             scores[start : start + valid], indices[start : start + valid] = (np.asarray(one)[:valid] for one in best)
@@ -113,21 +125,27 @@ def nearest(
     return Neighbours(scores, indices)
 
 
-@functools.partial(jax.jit, static_argnames=("kinds", "split"))
+class _Static(NamedTuple):
+    """What a tile's program is compiled for: the kinds of the conditions, and the first dimensions of the floor."""
+
+    kinds: tuple[str, ...]
+    split: int
+
+
+@functools.partial(jax.jit, static_argnames="static")
 def _merge_tile(
     best: tuple[Float32[Array, "query k"], Int32[Array, "query k"]],
     query_side: tuple[Float32[Array, "query dim"], Int32[Array, "query conditions"], Float32[Array, "query 2"]],
     document_side: tuple[Float32[Array, "document dim"], Int32[Array, "document conditions"]],
     here: Int32[Array, "2"],
     forbidden: Int32[Array, "pairs 2"],
-    *,
-    kinds: tuple[str, ...],
-    split: int,
+    static: _Static,
 ) -> tuple[Float32[Array, "query k"], Int32[Array, "query k"]]:
     """Returns the k best of the k best so far and of one tile.
 
     `here` is the number of its first document and of documents.
     """
+    kinds, split = static
     (query, query_groups, bounds), (document, document_groups), (first, valid) = query_side, document_side, here
     k = best[0].shape[1]
     scores = jnp.einsum("qe,de->qd", query[:, split:], document[:, split:], precision="highest")
@@ -174,29 +192,6 @@ def _best_columns(
     return values, jnp.take_along_axis(groups, places // _GROUP, axis=1) * _GROUP + places % _GROUP
 
 
-class _ForbiddenTiles:
-    """Forbidden pairs sorted by tile; every tile gets equally many, filled up with pairs that lie outside of it."""
-
-    def __init__(self, pairs: Int[np.ndarray, "pairs 2"] | None, rows: int, columns: int) -> None:
-        pairs = np.zeros((0, 2), np.int64) if pairs is None else np.unique(pairs, axis=0)
-        tile = np.stack([pairs[:, 0] // rows, pairs[:, 1] // columns], axis=1)
-        order = np.lexsort((tile[:, 1], tile[:, 0]))
-        self._local = (pairs - tile * (rows, columns))[order].astype(np.int32)
-        tiles, starts, counts = np.unique(tile[order], axis=0, return_index=True, return_counts=True)
-        self._span = {
-            (int(a), int(b)): slice(int(s), int(s + n)) for (a, b), s, n in zip(tiles, starts, counts, strict=True)
-        }
-        self._size = 1 << int(counts.max() - 1).bit_length() if len(counts) else 0
-        self._outside = np.array([rows, columns], np.int32)
-
-    def of(self, row: int, column: int) -> Int32[np.ndarray, "pairs 2"]:
-        """Returns local (query, document) pairs of the tile; entries outside of the tile mean nothing."""
-        filled = np.tile(self._outside, (self._size, 1))
-        found = self._local[self._span.get((row, column), slice(0))]
-        filled[: len(found)] = found
-        return filled
-
-
 def _numbers(rows: int, groups: Sequence[Int[np.ndarray, " rows"]]) -> Int32[np.ndarray, "rows conditions"]:
     return (
         np.stack([np.asarray(group, np.int32) for group in groups], axis=1) if groups else np.zeros((rows, 0), np.int32)
@@ -218,7 +213,7 @@ def _on_device(array: np.ndarray, start: int, rows: int) -> Array:
     return jnp.asarray(block)
 
 
-def _check(queries, documents, k, equal, unequal, forbidden, ceiling, floor) -> None:
+def _check(queries: np.ndarray, documents: np.ndarray, k: int, rules: Rules) -> None:
     sizes = (len(queries), len(documents))
     if k < 1:
         raise ValueError(f"k={k} must be at least 1.")
@@ -226,10 +221,11 @@ def _check(queries, documents, k, equal, unequal, forbidden, ceiling, floor) -> 
         raise ValueError(
             f"queries have {queries.shape[1]} dimensions and documents {documents.shape[1]}; both need the same scorer."
         )
-    for lengths in ((len(ours), len(theirs)) for ours, theirs in (*equal, *unequal)):
+    for lengths in ((len(ours), len(theirs)) for ours, theirs in (*rules.equal, *rules.unequal)):
         if lengths != sizes:
             raise ValueError(f"group numbers of {lengths} (queries, documents) must have the vectors' {sizes} rows.")
-    for name, bound in (("ceiling", ceiling), ("floor", None if floor is None else floor[1])):
+    forbidden, floor = rules.forbidden, rules.floor
+    for name, bound in (("ceiling", rules.ceiling), ("floor", None if floor is None else floor[1])):
         if bound is not None and len(bound) != sizes[0]:
             raise ValueError(f"{name} has {len(bound)} rows, but there are {sizes[0]} queries.")
     if floor is not None and not 1 <= floor[0] <= queries.shape[1]:

@@ -37,6 +37,7 @@ class TfidfScorer:
 
     @property
     def name(self) -> str:
+        """Returns the name of these vectors, which tells them from those of other scorers."""
         return f"tfidf-{self.dim}-{self.features}-{self.characters}-{self.seed}"
 
     def __call__(self, texts: Sequence[Side]) -> Float[np.ndarray, "rows dim"]:
@@ -58,6 +59,7 @@ class SentenceTransformerScorer:
 
     @property
     def name(self) -> str:
+        """Returns the name of these vectors, which tells them from those of other scorers."""
         return f"sentence-transformers-{self.model}"
 
     def __call__(self, texts: Sequence[Side]) -> Float[np.ndarray, "rows dim"]:
@@ -83,6 +85,7 @@ class InstructorScorer:
 
     @property
     def name(self) -> str:
+        """Returns the name of these vectors, which tells them from those of other scorers."""
         return f"instructor-{self.model_name}"
 
     def __call__(self, texts: Sequence[Side]) -> Float[np.ndarray, "rows dim"]:

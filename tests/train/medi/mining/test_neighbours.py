@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instructor_jax.train.medi.mining.neighbours import _check, _merge_tile, nearest, unit_rows
+from instructor_jax.train.medi.mining.neighbours import Rules, _check, _merge_tile, nearest, unit_rows
 
 # Scores of both sides are float32 sums of at most 24 products of numbers up to 3: 24 * 9 * 2^-24 = 1.3e-5.
 TOLERANCE = 2e-5
@@ -43,7 +43,7 @@ def test_equals_brute_force_under_every_restriction(data):
         "ceiling": ceiling,
         "floor": (split, floor),
     }
-    found = nearest(queries, documents, k, **rules, query_block=256, document_block=256)
+    found = nearest(queries, documents, k, Rules(**rules), (256, 256))
     allowed = (classes[0][:, None] == classes[1]) & (texts[0][:, None] != texts[1])
     allowed[forbidden[:, 0], forbidden[:, 1]] = False
     allowed &= queries @ documents.T <= ceiling[:, None]
@@ -61,7 +61,7 @@ def test_equals_brute_force_under_every_restriction(data):
 def test_ties_are_ordered_by_document_across_tiles():
     documents = np.ones((3000, 4), np.float32)
     documents[1700] = 2
-    found = nearest(np.ones((2, 4), np.float32), documents, 5, document_block=1024)
+    found = nearest(np.ones((2, 4), np.float32), documents, 5, blocks=(2048, 1024))
     assert found.indices.tolist() == [[1700, 0, 1, 2, 3]] * 2
 
 
@@ -69,8 +69,8 @@ def test_result_does_not_depend_on_block_sizes():
     rng = np.random.default_rng(0)
     vectors = unit_rows(rng.integers(-2, 3, size=(1500, 6)).astype(np.float32))  # few distinct vectors: many ties
     self_excluded = [(np.arange(1500), np.arange(1500))]
-    one = nearest(vectors, vectors, 4, unequal=self_excluded)
-    many = nearest(vectors, vectors, 4, unequal=self_excluded, query_block=256, document_block=512)
+    one = nearest(vectors, vectors, 4, Rules(unequal=self_excluded))
+    many = nearest(vectors, vectors, 4, Rules(unequal=self_excluded), (256, 512))
     np.testing.assert_array_equal(one.indices, many.indices)
     np.testing.assert_array_equal(one.scores, many.scores)
 
@@ -102,10 +102,11 @@ def test_empty_sides():
     ],
 )
 def test_wrong_sizes_are_refused(change, message):
-    vectors = {"queries": np.ones((2, 3), np.float32), "documents": np.ones((4, 3), np.float32), "k": 1}
-    arguments = {**vectors, "equal": (), "unequal": (), "forbidden": None, "ceiling": None, "floor": None, **change}
+    arguments = {"queries": np.ones((2, 3), np.float32), "documents": np.ones((4, 3), np.float32), "k": 1}
+    arguments |= {name: value for name, value in change.items() if name in arguments}
+    rules = Rules(**{name: value for name, value in change.items() if name not in arguments})
     with pytest.raises(ValueError, match=message):
-        _check(**arguments)  # not `nearest`: under test its array annotations would speak first
+        _check(**arguments, rules=rules)  # not `nearest`: under test its array annotations would speak first
 
 
 def test_unit_rows():

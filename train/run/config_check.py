@@ -19,7 +19,7 @@ _PACKAGES = ("instructor-jax", "jax", "jaxlib")
 _SHOWN = 5
 
 
-def require_agreement(run: RunConfig, fingerprint: str, loss: str | None = None) -> None:
+def require_same_config(run: RunConfig, fingerprint: str, loss: str | None = None) -> None:
     """Compares settings, data and versions of all processes; returns at once where there is one.
 
     Args:
@@ -36,7 +36,7 @@ def require_agreement(run: RunConfig, fingerprint: str, loss: str | None = None)
     facts |= {"the mixture's fingerprint": fingerprint, "the loss": loss} | {
         name: installed_version(name) for name in _PACKAGES
     }
-    differing = disagreements(_gathered(facts))
+    differing = config_differences(_gathered(facts))
     if differing:
         raise ValueError(
             f"the processes of this run differ: {'; '.join(differing[:_SHOWN])}. Start all of them with the same "
@@ -44,7 +44,7 @@ def require_agreement(run: RunConfig, fingerprint: str, loss: str | None = None)
         )
 
 
-def disagreements(everyone: list[dict[str, Any]]) -> list[str]:
+def config_differences(everyone: list[dict[str, Any]]) -> list[str]:
     """Returns what processes have otherwise than process 0, a line for each fact, naming one process."""
     first = everyone[0]
     found = {}

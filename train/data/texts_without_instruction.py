@@ -1,8 +1,8 @@
 """The texts of a token cache without their instructions: hashes by text number, and the texts themselves on demand.
 
 A token cache numbers (instruction, text) sides task by task, so one text has as many numbers as it has instructions and
-tasks. What a teacher or a comparison with evaluation data sees is the bare text, once. Which numbers are one text
-follows from the mixture alone, takes one pass over its rows, and is kept beside the token caches.
+tasks. What a teacher or a comparison with evaluation data sees is the text without instruction, once. Which numbers are
+one text follows from the mixture alone, takes one pass over its rows, and is kept beside the token caches.
 """
 
 import logging
@@ -45,7 +45,7 @@ def text_hashes(source: ExampleSource, cache: TokenCache) -> UInt64[np.ndarray, 
     return read_array(path, np.uint64, (len(cache.array("text_ends")), 2), "it")
 
 
-def bare_texts(
+def texts_without_instruction(
     source: ExampleSource, cache: TokenCache, wanted: Bool[np.ndarray, "texts"]
 ) -> Iterator[tuple[int, str]]:
     """Yields number and text of each wanted text, in the order of the examples; examples without one are not read."""
@@ -53,10 +53,10 @@ def bare_texts(
     for number, side in _sides(source, cache, _rows_with(cache, wanted)):
         if left[number]:
             left[number] = False
-            yield number, bare(side)
+            yield number, without_instruction(side)
 
 
-def bare(side: Side) -> str:
+def without_instruction(side: Side) -> str:
     """Returns the text as it is read without an instruction; the tokenizer strips it too."""
     return side.text.strip()
 
@@ -92,7 +92,7 @@ def _write(path: Path, source: ExampleSource, cache: TokenCache) -> None:
         for number, side in _sides(source, cache, rows, bar):
             if not seen[number]:
                 seen[number] = 1
-                text = bare(side)
+                text = without_instruction(side)
                 plain = comparable(text)
                 hashes[number] = text_hash(text), text_hash(plain) if len(plain) >= SHORTEST else 0
     assert all(seen)

@@ -1,10 +1,15 @@
 import numpy as np
 import pytest
 
-from instructor_jax.train.data import bare_texts as module
-from instructor_jax.train.data.bare_texts import bare_texts, rows_with_any, text_hashes, texts_of
+from instructor_jax.train.data import texts_without_instruction as module
 from instructor_jax.train.data.contamination import text_hash
 from instructor_jax.train.data.examples import Example, Side
+from instructor_jax.train.data.texts_without_instruction import (
+    rows_with_any,
+    text_hashes,
+    texts_of,
+    texts_without_instruction,
+)
 from instructor_jax.train.data.token_cache_writer import open_token_cache
 
 LONG = "A text, long enough to be compared."
@@ -73,7 +78,9 @@ def test_wanted_texts_come_once_and_other_rows_are_not_read(source, cache, monke
     read: list[int] = []
     original = source.read
     monkeypatch.setattr(source, "read", lambda rows: read.extend(rows) or original(rows))
-    assert list(bare_texts(source, cache, wanted)) == [(names[name], name) for name in ("four", "six", "seven")]
+    assert list(texts_without_instruction(source, cache, wanted)) == [
+        (names[name], name) for name in ("four", "six", "seven")
+    ]
     assert read == [1, 3, 4]
 
 

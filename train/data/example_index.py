@@ -1,4 +1,4 @@
-"""`RowTexts`: which texts the rows of a mixture consist of and how long they are, all that planning a batch needs.
+"""`ExampleIndex`: which texts the rows of a mixture consist of and how long they are, all that planning a batch needs.
 
 A text that occurs in several rows is stored once, so rows hold numbers of texts. A row with more negatives than a batch
 takes shows others in every pass: pass p takes them from number p * k on, round and round.
@@ -11,7 +11,7 @@ from jaxtyping import Int, Int32, Int64
 
 
 @dataclasses.dataclass(frozen=True)
-class RowTexts:
+class ExampleIndex:
     """Examples of all tasks, end to end, as numbers of texts.
 
     Attributes:

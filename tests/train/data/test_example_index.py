@@ -1,11 +1,11 @@
 import numpy as np
 
-from instructor_jax.train.data.row_texts import RowTexts
+from instructor_jax.train.data.example_index import ExampleIndex
 
 # text:                     0   1   2   3   4   5   6
 LENGTHS = np.array([10, 20, 3, 5, 7, 9, 2], np.int32)
 # row 0: no negatives; row 1: texts 3, 4, 5; row 2: text 6
-ROWS = RowTexts(LENGTHS, np.array([0, 1, 0]), np.array([1, 2, 2]), np.array([3, 4, 5, 6]), np.array([0, 3, 4]))
+ROWS = ExampleIndex(LENGTHS, np.array([0, 1, 0]), np.array([1, 2, 2]), np.array([3, 4, 5, 6]), np.array([0, 3, 4]))
 
 
 def test_rows_with_fewer_negatives_are_filled_up():
@@ -24,7 +24,7 @@ def test_other_negatives_in_other_passes():
 
 def test_no_negatives_at_all():
     assert ROWS.of(np.array([1]), np.array([3]), 0).tolist() == [[1, 2]]
-    none = RowTexts(LENGTHS, np.array([0]), np.array([1]), np.array([], np.int64), np.array([0]))
+    none = ExampleIndex(LENGTHS, np.array([0]), np.array([1]), np.array([], np.int64), np.array([0]))
     assert none.of(np.array([0]), np.array([0]), 1).tolist() == [[0, 1, -1]]
     assert none.costs(1).tolist() == [30]
 

@@ -16,10 +16,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from instructor_jax.io.atomic import whole_file
-from instructor_jax.io.json_files import Fields, parse_json
 from instructor_jax.io.printable import printable
-from instructor_jax.io.tables.gzip_files import read_whole
 
 from ..config import TrainConfig
 from ..data.batch_builder import HostBatch
@@ -27,8 +24,8 @@ from ..flops import utilization
 from ..metrics import Metrics, TaskSums
 from ..settings.sections import LogConfig
 from .distributed import is_main, quiet
-
-FILE = "metrics.jsonl"
+from .metrics_file import FILE, cut_after
+from .task_figures import by_task, teacher_cosine
 
 OnMetrics = Callable[[int, dict[str, Any]], object]
 """Called with the step and a line of metrics.jsonl, less its step; its result is not used."""
@@ -38,7 +35,7 @@ class NonFiniteLoss(FloatingPointError):
     """Raised where the loss of a step is not a finite number."""
 
 
-class Journal:
+class MetricsLogger:
     """Collects the metrics of steps and reports them."""
 
     def __init__(
@@ -113,7 +110,7 @@ class Journal:
         tasks = by_task(sums, self._config.tasks)
         accuracy = float(np.mean([one["accuracy"] for one in tasks.values() if one["accuracy"] is not None] or [0.0]))
         loss = float(np.sum(sums.loss) / max(np.sum(sums.weight), 1e-9))
-        agreed = agreement(sums)
+        agreed = teacher_cosine(sums)
         line = {"step": step, "held_out": {"loss": loss, "accuracy": accuracy, **agreed, "tasks": tasks}}
         self._write(line)
         scalars = {"loss": loss, "accuracy": accuracy, **agreed}
@@ -172,7 +169,7 @@ class Journal:
             "step": self._step,
             "loss": self._loss / n,
             "accuracy": self._accuracy / self._judged if self._judged else None,
-            **agreement(self._sums),
+            **teacher_cosine(self._sums),
             "gradient_norm": self._norm / n,
             "learning_rate": self._rate,
             "examples": self._examples / n,
@@ -204,91 +201,6 @@ class Journal:
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
-
-
-def by_task(sums: TaskSums, tasks: tuple[str, ...]) -> dict[str, dict[str, float | None]]:
-    """Returns examples, mean loss and in-batch accuracy of the tasks that had examples.
-
-    None where nothing was contrasted.
-    """
-    found = {}
-    for number in np.flatnonzero(np.asarray(sums.rows)):
-        weight, contrasted = float(sums.weight[number]), float(sums.contrasted[number])
-        found[tasks[number]] = {
-            "rows": float(sums.rows[number]),
-            "loss": float(sums.loss[number]) / max(weight, 1e-9),
-            "accuracy": float(sums.correct[number]) / contrasted if contrasted else None,
-        }
-    return found
-
-
-def agreement(sums: TaskSums) -> dict[str, float]:
-    """Returns the mean cosine of the texts with a teacher's vectors under the name it has in metrics.jsonl.
-
-    Empty without one.
-    """
-    if sums.agreement is None:
-        return {}
-    return {"agreement": float(np.sum(sums.agreement)) / max(float(np.sum(sums.rows)), 1.0)}
-
-
-def cut_after(path: Path, step: int) -> None:
-    """Removes the lines of later steps than `step`, and a last line that a kill left half written.
-
-    Raises:
-        ValueError: Another line is damaged; see `read_lines`.
-    """
-    if not path.is_file():
-        return
-    kept = [line for line in read_lines(path) if line["step"] <= step] if step else []  # step 0 is measured anew
-    with whole_file(path) as draft:
-        draft.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Reads the lines of a `metrics.jsonl`; a last line that is not whole is left out.
-
-    Raises:
-        ValueError: Another line is no line of metrics; says which.
-    """
-    texts = read_whole(path).split(b"\n")  # after the last newline: nothing, or what a kill left
-    lines = []
-    for number, text in enumerate(texts, start=1):
-        if not text.strip():
-            continue
-        try:
-            lines.append(_checked(parse_json(text, f"{path}, line {number}"), f"{path}, line {number}"))
-        except ValueError as error:
-            if number == len(texts):
-                break
-            raise ValueError(f"{error} It is no line of a run's metrics; delete that line.") from error
-    return lines
-
-
-NUMBERS = (
-    "loss", "gradient_norm", "learning_rate", "padding", "seconds", "tokens_per_second", "input_wait"
-)  # fmt: skip
-
-
-def _checked(line: Any, where: str) -> dict[str, Any]:
-    """Returns a line of metrics, after a check of what reports read of it."""
-    fields = Fields(line, where)
-    fields.whole("step", most=2**31)
-    for name in NUMBERS:
-        if name in fields:
-            fields.number(name, least=-1e300, most=1e300)
-    for kind in ("held_out", "evaluation"):
-        if kind in fields:
-            inner = Fields(fields.any(kind), f"{where}, {kind}")
-            if kind == "held_out":
-                inner.number("loss", least=-1e300, most=1e300)
-                inner.number("accuracy", least=0.0, most=1.0)
-                for task, figures in Fields(inner.any("tasks"), f"{where}, tasks").content.items():
-                    Fields(figures, f"{where}, task {task!r}").number("loss", least=-1e300, most=1e300)
-            else:
-                for name in inner.content:
-                    inner.number(name, least=-1e300, most=1e300)
-    return line
 
 
 def _tensorboard(folder: Path) -> Any:

@@ -5,7 +5,9 @@ import pytest
 
 from instructor_jax.train.data.batch_builder import HostBatch
 from instructor_jax.train.metrics import Metrics, TaskSums
-from instructor_jax.train.run.metrics_writer import Journal, NonFiniteLoss, by_task, cut_after, read_lines
+from instructor_jax.train.run.metrics_file import cut_after, read_lines
+from instructor_jax.train.run.metrics_logger import MetricsLogger, NonFiniteLoss
+from instructor_jax.train.run.task_figures import by_task
 from instructor_jax.train.settings.sections import LogConfig
 
 from ..random_batches import random_batch, tiny_config
@@ -29,13 +31,13 @@ def batch(step: int) -> HostBatch:
 
 
 def test_lines_hold_means_of_their_steps(tmp_path) -> None:
-    journal = Journal(tmp_path, CONFIG, LogConfig(every=2, tensorboard=True), 0)
+    logger = MetricsLogger(tmp_path, CONFIG, LogConfig(every=2, tensorboard=True), 0)
     for step, loss in enumerate((1.0, 3.0, 5.0, 7.0, 9.0)):
-        journal.add(metrics(loss), batch(step), 0.0)
-    journal.flush()
-    journal.report()
-    journal.report()  # nothing new: no line
-    journal.close()
+        logger.add(metrics(loss), batch(step), 0.0)
+    logger.flush()
+    logger.report()
+    logger.report()  # nothing new: no line
+    logger.close()
     lines = read_lines(tmp_path / "metrics.jsonl")
     assert [(line["step"], line["loss"]) for line in lines] == [(2, 2.0), (4, 6.0), (5, 9.0)]
     assert lines[0]["tokens"] == 100
@@ -50,18 +52,18 @@ def test_lines_hold_means_of_their_steps(tmp_path) -> None:
 
 
 def test_a_loss_that_is_no_number_names_its_step(tmp_path) -> None:
-    journal = Journal(tmp_path, CONFIG, LogConfig(every=1, tensorboard=False), 0)
-    journal.add(metrics(1.0), batch(0), 0.0)
-    journal.add(metrics(float("inf")), batch(1), 0.0)
+    logger = MetricsLogger(tmp_path, CONFIG, LogConfig(every=1, tensorboard=False), 0)
+    logger.add(metrics(1.0), batch(0), 0.0)
+    logger.add(metrics(float("inf")), batch(1), 0.0)
     with pytest.raises(NonFiniteLoss, match="the loss of step 1 is inf"):
-        journal.flush()
-    journal.close()
+        logger.flush()
+    logger.close()
 
 
 def test_held_out_accuracy_weighs_tasks_equally(tmp_path) -> None:
-    journal = Journal(tmp_path, CONFIG, LogConfig(tensorboard=False), 0)
-    assert journal.held_out(3, sums((30.0, 2.0, 5.0), (30.0, 0.0, 0.0), (30.0, 2.0, 0.0))) == 0.5
-    journal.close()
+    logger = MetricsLogger(tmp_path, CONFIG, LogConfig(tensorboard=False), 0)
+    assert logger.held_out(3, sums((30.0, 2.0, 5.0), (30.0, 0.0, 0.0), (30.0, 2.0, 0.0))) == 0.5
+    logger.close()
     (line,) = read_lines(tmp_path / "metrics.jsonl")
     assert line["held_out"]["loss"] == 2.0
 
