@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from instructor_jax.inference.culprits import culprits
 from instructor_jax.inference.encode_info import EncodeInfo, encode_info, prepared_info
 from instructor_jax.inference.encode_options import EncodeOptions
 from instructor_jax.inference.engine import Engine
-from instructor_jax.inference.stages import Finished, Prepared, finish, pipeline, prepare, run_calls
+from instructor_jax.inference.finite import NotFinite
+from instructor_jax.inference.pipeline import completed, pipeline
+from instructor_jax.inference.stages import Finished, Prepared, prepare, run_calls
 from instructor_jax.inference.token_outputs import all_outputs, token_states
-from instructor_jax.io.folders import ModelFolder
+from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.text.tokenization import Pair
 
 CHUNK = 8192  # texts tokenised and packed together
@@ -26,7 +29,7 @@ def finished_chunks(
     """The vectors of all pairs, chunk by chunk, as the model gives them; one empty chunk where there are none."""
     if len(pairs) <= _INLINE:
         prepared = _prepare((0, pairs), engine, options)
-        finished = finish(prepared, run_calls(prepared, engine.embed), folder.config.normalize)
+        finished = completed(prepared, engine.embed, folder.config.normalize)
         none = np.zeros((0, folder.config.embedding_dim), np.float32)
         yield finished if len(pairs) else dataclasses.replace(finished, vectors=none)
         return
@@ -64,10 +67,13 @@ def outputs(
         vectors = np.concatenate([chunk.vectors for chunk in finished])
         return options.shrink(vectors, folder), encode_info(finished)
     prepared = _prepare((0, pairs), engine, options)
-    states = token_states(prepared, run_calls(prepared, engine.encode_tokens))
+    try:
+        states = token_states(prepared, run_calls(prepared, engine.encode_tokens))
+    except NotFinite as error:
+        raise culprits(prepared, engine.embed, error) from None
     if value is not None:
         return states, prepared_info(prepared)
-    vectors = finish(prepared, run_calls(prepared, engine.embed), folder.config.normalize).vectors
+    vectors = completed(prepared, engine.embed, folder.config.normalize).vectors
     return all_outputs(prepared, states, vectors), prepared_info(prepared)
 
 

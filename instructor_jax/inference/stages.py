@@ -1,15 +1,13 @@
-"""The three stages of `encode`: prepare (CPU), run (device), finish (CPU), and the pipeline that overlaps them.
+"""The three stages of `encode`: prepare (CPU), run (device), finish (CPU).
 
-Each is a plain function of its input, so that a server can schedule them itself and a test can call one alone. Chunks
-of texts are tokenised and packed in a thread while the device works; results are fetched two calls behind, so that
-the device always has the next one queued.
+Each is a plain function of its input, so that a server can schedule them itself and a test can call one alone;
+`pipeline.py` overlaps them. Results are fetched two calls behind, so that the device always has the next one queued.
 """
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -22,9 +20,6 @@ from instructor_jax.text.packing import Bucket, PackingConfig, build_batches, pl
 from instructor_jax.text.tokenization import OnOverflow, Pair, Tokenizer
 
 _IN_FLIGHT = 2  # device calls queued behind the one that runs
-_CHUNKS_AHEAD = 2
-
-Chunk = TypeVar("Chunk")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +123,7 @@ def finish(prepared: Prepared, results: list[Float32[np.ndarray, "groups _ dim"]
         normalized: whether the model's vectors have unit length, so that an average must get it again.
 
     Raises:
-        ValueError: a vector has a NaN or an infinity; the message names its text.
+        NotFinite: a vector has a NaN or an infinity; the message names its text.
     """
     vectors = np.empty((len(prepared.texts), results[0].shape[-1] if results else 0), np.float32)
     for call, result in zip(prepared.calls, results, strict=True):
@@ -154,42 +149,6 @@ def finish(prepared: Prepared, results: list[Float32[np.ndarray, "groups _ dim"]
         computed_tokens=prepared.computed_tokens,
         calls=len(prepared.calls),
     )
-
-
-def pipeline(
-    chunks: Iterable[Chunk],
-    prepare_chunk: Callable[[Chunk], Prepared],
-    run: Callable[[TokenBatch], Any],
-    normalized: bool,
-) -> Iterator[Finished]:
-    """Runs chunk after chunk: the next ones are prepared in a thread while the device computes.
-
-    Args:
-        chunks: what `prepare_chunk` takes; read a few ahead.
-        prepare_chunk: stage one.
-        run: stage two; may return before the result is there (JAX dispatches asynchronously).
-        normalized: passed to `finish`.
-
-    Yields:
-        The finished chunks in order.
-    """
-    source = iter(chunks)
-    with ThreadPoolExecutor(1, thread_name_prefix="instructor-jax-prepare") as pool:
-        waiting: deque[Future[Prepared]] = deque()
-
-        def read_ahead() -> None:
-            while len(waiting) < _CHUNKS_AHEAD and (chunk := next(source, None)) is not None:
-                waiting.append(pool.submit(prepare_chunk, chunk))
-
-        try:
-            read_ahead()
-            while waiting:
-                prepared = waiting.popleft().result()
-                read_ahead()
-                yield finish(prepared, run_calls(prepared, run), normalized)
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def run_calls(prepared: Prepared, run: Callable[[TokenBatch], Any]) -> list[np.ndarray]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32
 
-from instructor_jax.inference.finite import check_finite
+from instructor_jax.inference.finite import NotFinite
 from instructor_jax.inference.stages import Prepared
 
 
@@ -19,7 +19,7 @@ def token_states(
         hidden: the encoder's output of each of its calls.
 
     Raises:
-        ValueError: a state has a NaN or an infinity; the message names its text.
+        NotFinite: a state has a NaN or an infinity; the message names its text.
     """
     states = [np.empty((0, 0), np.float32)] * len(prepared.texts)
     for call, output in zip(prepared.calls, hidden, strict=True):
@@ -28,7 +28,9 @@ def token_states(
                 row, segment = divmod(int(slot), call.bucket.segments_per_row)
                 own = call.batch.segments[group, row] == segment
                 states[text] = output[group, row][own].astype(np.float32)
-                check_finite(states[text], prepared.first + text, np.zeros(len(states[text]), np.int64))
+    broken = [text for text, own in enumerate(states) if not np.isfinite(own).all()]
+    if broken:
+        raise NotFinite(broken, prepared.first)
     return states
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from instructor_jax.inference.stages import Prepared, finish, pipeline, prepare, run_calls
+from instructor_jax.inference.pipeline import pipeline
+from instructor_jax.inference.stages import Prepared, finish, prepare, run_calls
 from instructor_jax.text.packing import PackingConfig
 from instructor_jax.text.tokenization import OnOverflow, Pair, Tokenizer
 
