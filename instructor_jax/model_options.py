@@ -10,6 +10,7 @@ from cyclopts import Group, Parameter
 from instructor_jax.io.bounds import ROWS, SIZE
 from instructor_jax.io.default_model import DEFAULT_MODEL
 from instructor_jax.io.json_files import shown_value
+from instructor_jax.option_types import WholeNumber
 
 _GROUP = Group("Model", sort_key=2)
 
@@ -37,7 +38,7 @@ class ModelOptions:
     cache_dir: Path | None = None
     local_files_only: Annotated[bool, Parameter(negative="")] = False
     dtype: Literal["float32", "bfloat16"] = "float32"
-    max_length: int | None = None
+    max_length: WholeNumber | None = None
 
 
 @runtime_checkable

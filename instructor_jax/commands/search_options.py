@@ -8,6 +8,7 @@ from cyclopts import Group, Parameter
 
 from instructor_jax.io.bounds import HITS
 from instructor_jax.model_options import BATCH_SIZE, DIMENSIONS, require_count
+from instructor_jax.option_types import WholeNumber
 
 
 @Parameter(name="*", group=Group("Search", sort_key=0))
@@ -27,13 +28,13 @@ class SearchOptions:
     """
 
     query: Annotated[list[str] | None, Parameter(name=["--query", "-q"], negative="")] = None
-    top_k: Annotated[int, Parameter(name=["--top-k", "-k"])] = 10
+    top_k: Annotated[WholeNumber, Parameter(name=["--top-k", "-k"])] = 10
     query_instruction: str | None = None
     corpus_instruction: str | None = None
     corpus_vectors: Path | None = None
     query_column: str | None = None
-    batch_size: int | None = None
-    truncate_dim: int | None = None
+    batch_size: WholeNumber | None = None
+    truncate_dim: WholeNumber | None = None
 
     def check(self, queries: Path | None) -> None:
         """Refuses options that are impossible or exclude each other.

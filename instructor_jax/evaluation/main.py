@@ -20,6 +20,7 @@ from instructor_jax.evaluation.studies.outcomes import Study
 from instructor_jax.evaluation.task_instructions import InstructionTable, Size, default_table, published_size
 from instructor_jax.io.log_lines import log_to_stderr
 from instructor_jax.io.printable import one_line, printable
+from instructor_jax.option_types import WholeNumber
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -48,10 +49,10 @@ class ProtocolOptions:
     instructions_size: Size | None = None
     without_instructions: Annotated[bool, Parameter(negative="")] = False
     document_instructions: bool | None = None
-    clustering_tokens: int | None = None
+    clustering_tokens: WholeNumber | None = None
 
     def protocol(self) -> Protocol:
-        """The switches together."""
+        """Returns the protocol that the switches make."""
         chosen = published() if self.published_protocol else corrected()
         if self.document_instructions is not None:
             chosen = dataclasses.replace(chosen, document_instructions=self.document_instructions)
@@ -60,7 +61,7 @@ class ProtocolOptions:
         return chosen
 
     def table(self, parameters: int) -> InstructionTable:
-        """The instructions for a model of this many parameters.
+        """Returns the instructions for a model of this many parameters.
 
         Raises:
             ValueError: a broken file, or one together with `without_instructions`.
@@ -80,9 +81,9 @@ def evaluate(
     tasks: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
     data: Path | None = None,
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("evaluation"),
-    limit: int | None = None,
-    seed: int = 42,
-    batch_size: int | None = None,
+    limit: WholeNumber | None = None,
+    seed: WholeNumber = 42,
+    batch_size: WholeNumber | None = None,
     language_model: str | None = None,
     study: Study | None = None,
     keep_vectors: bool = True,
@@ -162,7 +163,7 @@ def evaluate(
 
 
 def _for_study(study: Study, request: Request, embedder: Embedder, table: InstructionTable) -> Request:
-    """The request for a study; without --tasks, of the tasks that the study has instructions for.
+    """Returns the request for a study; without --tasks, of the tasks that the study has instructions for.
 
     Raises:
         ValueError: it has none for any of them.

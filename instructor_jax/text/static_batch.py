@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32, Int64
 
+from instructor_jax.arguments import whole_number
+from instructor_jax.io.bounds import SIZE
 from instructor_jax.text.batches import TokenBatch, TokenizedTexts
 from instructor_jax.text.best_fit import best_fit
 from instructor_jax.text.packing import Bucket
@@ -43,13 +45,15 @@ def pack(
     Raises:
         ValueError: the texts do not fit; the message says what would hold them.
     """
-    if min(rows, length, groups) < 1:
-        raise ValueError(f"rows={rows}, length={length} and groups={groups} must be at least 1.")
+    rows, length = whole_number("rows", rows, 1, SIZE), whole_number("length", length, 1, SIZE)
+    groups = whole_number("groups", groups, 1, SIZE)
+    if texts_per_group is not None:
+        texts_per_group = whole_number("texts_per_group", texts_per_group, 0, SIZE)
     own: Tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else tokenizer.tokenizer
     tokenized = own(as_pairs(texts, None))
     count = len(tokenized)
     each = -(-count // groups) if texts_per_group is None else texts_per_group
-    if each < 0 or count > groups * each:
+    if count > groups * each:
         raise ValueError(f"{count} texts are more than groups={groups} of texts_per_group={each} hold.")
     if count and tokenized.lengths.max() > length:
         raise ValueError(

@@ -35,7 +35,7 @@ def test_the_shape_follows_from_the_numbers_alone(embedder) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rows": 0, "length": 32}, "rows=0, length=32 and groups=1 must be at least 1"),
+        ({"rows": 0, "length": 32}, "rows=0 must be at least 1"),
         ({"rows": 1, "length": 32, "texts_per_group": 3}, "5 texts are more than groups=1 of texts_per_group=3 hold"),
         ({"rows": 5, "length": 4}, "more than a row of length=4; take longer rows"),
         ({"rows": 1, "length": 24}, "5 texts of a group need rows=[2-5] of 24 tokens, not rows=1"),
