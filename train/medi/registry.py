@@ -14,7 +14,7 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 
 def all_sources(root: Path, corrections: Path | None = None) -> list[Source]:
-    """Every task below the data root: one or more of each registered folder, and all Super-NaturalInstructions tasks.
+    """Returns every task below the data root: those of each registered folder, and all of Super-NaturalInstructions.
 
     Folders of the registry that are absent are named in a warning, and so are folders nobody registered; evaluation
     folders (`eval_*`) are never looked into.

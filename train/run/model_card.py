@@ -28,12 +28,12 @@ _PLACES = ("data", "output", "tokenizer", "evaluation.data", "mixture.avoid")
 
 
 def model_card(prepared: Prepared, store: Mixture, lines: Sequence[dict[str, Any]], size: int) -> str:
-    """The card in Markdown.
+    """Returns the card in Markdown.
 
     Args:
         prepared: the run.
         store: its mixture.
-        lines: of its metrics.jsonl.
+        lines: lines of its metrics.jsonl.
         size: bytes of the model's folder.
     """
     name = Path(prepared.run.output).absolute().name
@@ -50,7 +50,7 @@ def model_card(prepared: Prepared, store: Mixture, lines: Sequence[dict[str, Any
 
 
 def read_length(prepared: Prepared) -> int:
-    """Most tokens of a text that the trained model is to read, instruction included."""
+    """Returns the most tokens of a text that the trained model is to read, instruction included."""
     return prepared.run.export_length or prepared.config.model.max_length
 
 
@@ -59,7 +59,7 @@ def front_matter(base_model: str, family: str) -> str:
 
     Args:
         base_model: what training started from; told where it is a name on the hub.
-        family: of the encoder, a tag.
+        family: family of the encoder, a tag.
     """
     from huggingface_hub import ModelCardData
 
@@ -188,7 +188,7 @@ def _limits(prepared: Prepared) -> str:
 
 
 def _name(model: str) -> str:
-    """A model's name; of a folder its last part."""
+    """Returns a model's name; of a folder its last part."""
     return Path(model).absolute().name if model and Path(model).exists() else model
 
 

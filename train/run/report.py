@@ -9,7 +9,7 @@ from instructor_jax.io.atomic import whole_file
 from instructor_jax.pages.plots import COLOURS, Plot, label, plot
 from instructor_jax.pages.render import render
 
-from .metrics_writer import FILE, NUMBERS, read_lines
+from .metrics_file import FILE, NUMBERS, read_lines
 
 REPORT = "report.html"
 
@@ -34,7 +34,7 @@ def report(lines: Sequence[Line], title: str) -> str:
     """Returns the page's HTML.
 
     Args:
-        lines: of the run's metrics.jsonl.
+        lines: lines of the run's metrics.jsonl.
         title: the page's heading.
     """
     steps = [line for line in lines if all(line.get(name) is not None for name in NUMBERS)]
@@ -53,8 +53,8 @@ def report(lines: Sequence[Line], title: str) -> str:
 
 
 _ACCURACY = (
-    "Share of rows whose positive scores above every candidate of the batch. Held out: the mean over tasks, of rows "
-    "that are never trained on."
+    "Share of examples whose positive scores above every candidate of the batch. Held out: the mean over tasks, of "
+    "examples that are never trained on."
 )
 
 
