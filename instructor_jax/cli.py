@@ -38,7 +38,8 @@ VERBS: dict[str, tuple[str, str]] = {
 
 _EXIT_CODES = (
     "Exit codes: 0 done; 1 doctor found something broken; 2 a mistake in options, files or environment, told in one "
-    "line; 70 a bug; 130 interrupted; 141 the reader of the output went away. A verb's help names codes of its own."
+    "line; 70 a bug; 75 train was stopped and is saved, the same command goes on; 130 interrupted; 141 the reader of "
+    "the output went away."
 )
 
 

@@ -41,7 +41,7 @@ def search(
           --query-instruction "Represent the Wikipedia question for retrieval: "
 
     Args:
-        corpus: The texts to search in: .txt (one a line), .jsonl, .csv, .tsv, .parquet.
+        corpus: The texts to search in: .txt (one a line), .jsonl, .csv, .tsv, .parquet; a folder of Parquet files.
         queries: The texts to search for, a file of the same kinds.
         asked: See SearchOptions.
         results: See ResultOptions.
@@ -52,7 +52,7 @@ def search(
     asked.check(queries)
     if html is not None:
         read = [path for path in (corpus, queries, asked.corpus_vectors, Path(name)) if path is not None]
-        require_new_or_replaceable(html, is_search_page, inputs=read, overwrite=results.overwrite)
+        require_new_or_replaceable(html, is_search_page, inputs=read, overwrite=results.overwrite, option="--overwrite")
     one_search = CorpusSearch(asked, reading, model)
     sought = one_search.queries(queries)
     hits, corpus_name = one_search.run(corpus, sought)

@@ -19,7 +19,7 @@ class TableOptions:
         format: How to read the file; by default its suffix decides (standard input: txt, one text a line).
         header: Whether the first record of .csv and .tsv names the columns; without, they are called 1, 2, 3.
         quotes: Whether quotation marks of .csv and .tsv enclose fields; without, they are plain characters.
-        delimiter: Between the fields of .csv and .tsv: a character, or comma, semicolon, tab, pipe; found by default.
+        delimiter: Between fields of .csv and .tsv: comma, semicolon, tab, pipe, space, any character; found by default.
     """
 
     format: Annotated[FormatName | None, Parameter(name="--format")] = None
@@ -47,7 +47,7 @@ class InputOptions(TableOptions):
         format: How to read the file; by default its suffix decides (standard input: txt, one text a line).
         header: Whether the first record of .csv and .tsv names the columns; without, they are called 1, 2, 3.
         quotes: Whether quotation marks of .csv and .tsv enclose fields; without, they are plain characters.
-        delimiter: Between the fields of .csv and .tsv: a character, or comma, semicolon, tab, pipe; found by default.
+        delimiter: Between fields of .csv and .tsv: comma, semicolon, tab, pipe, space, any character; found by default.
     """
 
     text_column: str | None = None
