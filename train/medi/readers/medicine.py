@@ -1,4 +1,4 @@
-"""Readers of medical questions, answers and evidence: MedQuAD, MEDIQA-RQE, MeQSum, PubMedQA, HealthVer."""
+"""Readers of medical questions, answers and evidence: MedQuAD, MEDIQA-RQE, MeQSum, PubMedQA, HealthVer, MedMCQA."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from ..files.raw_files import (
     field,
     find,
     json_document,
+    json_lines,
     malformed,
     read_text,
     texts_field,
@@ -29,6 +30,8 @@ MEDQUAD_SITES = (
     "8_NHLBI_QA_XML",
     "9_CDC_QA",
 )
+MEDMCQA_FILES = ("train.json", "dev.json")  # the answers of test.json are not published
+MEDMCQA_OPTIONS = ("opa", "opb", "opc", "opd")
 
 
 def medquad(folder: Path) -> Iterator[Row]:
@@ -140,3 +143,41 @@ def _question_type(pair: Element, path: Path) -> str:
     if question is None or not question.get("qtype"):
         raise malformed(path, f"pair {pair.get('pid')}", "needs a Question element with a qtype")
     return question.get("qtype", "")
+
+
+def medmcqa_answer(folder: Path) -> Iterator[Row]:
+    """Yields rows: question -> right option; the other options are hard negatives.
+
+    Raises:
+        ValueError: A line is malformed, or the right option's number is none of 1 to 4.
+    """
+    for path, row, record in _medmcqa_records(folder):
+        options = [squeeze(str(field(record, name, object, path, row))) for name in MEDMCQA_OPTIONS]  # some are numbers
+        right = field(record, "cop", int, path, row)
+        if not 1 <= right <= len(MEDMCQA_OPTIONS):
+            hint = "; some copies count from 0, the published files do not" if right == 0 else ""
+            raise malformed(path, row, f"cop={right} must be one of 1..{len(MEDMCQA_OPTIONS)}{hint}")
+        positive = options.pop(right - 1)
+        yield Row(_medmcqa_question(record, path, row), positive, _medmcqa_id(record, path, row), tuple(options))
+
+
+def medmcqa_explanation(folder: Path) -> Iterator[Row]:
+    """Yields rows: question -> explanation of the answer; those without one come out empty and are dropped."""
+    for path, row, record in _medmcqa_records(folder):
+        explanation = squeeze(record.get("exp") or "")
+        yield Row(_medmcqa_question(record, path, row), explanation, _medmcqa_id(record, path, row))
+
+
+def _medmcqa_records(folder: Path) -> Iterator[tuple[Path, int, Any]]:
+    for name in MEDMCQA_FILES:
+        path = find(folder, name)
+        for row, record in json_lines(path):
+            yield path, row, record
+
+
+def _medmcqa_question(record: Any, path: Path, row: int) -> str:
+    return squeeze(field(record, "question", str, path, row))
+
+
+def _medmcqa_id(record: Any, path: Path, row: int) -> str:
+    return field(record, "id", str, path, row)

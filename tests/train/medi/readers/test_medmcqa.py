@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from instructor_jax.train.medi.readers.medmcqa import answers, explanations
+from instructor_jax.train.medi.readers.medicine import medmcqa_answer, medmcqa_explanation
 from instructor_jax.train.medi.readers.source import Row, read_source
 from instructor_jax.train.medi.source_list import SOURCES
 
@@ -41,14 +41,14 @@ def folder_of(make_folder):
 
 
 def test_right_option_and_the_others(folder_of):
-    assert list(answers(folder_of(RECORD))) == [
+    assert list(medmcqa_answer(folder_of(RECORD))) == [
         Row("Which vitamin prevents scurvy?", "C", "x1", ("A", "B12", "D")),
         Row("How many lobes?", "2", "x2", ("3", "C", "D")),
     ]
 
 
 def test_explanations(folder_of):
-    first, second = explanations(folder_of(RECORD))
+    first, second = medmcqa_explanation(folder_of(RECORD))
     assert first == Row("Which vitamin prevents scurvy?", "Scurvy is a lack of ascorbic acid.", "x1")
     assert second.positive == ""
 
@@ -56,12 +56,12 @@ def test_explanations(folder_of):
 @pytest.mark.parametrize(("number", "hint"), [(0, "some copies count from 0"), (5, r"one of 1\.\.4"), (-1, "must be")])
 def test_a_number_out_of_range_is_an_error(folder_of, number, hint):
     with pytest.raises(ValueError, match=rf"train\.json, row 2: cop={number} .*{hint}"):
-        list(answers(folder_of(RECORD, {**RECORD, "cop": number})))
+        list(medmcqa_answer(folder_of(RECORD, {**RECORD, "cop": number})))
 
 
 def test_a_file_without_answers_is_an_error(folder_of):
     with pytest.raises(ValueError, match="row 1: needs the field 'cop'"):
-        list(answers(folder_of({name: RECORD[name] for name in ("id", "question", "opa", "opb", "opc", "opd")})))
+        list(medmcqa_answer(folder_of({name: RECORD[name] for name in ("id", "question", "opa", "opb", "opc", "opd")})))
 
 
 def test_the_registry_reaches_it(folder_of, tmp_path):
