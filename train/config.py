@@ -76,13 +76,13 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("groups", "steps", "gradient_cache_chunks"):
             if getattr(self, name) < 1:
-                raise ValueError(f"TrainConfig.{name}={getattr(self, name)} must be at least 1.")
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
         for name, choices in (("dtype", Literal["float32", "bfloat16"]), ("remat", Remat), ("attention", Attention)):
             allowed = get_args(choices)
             if getattr(self, name) not in allowed:
-                raise ValueError(f"TrainConfig.{name}={getattr(self, name)!r} must be one of {', '.join(allowed)}.")
+                raise ValueError(f"{name}={getattr(self, name)!r} must be one of {', '.join(allowed)}.")
         if not self.model.normalize:
-            raise ValueError("TrainConfig.model must have normalize=True: the losses are on cosines of unit vectors.")
+            raise ValueError("model must have normalize=True: the losses are on cosines of unit vectors.")
         if self.group.length < self.model.max_length:
             raise ValueError(
                 f"group.length={self.group.length} must be at least model.max_length={self.model.max_length}, or a "
@@ -99,7 +99,7 @@ class TrainConfig:
                 f"loss.dims={self.loss.dims} must be at most {self.model.embedding_dim}, the size of the embedding."
             )
         if not self.tasks or len(set(self.tasks)) < len(self.tasks):
-            raise ValueError(f"TrainConfig.tasks must name at least one task, and none twice: {self.tasks}.")
+            raise ValueError(f"tasks must name at least one task, and none twice: {self.tasks}.")
         if self.tasks != ("all",):
             task_tables(self.loss, self.tasks)
             tasks_without_teacher(self.distill, self.tasks)

@@ -59,8 +59,9 @@ def test_parameters_are_gathered_layer_by_layer(planned: Plan) -> None:
     gathered = [one for one in planned.exchanges if one.kind == "all-gather" and one.bytes == 2 * 1024 * 4096]
     assert gathered
     assert {one.participants for one in gathered} == {4}
-    passes = 3 * CONFIG.chunks * CONFIG.model.encoder.layers  # forward, again for the chunk, again for the layer
-    assert sum(one.runs for one in gathered) == pytest.approx(2 * passes, abs=2 * CONFIG.chunks)  # wi and wo
+    chunks = CONFIG.gradient_cache_chunks
+    passes = 3 * chunks * CONFIG.model.encoder.layers  # forward, again for the chunk, again for the layer
+    assert sum(one.runs for one in gathered) == pytest.approx(2 * passes, abs=2 * chunks)  # wi and wo
 
 
 def test_gradients_are_scattered(planned: Plan) -> None:
