@@ -7,6 +7,7 @@ output, so that runs stand side by side in one report and never overwrite each o
 import dataclasses
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,14 +35,16 @@ class Run:
     """What sets a run apart.
 
     Attributes:
-        model: the embedder's name.
-        revision: and revision.
-        parameters, dimension, max_length: of the model.
-        protocol: the switches by name.
-        protocol_name: "corrected", "published" or "custom".
-        instructions: where they come from.
-        limit: most examples of a task; None for all.
-        seed: of the subsample.
+        model: Name of the embedder.
+        revision: Revision of the embedder.
+        parameters: Number of the model's parameters.
+        dimension: Dimension of its vectors.
+        max_length: Largest number of tokens that it reads.
+        protocol: Switches of the protocol by name.
+        protocol_name: Name of the protocol, "corrected", "published" or "custom".
+        instructions: Where the instructions come from.
+        limit: Largest number of examples of a task; None for all.
+        seed: Random seed for the choice of those examples.
     """
 
     model: str
@@ -57,20 +60,20 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the score of any task depends on; its instructions and data are the job's."""
+        """Returns what the score of any task depends on; its instructions and data are the job's."""
         names = ("model", "revision", "protocol", "limit", "seed")
         return {name: getattr(self, name) for name in names}
 
     @property
     def label(self) -> str:
-        """A name for its folder, readable and its own."""
+        """Returns a name for its folder, readable and its own."""
         digits = fingerprint({**self.settings, "instructions": self.instructions})[:6]
         size = "" if self.limit is None else f"-limit{self.limit}"
         return f"{self.model.replace('/', '__')}-{self.revision[:8]}-{self.protocol_name}{size}-{digits}"
 
     @property
     def title(self) -> str:
-        """A name for tables: the model, and what is not the default."""
+        """Returns a name for tables: the model, and what is not the default."""
         other = [] if self.protocol_name == "corrected" else [f"{self.protocol_name} protocol"]
         other += [] if self.instructions == DEFAULT_INSTRUCTIONS else [self.instructions]
         other += [] if self.limit is None else [f"at most {self.limit}"]
@@ -78,7 +81,7 @@ class Run:
 
     @property
     def experiment(self) -> dict[str, Any] | None:
-        """What MTEB files the results under; None for the default run of a model."""
+        """Returns what MTEB files the results under; None for the default run of a model."""
         default = self.protocol_name == "corrected" and self.instructions == DEFAULT_INSTRUCTIONS and self.limit is None
         return None if default else {"run": self.label.rpartition("-")[2]}
 
@@ -87,7 +90,7 @@ DEFAULT_INSTRUCTIONS = "task_instructions.csv"
 
 
 def describe(embedder: Embedder, table: InstructionTable, protocol: Protocol, limit: int | None, seed: int) -> Run:
-    """The run of a model under these settings."""
+    """Returns the run of a model under these settings."""
     return Run(
         model=embedder.name,
         revision=embedder.revision,
@@ -131,7 +134,7 @@ def run_jobs(embedder: Embedder, jobs: Sequence[Job], run: Run, output: Path, st
 
 
 def read_runs(output: Path) -> list[tuple[Run, list[TaskScore]]]:
-    """Every run of an output folder that is not only a study's, in the order of their labels."""
+    """Reads every run of an output folder that is not only a study's, in the order of their labels."""
     records = [(path, *_read_record(path)) for path in sorted((output / "runs").glob(f"*/{RECORD}"))]
     return [(run, ScoreFolder(path.parent).all()) for path, run, study in records if not study]
 
@@ -152,9 +155,10 @@ def _log(score: TaskScore) -> None:
 
 
 def _write_record(path: Path, run: Run, study: str) -> None:
+    before = _read_record(path)[1] if os.path.lexists(path) else study  # what is no record of ours is not replaced
     content = {
         **dataclasses.asdict(run),
-        "study": study if not path.is_file() else study and _read_record(path)[1],
+        "study": study and before,
         "python": sys.version.split()[0],
         "packages": {package: found for package in _PACKAGES if (found := installed_version(package))},
     }

@@ -35,17 +35,24 @@ class Claim:
     replaceable: bool = True
 
 
-def check_claims(claims: Sequence[Claim], *, inputs: Iterable[Path], overwrite: bool, option: str) -> None:
+class NotOursError(FileExistsError, ValueError):
+    """Something lies where a command wants to write that was not made by it."""
+
+
+def check_claims(
+    claims: Sequence[Claim], *, inputs: Iterable[Path] = (), overwrite: bool = False, option: str = ""
+) -> None:
     """Refuses a command that would write over its input or over somebody else's file.
 
     Args:
         claims: everything that will be written, replaced or removed.
         inputs: everything that will be read, models included.
         overwrite: whether the user allowed files to be replaced.
-        option: how the user does that, for messages, such as "--overwrite".
+        option: how the user does that, for messages, such as "--overwrite"; empty where the command has no such option.
 
     Raises:
-        ValueError: a claim is an input or contains one; or something is there that is not ours and may not be replaced.
+        ValueError: a claim is an input or contains one.
+        NotOursError: something is there that is not ours and may not be replaced; a `ValueError` too.
     """
     read = [path for path in inputs if os.path.lexists(path)]
     present = [claim for claim in claims if os.path.lexists(claim.path)]
@@ -66,12 +73,17 @@ def check_claims(claims: Sequence[Claim], *, inputs: Iterable[Path], overwrite: 
         if overwrite and replaceable:
             continue
         kind = "is a link" if is_link else "exists and is not known to be made by this command"
-        way_out = f", or give {option} to replace {'the link' if is_link else 'it'}" if replaceable else ""
-        raise ValueError(f"{claim.path} {kind}; it would be lost. Name another output or move it away{way_out}.")
+        way_out = f", or give {option} to replace {'the link' if is_link else 'it'}" if replaceable and option else ""
+        raise NotOursError(f"{claim.path} {kind}; it would be lost. Name another output or move it away{way_out}.")
 
 
 def require_new_or_replaceable(
-    path: Path, is_ours: Callable[[Path], bool], *, inputs: Iterable[Path], overwrite: bool
+    path: Path,
+    is_ours: Callable[[Path], bool],
+    *,
+    inputs: Iterable[Path] = (),
+    overwrite: bool = False,
+    option: str = "",
 ) -> None:
     """Refuses a file that could not be written in the end, or would cost the user another; before the work is done.
 
@@ -79,7 +91,8 @@ def require_new_or_replaceable(
         path: what will be written.
         is_ours: whether a file was made by the same command.
         inputs: everything that is read.
-        overwrite: whether the user gave --overwrite.
+        overwrite: whether the user allowed files to be replaced.
+        option: how the user does that, such as "--overwrite"; empty where the command has no such option.
 
     Raises:
         ValueError: see `require_plain_file` and `check_claims`.
@@ -90,7 +103,7 @@ def require_new_or_replaceable(
         raise FileNotFoundError(errno.ENOENT, "there is no such folder to write into", str(path.parent))
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path.parent))
-    check_claims([Claim(path, is_ours)], inputs=inputs, overwrite=overwrite, option="--overwrite")
+    check_claims([Claim(path, is_ours)], inputs=inputs, overwrite=overwrite, option=option)
 
 
 def same_or_inside(path: Path, claimed: Path) -> bool:

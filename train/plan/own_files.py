@@ -35,7 +35,7 @@ def _is_plan(path: Path) -> bool:
     except (ValueError, OSError):
         return False
     plans = value if isinstance(value, list) else [value]
-    return all(isinstance(plan, dict) and {"what", "topology", "mesh"} <= set(plan) for plan in plans)
+    return bool(plans) and all(isinstance(plan, dict) and {"what", "topology", "mesh"} <= set(plan) for plan in plans)
 
 
 def _is_table(path: Path) -> bool:

@@ -27,13 +27,13 @@ class MtebOptions:
     """How MTEB's tasks are run.
 
     Attributes:
-        table: instructions.
-        protocol: the switches.
-        output: folder for MTEB's results and the corpus vectors.
-        limit: most examples of a task; None for all.
-        seed: of the subsample.
-        keep_vectors: keep corpus vectors on disk.
-        experiment: see `MtebEncoder`.
+        table: Table of instructions.
+        protocol: Switches of the protocol.
+        output: Folder for MTEB's results and the corpus vectors.
+        limit: Largest number of examples of a task; None for all.
+        seed: Random seed for the choice of those examples.
+        keep_vectors: Whether corpus vectors stay on disk.
+        experiment: Name under which MTEB files the results; see `MtebEncoder`.
     """
 
     table: InstructionTable
@@ -46,7 +46,7 @@ class MtebOptions:
 
 
 def benchmark_tasks() -> dict[str, Any]:
-    """The paper's 56 tasks by name, as MTEB defines them (English subsets; MSMARCO's development split).
+    """Returns the paper's 56 tasks by name, as MTEB defines them (English subsets; MSMARCO's development split).
 
     Raises:
         ImportError: mteb is absent.
@@ -59,7 +59,7 @@ def benchmark_tasks() -> dict[str, Any]:
 
 
 def hub_jobs(task: Any, options: MtebOptions) -> list[Job]:
-    """The job of a task whose data come from the hub or its cache; for CQADupstack thirteen, the last one the mean."""
+    """Returns the job of a task with data from the hub or its cache; for CQADupstack thirteen, the last the mean."""
     if not task.is_aggregate:
         return [mteb_job(task, options, MTEB)]
     parts = [mteb_job(part, options, MTEB, kind=PART) for part in task.metadata.tasks]
@@ -67,7 +67,7 @@ def hub_jobs(task: Any, options: MtebOptions) -> list[Job]:
 
 
 def mteb_job(task: Any, options: MtebOptions, benchmark: str, *, kind: str | None = None, note: str = "") -> Job:
-    """One task of one of MTEB's classes.
+    """Returns the job of one task of one of MTEB's classes.
 
     Args:
         task: an `AbsTask` that can load its data.
@@ -97,11 +97,12 @@ def _evaluate(task: Any, embedder: Embedder, options: MtebOptions, benchmark: st
     import mteb
 
     from instructor_jax.evaluation.mteb.encoder import MtebEncoder
-    from instructor_jax.evaluation.mteb.results import figure, save_result
+    from instructor_jax.evaluation.mteb.results import figure, refuse_other_results, save_result
 
     _adjust(task, options.protocol)
     vectors = options.output / "vectors" if options.keep_vectors else None
     encoder = MtebEncoder(embedder, options.table, options.protocol, vectors, options.experiment)
+    refuse_other_results(task.metadata.name, encoder.mteb_model_meta, options.output / "mteb")  # before hours of work
     encode_kwargs: Any = {"batch_size": _BATCH, "show_progress_bar": False}
     with warnings.catch_warnings():
         # Told to users of MTEB and scikit-learn, not to ours: superseded tasks, classes that no text was assigned to.
@@ -167,7 +168,7 @@ def _metric(task: Any, protocol: Protocol) -> str:
 
 
 def _mean_job(task: Any, parts: Sequence[Job], options: MtebOptions) -> Job:
-    """The mean of an aggregate's parts, from their files."""
+    """Returns the job that takes the mean of an aggregate's parts, from their files."""
     name, kind, metric = task.metadata.name, task.metadata.type, task.metadata.main_score
     settings = {**_settings(options, task), "parts": {part.task: dict(part.settings) for part in parts}}
 
@@ -202,6 +203,6 @@ def _instructions(options: MtebOptions, task: str) -> dict[str, str]:
 
 
 def _revision(task: Any) -> str:
-    """Which data: a repository at a commit, or a local folder with the hash of its files."""
+    """Returns which data: a repository at a commit, or a local folder with the hash of its files."""
     dataset = task.metadata.dataset
     return f"{dataset.get('path', '')}@{dataset.get('revision', '')}"

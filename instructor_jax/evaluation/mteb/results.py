@@ -13,7 +13,11 @@ from typing import Any
 
 import numpy as np
 
-SETTINGS = "run_settings.jsonl"
+from instructor_jax.io.bounds import SETTINGS_BYTES
+from instructor_jax.io.json_files import parse_json, read_bytes
+from instructor_jax.io.ownership import Claim, check_claims
+
+META, SETTINGS = "model_meta.json", "run_settings.jsonl"
 
 
 def save_result(result: Any, meta: Any, folder: Path, encode_kwargs: Mapping[str, Any]) -> Path:
@@ -24,10 +28,13 @@ def save_result(result: Any, meta: Any, folder: Path, encode_kwargs: Mapping[str
         meta: the model's `ModelMeta`.
         folder: what `ResultCache` was or will be given.
         encode_kwargs: what the evaluation was called with, for the record.
+
+    Raises:
+        NotOursError: a file that is no result of MTEB lies there.
     """
     import mteb
 
-    target = mteb.ResultCache(folder).get_task_result_path(result.task_name, meta)
+    target = refuse_other_results(result.task_name, meta, folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as scratch:
         cache = mteb.ResultCache(scratch)
@@ -44,15 +51,53 @@ def save_result(result: Any, meta: Any, folder: Path, encode_kwargs: Mapping[str
     return target
 
 
+def refuse_other_results(task: str, meta: Any, folder: Path) -> Path:
+    """Returns where the result of a task will lie; what lies there and beside it must be results of MTEB.
+
+    Raises:
+        NotOursError: there is another file, or a link.
+    """
+    import mteb
+
+    target = mteb.ResultCache(folder).get_task_result_path(task, meta)
+    beside = target.parent
+    check_claims([Claim(target, _is_result), Claim(beside / META, _is_meta), Claim(beside / SETTINGS, _is_settings)])
+    return target
+
+
+def _is_result(path: Path) -> bool:
+    return _has(path, {"task_name", "scores"})
+
+
+def _is_meta(path: Path) -> bool:
+    return _has(path, {"name", "revision"})
+
+
+def _is_settings(path: Path) -> bool:
+    try:
+        lines = read_bytes(path, SETTINGS_BYTES).splitlines()
+        return all(isinstance(parse_json(line, path), dict) for line in lines if line.strip())
+    except (ValueError, OSError):
+        return False
+
+
+def _has(path: Path, keys: set[str]) -> bool:
+    try:
+        content = parse_json(read_bytes(path, SETTINGS_BYTES), path, constants=True)  # MTEB writes NaN as it is
+        return isinstance(content, dict) and keys <= set(content)
+    except (ValueError, OSError):
+        return False
+
+
 def load_result(task: str, meta: Any, folder: Path) -> Any | None:
-    """The `TaskResult` that `save_result` wrote; None if there is none."""
+    """Returns the `TaskResult` that `save_result` wrote; None if there is none."""
     import mteb
 
     return mteb.ResultCache(folder).load_task_result(task, meta)
 
 
 def figure(result: Any, metric: str) -> float:
-    """A metric in percent: its mean over the splits and subsets of a `TaskResult`.
+    """Returns a metric in percent: its mean over the splits and subsets of a `TaskResult`.
 
     Raises:
         ValueError: the result has no such metric.

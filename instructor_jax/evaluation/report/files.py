@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from instructor_jax.evaluation.report.markdown import TITLE
+from instructor_jax.io.ownership import Claim, check_claims
 from instructor_jax.pages.own_pages import is_our_page
 
 MARKDOWN, PAGE = "report.md", "report.html"
@@ -13,14 +14,12 @@ def refuse_other_reports(output: Path) -> None:
     """Refuses a folder of results in which a report of ours would replace a file that is none; before any work.
 
     Raises:
-        FileExistsError: so it is.
+        NotOursError: so it is.
         NotADirectoryError: it is no folder.
     """
     if os.path.lexists(output) and not output.is_dir():
         raise NotADirectoryError(f"{output} is no folder; results need one of their own.")
-    for path, ours in ((output / MARKDOWN, _is_our_markdown), (output / PAGE, is_our_page)):
-        if os.path.lexists(path) and not ours(path):
-            raise FileExistsError(f"{path} exists and is no report of an evaluation; name another --output.")
+    check_claims([Claim(output / MARKDOWN, _is_our_markdown), Claim(output / PAGE, is_our_page)])
 
 
 def _is_our_markdown(path: Path) -> bool:

@@ -1,6 +1,5 @@
 """`instructor-jax compare-instructions`: which of several instructions serves a user's own small labelled file best."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +11,11 @@ from instructor_jax.evaluation.studies.ranking import rank
 from instructor_jax.evaluation.studies.ranking_report import as_json, as_page, as_text
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.json_files import read_json
+from instructor_jax.io.ownership import Claim, check_claims
 from instructor_jax.io.printable import printable
 from instructor_jax.io.tables.tables import FormatName, open_table
 from instructor_jax.model_options import ModelOptions, load_model
+from instructor_jax.option_types import WholeNumber
 from instructor_jax.pages.own_pages import is_our_page
 
 
@@ -29,8 +30,8 @@ def compare_instructions(
     baseline: bool = True,
     output: Path | None = None,
     format: FormatName | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
+    resamples: WholeNumber = 1000,
+    seed: WholeNumber = 0,
     model: ModelOptions = ModelOptions(),  # noqa: B008 - frozen
 ) -> None:
     """Rank instructions on a small labelled file.
@@ -70,7 +71,7 @@ def compare_instructions(
     labelled = read_labelled_file(file, format=format)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        _refuse_others(output)
+        _refuse_others(output, [file, *([instructions_file] if instructions_file else []), Path(model.model)])
     ranking = rank(load_model(model), labelled, candidates, document_instruction, resamples=resamples, seed=seed)
     print(printable(as_text(ranking, labelled)))
     if output is not None:
@@ -89,11 +90,10 @@ def compare_instructions(
         print(f"\nwrote {output}.json and {output}.html")
 
 
-def _refuse_others(output: Path) -> None:
-    """Refuses to replace files that are no earlier comparison."""
-    for path, ours in ((_with(output, ".json"), _is_ranking), (_with(output, ".html"), is_our_page)):
-        if os.path.lexists(path) and not ours(path):
-            raise FileExistsError(f"{path} exists and is no comparison of instructions; name another --output.")
+def _refuse_others(output: Path, inputs: Sequence[Path]) -> None:
+    """Refuses to replace the input, or files that are no earlier comparison."""
+    claims = [Claim(_with(output, ".json"), _is_ranking), Claim(_with(output, ".html"), is_our_page)]
+    check_claims(claims, inputs=inputs)
 
 
 def _with(output: Path, suffix: str) -> Path:
@@ -108,7 +108,7 @@ def _is_ranking(path: Path) -> bool:
 
 
 def _candidates(given: Sequence[str], file: Path | None, baseline: bool) -> list[str]:
-    """All candidates, each once, in the order given; no instruction at all comes last."""
+    """Returns all candidates, each once, in the order given; no instruction at all comes last."""
     candidates = list(given)
     if file is not None:
         with open_table(file) as lines:

@@ -7,9 +7,13 @@ from typing import Any
 from instructor_jax import markdown
 from instructor_jax.evaluation.studies.outcomes import StudyOutcome, TaskOutcome, as_json
 from instructor_jax.io.atomic import whole_file
+from instructor_jax.io.json_files import read_json
+from instructor_jax.io.ownership import Claim, check_claims
+from instructor_jax.pages.own_pages import is_our_page
 from instructor_jax.pages.plots import COLOURS, label, plot
 from instructor_jax.pages.render import render
 
+_TITLE = "## Study: "
 _MISSING = "–"
 _INCOMPLETE = "Not run under every variant, and in no mean"
 _NOTES = {
@@ -27,19 +31,47 @@ def save_study(outcome: StudyOutcome, folder: Path) -> list[Path]:
         ImportError: Matplotlib is absent.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    contents = {".json": as_json(outcome), ".md": study_markdown(outcome), ".html": study_page(outcome)}
-    paths = []
-    name = re.sub(r"[^\w.-]+", "_", "-".join(part for part in ("study", outcome.study, outcome.model) if part))
-    for suffix, content in contents.items():
-        paths.append(folder / f"{name}{suffix}")
-        with whole_file(paths[-1]) as beside:
+    contents = (as_json(outcome), study_markdown(outcome), study_page(outcome))
+    paths = _paths(folder, outcome.study, outcome.model)
+    for path, content in zip(paths, contents, strict=True):
+        with whole_file(path) as beside:
             beside.write_text(content, encoding="utf-8")
     return paths
 
 
+def refuse_other_files(folder: Path, study: str, model: str) -> None:
+    """Refuses a folder in which the files of a study would replace others; before any work.
+
+    Raises:
+        NotOursError: so it is.
+    """
+    json_file, text, page = _paths(folder, study, model)
+    check_claims([Claim(json_file, _is_study), Claim(text, _is_study_text), Claim(page, is_our_page)])
+
+
+def _paths(folder: Path, study: str, model: str) -> list[Path]:
+    name = re.sub(r"[^\w.-]+", "_", "-".join(part for part in ("study", study, model) if part))
+    return [folder / f"{name}{suffix}" for suffix in (".json", ".md", ".html")]
+
+
+def _is_study(path: Path) -> bool:
+    try:
+        return {"study", "variants", "means"} <= set(read_json(path))
+    except (ValueError, OSError):
+        return False
+
+
+def _is_study_text(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_TITLE)) == _TITLE.encode("ascii")
+    except OSError:
+        return False
+
+
 def study_markdown(outcome: StudyOutcome) -> str:
-    """A heading, the question, the tasks, the means, and what is in no mean."""
-    title = f"## Study: {outcome.study}" + (f" ({markdown.escaped(outcome.model)})" if outcome.model else "")
+    """Returns a heading, the question, the tasks, the means, and what is in no mean."""
+    title = f"{_TITLE}{outcome.study}" + (f" ({markdown.escaped(outcome.model)})" if outcome.model else "")
     parts = [title, outcome.question, *(markdown.table(*each) for each in (_tasks(outcome), _means(outcome)))]
     reasons = [f"{task.task}: {task.reason}" for task in outcome.tasks if task.reason]
     if reasons:
@@ -74,7 +106,7 @@ def _heads(outcome: StudyOutcome) -> list[str]:
 
 
 def _tasks(outcome: StudyOutcome) -> tuple[list[str], list[list[str]]]:
-    """A row for each task, the widest apart first; of incomplete ones what there is."""
+    """Returns a row for each task, the widest apart first; of incomplete ones what there is."""
     heads, complete = _heads(outcome), _widest_first(outcome)
     rows = []
     for task in [*complete, *(task for task in outcome.tasks if not task.complete)]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from instructor_jax.evaluation.scores import TaskScore
 from instructor_jax.evaluation.studies.outcomes import Study, StudyOutcome, TaskOutcome
-from instructor_jax.evaluation.studies.report import save_study
+from instructor_jax.evaluation.studies.report import refuse_other_files, save_study
 from instructor_jax.evaluation.task_instructions import InstructionTable, TaskInstructions
 
 PARAPHRASES = 5
@@ -32,7 +32,7 @@ class Variant:
 
 
 def study_variants(study: Study, table: InstructionTable) -> list[Variant]:
-    """The variants of a study; `table` holds the full instructions."""
+    """Returns the variants of a study; `table` holds the full instructions."""
     if study == "paraphrase":
         rewritten = paraphrases()
         return [
@@ -61,7 +61,7 @@ def study_variants(study: Study, table: InstructionTable) -> list[Variant]:
 
 
 def study_tasks(study: Study, tasks: Sequence[str]) -> list[str]:
-    """Those of the tasks that a study can run: with paraphrases only the tasks that have some."""
+    """Returns the tasks that a study can run: with paraphrases only those that have some."""
     return [task for task in tasks if study != "paraphrase" or task in paraphrases()]
 
 
@@ -82,8 +82,10 @@ def run_study(
         model: its name, for the report and the names of the files.
 
     Raises:
+        NotOursError: files of other origin lie where the study's would; told before any work.
         ImportError: Matplotlib is absent.
     """
+    refuse_other_files(output, study, model)
     outcome = study_outcome(study, scores, table, model)
     save_study(outcome, output)
     return outcome
@@ -92,7 +94,7 @@ def run_study(
 def study_outcome(
     study: Study, scores: Callable[[InstructionTable], Sequence[TaskScore]], table: InstructionTable, model: str = ""
 ) -> StudyOutcome:
-    """As `run_study`, and writes nothing."""
+    """Runs like `run_study`, and writes nothing."""
     variants = study_variants(study, table)
     outcomes = {variant.name: {score.task: score for score in scores(variant.table)} for variant in variants}
     names = list(dict.fromkeys(task for scored in outcomes.values() for task in scored))
@@ -110,7 +112,7 @@ def study_outcome(
 
 
 def paraphrases() -> dict[str, tuple[TaskInstructions, ...]]:
-    """Five instructions of one meaning for each task of the packaged table (paraphrases.csv), in its order.
+    """Returns five instructions of one meaning for each task of the packaged table (paraphrases.csv), in its order.
 
     Raises:
         ValueError: a task has fewer or more, or a row is not as it should be.
@@ -143,7 +145,7 @@ def swapped(table: InstructionTable) -> dict[str, TaskInstructions]:
 
 
 def simple(instruction: str) -> str:
-    """Domain and text type alone: "Represent the science sentence for clustering: " becomes "science sentence: ".
+    """Returns domain and text type: "Represent the science sentence for clustering: " becomes "science sentence: ".
 
     Raises:
         ValueError: the instruction does not begin with "Represent".
@@ -157,7 +159,7 @@ def simple(instruction: str) -> str:
 
 
 def tag(task: str) -> str:
-    """A data set's name for reading: "Banking77Classification" becomes "Banking77"."""
+    """Returns a data set's name for reading: "Banking77Classification" becomes "Banking77"."""
     return (_KIND.sub("", task) or task).replace("_", " ")
 
 
