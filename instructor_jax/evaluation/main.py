@@ -25,7 +25,44 @@ from instructor_jax.option_types import WholeNumber
 logger: logging.Logger = logging.getLogger(__name__)
 
 
-@Parameter(name="*", group=Group("Protocol", sort_key=1))
+@Parameter(name="*", group=Group("Tasks", sort_key=1))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TaskOptions:
+    """Which tasks are run, and on which data.
+
+    Attributes:
+        benchmark: Which tasks. "local" is every set of the data folder, "all" is everything.
+        tasks: Only these tasks of the benchmark, by name.
+        data: Folder of local data, a sub-folder for each set; MTEB's tasks are read from here too where it has them.
+        limit: Most examples of a task. Both sides of a comparison get the same, but scores are not the tasks' own.
+        seed: Random seed for the choice of those examples.
+        language_model: Folder or hub name of a causal language model for Prompt Retrieval (extra torch). Without one
+            the agreement of labels is measured instead, which is not the paper's number.
+    """
+
+    benchmark: Benchmark = "all"
+    tasks: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
+    data: Path | None = None
+    limit: WholeNumber | None = None
+    seed: WholeNumber = 42
+    language_model: str | None = None
+
+    def request(self, output: Path, protocol: Protocol, *, keep_vectors: bool) -> Request:
+        """Returns the request for these tasks under a protocol."""
+        return Request(
+            self.benchmark,
+            output,
+            self.tasks,
+            self.data,
+            protocol,
+            self.limit,
+            self.seed,
+            self.language_model,
+            keep_vectors,
+        )
+
+
+@Parameter(name="*", group=Group("Protocol", sort_key=2))
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProtocolOptions:
     """How texts are encoded and tasks are scored.
@@ -77,16 +114,11 @@ class ProtocolOptions:
 
 def evaluate(
     *model: str,
-    benchmark: Benchmark = "all",
-    tasks: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
-    data: Path | None = None,
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("evaluation"),
-    limit: WholeNumber | None = None,
-    seed: WholeNumber = 42,
     batch_size: WholeNumber | None = None,
-    language_model: str | None = None,
     study: Study | None = None,
     keep_vectors: bool = True,
+    chosen: TaskOptions = TaskOptions(),
     protocol: ProtocolOptions = ProtocolOptions(),
 ) -> None:
     """Evaluate models on the paper's tasks.
@@ -123,31 +155,24 @@ def evaluate(
     Args:
         model: Model folders or names on the hub; with "st:" in front, through sentence-transformers; "tfidf" is a
             baseline, "default" the packaged model.
-        benchmark: Which tasks. "local" is every set of the data folder, "all" is everything.
-        tasks: Only these tasks of the benchmark, by name.
-        data: Folder of local data, a sub-folder for each set; MTEB's tasks are read from here too where it has them.
         output: Folder of results; runs of other models and settings may share it.
-        limit: Most examples of a task. Both sides of a comparison get the same, but scores are not the tasks' own.
-        seed: Of the choice of those examples.
         batch_size: Most texts in one call of the device; by default the number of tokens decides.
-        language_model: Folder or hub name of a causal language model for Prompt Retrieval (extra torch). Without one
-            the agreement of labels is measured instead, which is not the paper's number.
         study: One study of instructions on the chosen tasks: paraphrased, more or less detailed, none, or swapped with
             the other side's or another task's.
         keep_vectors: Keep vectors of retrieval corpora in OUTPUT, for restarts and other tasks.
+        chosen: See TaskOptions.
         protocol: See ProtocolOptions.
     """
     if not model:
         raise ValueError("no model is named; give a folder, a name on the hub, st:FOLDER, tfidf or default")
     log_to_stderr()
     refuse_other_reports(output)
-    if benchmark in ("mteb", "all"):
+    if chosen.benchmark in ("mteb", "all"):
         offline_unless_reachable()
-    switches = protocol.protocol()
-    request = Request(benchmark, output, tasks, data, switches, limit, seed, language_model, keep_vectors)
+    request = chosen.request(output, protocol.protocol(), keep_vectors=keep_vectors)
     scores: list[TaskScore] = []
     for name in model:
-        embedder = load(name, data=data, batch_size=batch_size)
+        embedder = load(name, data=chosen.data, batch_size=batch_size)
         table = protocol.table(embedder.parameters)
         if study is None:
             scores += request.scores(embedder, table)
@@ -155,8 +180,8 @@ def evaluate(
             from instructor_jax.evaluation.studies.report import study_markdown
             from instructor_jax.evaluation.studies.studies import run_study
 
-            chosen = _for_study(study, request, embedder, table)
-            outcome = run_study(study, functools.partial(chosen.scores, embedder), table, output, embedder.name)
+            studied = _for_study(study, request, embedder, table)
+            outcome = run_study(study, functools.partial(studied.scores, embedder), table, output, embedder.name)
             print(printable(study_markdown(outcome)))
     if study is None:
         _finish(output, scores)

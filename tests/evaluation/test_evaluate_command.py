@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from instructor_jax.evaluation.main import ProtocolOptions, evaluate
+from instructor_jax.evaluation.main import ProtocolOptions, TaskOptions, evaluate
 
 pytest.importorskip("mteb")
 pytestmark = pytest.mark.torch
@@ -17,7 +17,8 @@ def evaluated(tiny_instructor, shared, tmp_path_factory):
     """Ours and sentence-transformers in one call, on at most 20 examples."""
     pytest.importorskip("sentence_transformers")
     output = tmp_path_factory.mktemp("evaluated")
-    arguments = {"benchmark": "all", "tasks": TASKS, "data": shared / "data" / "raw", "output": output, "limit": 20}
+    chosen = TaskOptions(benchmark="all", tasks=TASKS, data=shared / "data" / "raw", limit=20)
+    arguments = {"chosen": chosen, "output": output}
     evaluate(str(tiny_instructor), f"st:{tiny_instructor}", **arguments)
     return output, arguments
 
@@ -59,7 +60,7 @@ def test_a_second_call_runs_nothing_again(evaluated, tiny_instructor, monkeypatc
 )
 def test_mistakes_are_one_line(tiny_instructor, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        evaluate(str(tiny_instructor), output=tmp_path, **options)
+        evaluate(str(tiny_instructor), output=tmp_path, chosen=TaskOptions(**options))
 
 
 def test_no_model_is_one_line():
