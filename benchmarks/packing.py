@@ -16,7 +16,8 @@ from collections.abc import Callable
 import numpy as np
 
 from instructor_jax.text.batches import TokenizedTexts
-from instructor_jax.text.packing import PackingConfig, build_batches, plan_calls
+from instructor_jax.text.buckets import PackingConfig
+from instructor_jax.text.packing import build_batches, plan_calls
 from instructor_jax.train.data.group_packing import GroupShape, fill_rows, pack_group
 
 

@@ -27,7 +27,7 @@ from instructor_jax.nn.layout import STACKED, cpu_layout, stacked_params, unstac
 from instructor_jax.nn.model import Params, embed, encode_tokens, param_shardings
 from instructor_jax.sharding import Device, MeshShape, data_shards, make_mesh, named_sharding
 from instructor_jax.text.batches import TokenBatch
-from instructor_jax.text.packing import PackingConfig, bucket_ladder
+from instructor_jax.text.buckets import PackingConfig, bucket_ladder
 from instructor_jax.text.tokenization import Tokenizer
 
 logger: logging.Logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from instructor_jax.io.folders import read_folder, read_params
 from instructor_jax.io.hub import resolve_model
 from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.nn.model import Params
-from instructor_jax.text.packing import PackingConfig
+from instructor_jax.text.buckets import PackingConfig
 from instructor_jax.text.tokenization import Tokenizer
 
 _RESTORING = threading.Lock()

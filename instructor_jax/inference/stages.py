@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float32, Int32, Int64
 from instructor_jax.inference.device_errors import RAISED, explained
 from instructor_jax.inference.finite import check_finite
 from instructor_jax.text.batches import TokenBatch, TokenizedTexts
-from instructor_jax.text.packing import Bucket, PackingConfig, build_batches, plan_calls
+from instructor_jax.text.buckets import Bucket, PackingConfig
+from instructor_jax.text.packing import build_batches, plan_calls
 from instructor_jax.text.tokenization import OnOverflow, Pair, Tokenizer
 
 _IN_FLIGHT = 2  # device calls queued behind the one that runs

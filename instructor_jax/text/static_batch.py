@@ -10,7 +10,7 @@ from instructor_jax.arguments import whole_number
 from instructor_jax.io.bounds import SIZE
 from instructor_jax.text.batches import TokenBatch, TokenizedTexts
 from instructor_jax.text.best_fit import best_fit
-from instructor_jax.text.packing import Bucket
+from instructor_jax.text.buckets import Bucket
 from instructor_jax.text.row_arrays import PlacedTexts, RowArrays, row_arrays
 from instructor_jax.text.tokenization import Tokenizer, as_pairs
 

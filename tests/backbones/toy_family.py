@@ -129,11 +129,12 @@ def read_config(fields: Fields) -> ToyConfig:
     check_common_keys(fields)
     fields.any("model_type")
     fields.ignore(["hidden_act"])
+    sizes: dict[str, Any] = {ours: fields.whole(theirs) for ours, theirs in NAMES.items()}
     config = ToyConfig(
         head_dim=fields.whole("head_dim"),
         ffn=fields.whole("intermediate_size"),
         positions=fields.whole("max_position_embeddings"),
-        **{ours: fields.whole(theirs) for ours, theirs in NAMES.items()},
+        **sizes,
     )
     fields.refuse_unread()
     return config

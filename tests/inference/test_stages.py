@@ -8,7 +8,7 @@ import pytest
 
 from instructor_jax.inference.pipeline import pipeline
 from instructor_jax.inference.stages import Prepared, finish, prepare, run_calls
-from instructor_jax.text.packing import PackingConfig
+from instructor_jax.text.buckets import PackingConfig
 from instructor_jax.text.tokenization import OnOverflow, Pair, Tokenizer
 
 EOS = 1

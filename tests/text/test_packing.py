@@ -12,15 +12,8 @@ from hypothesis import strategies as st
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.nn.model import embed, init_params
 from instructor_jax.text.batches import TokenBatch, TokenizedTexts
-from instructor_jax.text.packing import (
-    Bucket,
-    PackingConfig,
-    bucket_ladder,
-    build_batch,
-    pack_rows,
-    plan_calls,
-    row_lengths,
-)
+from instructor_jax.text.buckets import Bucket, PackingConfig, bucket_ladder, row_lengths
+from instructor_jax.text.packing import build_batch, pack_rows, plan_calls
 
 
 def ragged(lengths: list[int], seed: int = 0) -> TokenizedTexts:

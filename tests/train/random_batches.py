@@ -4,7 +4,8 @@ import numpy as np
 
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.text.batches import TokenBatch, TokenizedTexts
-from instructor_jax.text.packing import Bucket, build_batch
+from instructor_jax.text.buckets import Bucket
+from instructor_jax.text.packing import build_batch
 from instructor_jax.train.config import TrainConfig
 from instructor_jax.train.data.batches import PairBatch
 from instructor_jax.train.data.group_packing import GroupShape

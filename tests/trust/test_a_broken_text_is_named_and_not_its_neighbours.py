@@ -13,7 +13,7 @@ from instructor_jax.inference.culprits import culprits
 from instructor_jax.inference.finite import NotFinite, check_finite
 from instructor_jax.inference.pipeline import completed
 from instructor_jax.inference.stages import Prepared, prepare
-from instructor_jax.text.packing import PackingConfig
+from instructor_jax.text.buckets import PackingConfig
 from instructor_jax.text.tokenization import Pair, Tokenizer
 
 

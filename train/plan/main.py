@@ -125,7 +125,7 @@ def _step(run: "RunConfig", topology: str, loss: "OwnLoss | None") -> "Plan":
 def _encode(run: "RunConfig", topology: str) -> "Plan":
     import jax.numpy as jnp
 
-    from instructor_jax.text.packing import Bucket
+    from instructor_jax.text.buckets import Bucket
 
     from .plan import plan_encode
     from .settings import planned_model

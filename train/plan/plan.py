@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from instructor_jax.config import ModelConfig
 from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import MeshShape, make_mesh
-from instructor_jax.text.packing import Bucket
+from instructor_jax.text.buckets import Bucket
 
 from ..chips import chip_of, devices_per_chip
 from ..config import TrainConfig

@@ -20,7 +20,7 @@ from instructor_jax.nn.model import abstract_params, embed, param_shardings
 from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import named_sharding
 from instructor_jax.text.batches import TokenBatch
-from instructor_jax.text.packing import Bucket
+from instructor_jax.text.buckets import Bucket
 
 from ..compiled_step import compiled_step
 from ..config import TrainConfig

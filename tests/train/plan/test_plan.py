@@ -12,7 +12,7 @@ from instructor_jax import cli
 from instructor_jax.backbones.published import PUBLISHED
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.sharding import MeshShape, make_mesh
-from instructor_jax.text.packing import Bucket
+from instructor_jax.text.buckets import Bucket
 from instructor_jax.train.config import TrainConfig
 from instructor_jax.train.data.group_packing import GroupShape
 from instructor_jax.train.flops import training_flops_per_token

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from instructor_jax.backbones.t5.config_file import write_config
+from instructor_jax.backbones.registry import backbone_of
 from instructor_jax.config import ModelConfig
 from instructor_jax.io.folders import read_folder, read_torch_arrays
 from instructor_jax.io.settings.family import read_encoder_config
@@ -16,7 +16,7 @@ from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.model import encode_tokens
 from instructor_jax.text.batches import TokenBatch
 
-from ..torch_variants import VARIANTS, random_model
+from ...torch_variants import VARIANTS, random_model
 
 pytest.importorskip("torch", reason="needs the extra `torch`")
 pytestmark = pytest.mark.torch
@@ -74,7 +74,7 @@ def test_weights_there_and_back_are_identical(variant):
     for name, value in back.items():
         assert value.tobytes() == arrays[name].tobytes(), name
     assert set(arrays) - set(back) <= {"encoder.embed_tokens.weight"}
-    assert read_encoder_config(write_config(config.encoder)) == config.encoder
+    assert read_encoder_config(backbone_of(config.encoder).write_config(config.encoder)) == config.encoder
 
 
 @pytest.mark.parametrize("variant", ["t5-relu", "t5-v1.1-gated", "mt5", "umt5"])
