@@ -177,14 +177,19 @@ def evaluate(
         if study is None:
             scores += request.scores(embedder, table)
         else:
-            from instructor_jax.evaluation.studies.report import study_markdown
-            from instructor_jax.evaluation.studies.studies import run_study
-
-            studied = _for_study(study, request, embedder, table)
-            outcome = run_study(study, functools.partial(studied.scores, embedder), table, output, embedder.name)
-            print(printable(study_markdown(outcome)))
+            _run_study(study, request, embedder, table)
     if study is None:
         _finish(output, scores)
+
+
+def _run_study(study: Study, request: Request, embedder: Embedder, table: InstructionTable) -> None:
+    """Runs a study on one model and prints what it found."""
+    from instructor_jax.evaluation.studies.report import study_markdown
+    from instructor_jax.evaluation.studies.studies import run_study
+
+    studied = _for_study(study, request, embedder, table)
+    outcome = run_study(study, functools.partial(studied.scores, embedder), table, request.output, embedder.name)
+    print(printable(study_markdown(outcome)))
 
 
 def _for_study(study: Study, request: Request, embedder: Embedder, table: InstructionTable) -> Request:
