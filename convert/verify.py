@@ -51,6 +51,7 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
+        """Whether the difference is within what is allowed."""
         return self.difference <= self.allowed  # False for NaN
 
 
