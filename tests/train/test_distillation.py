@@ -65,7 +65,7 @@ def test_rows_mix_both_losses_as_stated() -> None:
     for group, row in np.argwhere(batch.valid):
         texts = [row, 2 + row] + [4 + row] * bool(np.asarray(batch.negative_valid)[group, row])
         expected = np.mean(cosine[group, texts])
-        np.testing.assert_allclose(losses.agreement[group, row], expected, atol=1e-5)
+        np.testing.assert_allclose(losses.teacher_cosine[group, row], expected, atol=1e-5)
         np.testing.assert_allclose(regressed.loss[group, row], (1 - expected) / 0.05, rtol=1e-4)
     both = batch_losses(
         dataclasses.replace(config, distill=dataclasses.replace(DISTILL, weight=1.0)), params, given, None
@@ -73,8 +73,8 @@ def test_rows_mix_both_losses_as_stated() -> None:
     np.testing.assert_allclose(losses.loss, 0.75 * contrastive + 0.25 * both.loss, rtol=1e-4, atol=1e-6)
     assert (np.asarray(losses.loss)[~batch.valid] == 0).all()
     sums = task_sums(given, losses, 3)
-    assert sums.agreement is not None
-    np.testing.assert_allclose(sums.agreement[0], np.asarray(losses.agreement)[batch.valid].sum(), rtol=1e-5)
+    assert sums.teacher_cosine is not None
+    np.testing.assert_allclose(sums.teacher_cosine[0], np.asarray(losses.teacher_cosine)[batch.valid].sum(), rtol=1e-5)
 
 
 def test_tasks_without_the_teacher_have_the_contrastive_loss_alone_once_it_is_not_alone() -> None:
@@ -108,7 +108,7 @@ def test_without_a_teacher_the_settings_change_no_bit() -> None:
         results.append(jax.jit(train_step, static_argnums=0, compiler_options=FAST)(one, state, batch))
     for first, second in zip(*map(jax.tree.leaves, results), strict=True):
         assert np.asarray(first).tobytes() == np.asarray(second).tobytes()
-    assert results[0][1].by_task.agreement is None
+    assert results[0][1].by_task.teacher_cosine is None
 
 
 @pytest.mark.parametrize("dim", [8, 12])  # of the student's size, and of another: similarities alone
@@ -123,9 +123,9 @@ def test_a_student_comes_nearer_to_its_teacher(dim: int) -> None:
         state, metrics = step(config, state, batch)
         losses.append(float(metrics.loss))
     assert losses[-1] < 0.7 * losses[0]
-    assert metrics.by_task.agreement is not None
-    agreement = float(metrics.by_task.agreement.sum() / metrics.by_task.rows.sum())
-    assert agreement > 0.4 if dim == 8 else agreement == 0
+    assert metrics.by_task.teacher_cosine is not None
+    cosine = float(metrics.by_task.teacher_cosine.sum() / metrics.by_task.rows.sum())
+    assert cosine > 0.4 if dim == 8 else cosine == 0
 
 
 @pytest.mark.parametrize("shape", [MeshShape(8), MeshShape(2, 2, 2)])
@@ -142,7 +142,7 @@ def test_split_over_devices_the_step_is_the_same(shape: MeshShape) -> None:
         split, other = jax.jit(train_step, static_argnums=0, compiler_options=FAST)(config, state, placed)
     # float32 sums in another order; as in the other tests of sharded steps
     np.testing.assert_allclose(other.loss, metrics.loss, rtol=1e-5)
-    np.testing.assert_allclose(other.by_task.agreement, metrics.by_task.agreement, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(other.by_task.teacher_cosine, metrics.by_task.teacher_cosine, rtol=1e-4, atol=1e-5)
     for mine, theirs in zip(jax.tree.leaves(split.params), jax.tree.leaves(expected.params), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
 

@@ -40,6 +40,11 @@ class HostBatch:
 class BatchBuilder:
     """Builds this host's part of a batch from the step's number. May be pickled, and used from several threads."""
 
+    plan: MixturePlan
+    cache: TokenCache
+    teacher: TeacherVectors | None
+    groups: list[int]
+
     def __init__(
         self,
         plan: MixturePlan,

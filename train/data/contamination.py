@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt64
+from jaxtyping import Bool, UInt64
 
 from instructor_jax.io.json_files import parse_json, shown_value
 from instructor_jax.io.tables.gzip_files import byte_lines, open_bytes
@@ -35,6 +35,9 @@ def hashes_of(texts: Iterable[str]) -> set[int]:
 
 class EvaluationTexts:
     """Hashes of evaluation texts by set, and which of them were found in training."""
+
+    seen: dict[str, Bool[np.ndarray, " texts"]]
+    any_set: UInt64[np.ndarray, " texts"]
 
     def __init__(self, texts: Iterable[tuple[str, str]]) -> None:
         sets: dict[str, set[int]] = defaultdict(set)

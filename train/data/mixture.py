@@ -82,6 +82,12 @@ class PlannedTask:
 class MixturePlan:
     """Which examples fill which group of which step. Safe to use from several threads; may be pickled."""
 
+    shape: GroupShape
+    groups: int
+    names: tuple[str, ...]
+    tasks: tuple[PlannedTask, ...]
+    expected_fill: float
+
     def __init__(
         self,
         texts: ExampleIndex,

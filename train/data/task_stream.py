@@ -27,6 +27,10 @@ _HALVES = (4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128)
 class TaskStream:
     """The slices of one task. Safe to use from several threads; may be pickled."""
 
+    total: int
+    budget: int
+    slices_at_once: int
+
     def __init__(
         self, cost: Int32[np.ndarray, "rows"], budget: int, slices_at_once: int, key: int, shuffle: bool = True
     ) -> None:

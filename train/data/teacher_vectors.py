@@ -84,6 +84,10 @@ class VectorFiles:
 class TeacherVectors:
     """Looks up vectors by numbers of texts. Pickles as its path; safe to use from several threads."""
 
+    files: VectorFiles
+    numbers: Int32[np.ndarray, "texts"]
+    axes: Float32[np.ndarray, "dim kept"] | None
+
     def __init__(
         self,
         files: VectorFiles,

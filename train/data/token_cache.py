@@ -116,6 +116,10 @@ def tokenizer_digest(folder: Path) -> str:
 class TokenCache:
     """A finished cache, read-only. Pickles as its path; safe to use from several threads."""
 
+    folder: Path
+    meta: dict[str, Any]
+    key: CacheKey
+
     def __init__(self, folder: Path) -> None:
         """Opens a cache; reads nothing but the description and the files' sizes.
 

@@ -67,6 +67,10 @@ def teacher_digest(folder: Path) -> str:
 class Teacher:
     """A teacher model that turns texts into unit vectors."""
 
+    folder: Path
+    tokens: int
+    prompt: str
+
     def __init__(
         self, folder: Path, tokens: int, prompt: str = "", dtype: Literal["float32", "bfloat16"] = "float32"
     ) -> None:

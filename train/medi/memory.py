@@ -82,6 +82,9 @@ def from_memory(
 class MemoryMixture:
     """Examples in memory, ordered by the names of their tasks; within a task they keep their order."""
 
+    folder: Path
+    fingerprint: str
+
     def __init__(self, count: int, read: Callable[[Sequence[int]], list[Example]]) -> None:
         """
         Args:

@@ -23,6 +23,8 @@ logger: logging.Logger = logging.getLogger(__name__)
 class PlanCache:
     """The place of one plan, beside the cache of compiled programs; nowhere where that cache is switched off."""
 
+    path: Path | None
+
     def __init__(self, program: str, plan: Plan) -> None:
         folder = cache_folder()
         about = (plan.what, plan.topology, plan.mesh, plan.settings, plan.fill)

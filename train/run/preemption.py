@@ -26,6 +26,8 @@ PREEMPTED, INTERRUPTED = 75, 130
 class StoppedEarly(BaseException):
     """Raised where a stop was requested before a step was made. It is no error: nothing is lost."""
 
+    exit_code: int
+
     def __init__(self, exit_code: int) -> None:
         super().__init__(exit_code)
         self.exit_code = exit_code
@@ -33,6 +35,8 @@ class StoppedEarly(BaseException):
 
 class StopRequest:
     """Remembers a request to stop the run. As a context manager it listens to signals, else only to `set`."""
+
+    exit_code: int
 
     def __init__(self) -> None:
         self._event = threading.Event()

@@ -31,6 +31,8 @@ FILE = rf"medi-{SPLIT}\.array_record-\d{{5}}-of-\d{{5}}"
 class MediStore:
     """Random access to the rows of a store. May be pickled (workers reopen the files) and read from several threads."""
 
+    folder: Path
+
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Opens a store.
 

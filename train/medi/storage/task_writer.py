@@ -24,6 +24,12 @@ LISTED_INSTRUCTIONS = 20  # distinct instructions of a task that its entry lists
 class TaskWriter:
     """Writes one task's rows to numbered parts, and finds out what its entry says."""
 
+    folder: Path
+    task: str
+    file_name: str
+    row_ids: array[int]
+    digest: Any
+
     def __init__(self, folder: Path, task: str) -> None:
         if task.startswith(EVALUATION_PREFIX):
             raise ValueError(f"task {task!r} is evaluation data by its name; it must not be trained on.")
