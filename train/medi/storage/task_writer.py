@@ -27,7 +27,7 @@ class TaskWriter:
     folder: Path
     task: str
     file_name: str
-    row_ids: array[int]
+    row_ids: "array[int]"
     digest: Any
 
     def __init__(self, folder: Path, task: str) -> None:
