@@ -5,12 +5,42 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from instructor_jax.io.printable import one_line
+
 _READ_ROWS = 1024
 
 
-def array_record_writer(path: Path) -> Any:
-    """Opens a writer with one row a group, which random access needs: `write(bytes)`, `close()`."""
-    return _array_record().ArrayRecordWriter(os.fspath(path), "group_size:1")
+class ArrayRecordWriter:
+    """Writes rows to a file with one row a group, which random access needs.
+
+    Raises:
+        OSError: The disk is full or the file cannot be written; the library has a RuntimeError for it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        module = _array_record()
+        try:
+            self._writer: Any = module.ArrayRecordWriter(os.fspath(path), "group_size:1")
+        except RuntimeError as error:
+            raise self._failed(error) from error
+
+    def write(self, row: bytes) -> None:
+        """Appends a row."""
+        try:
+            self._writer.write(row)
+        except RuntimeError as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Writes what is left, and closes the file."""
+        try:
+            self._writer.close()
+        except RuntimeError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: RuntimeError) -> OSError:
+        return OSError(f"{self._path} cannot be written: {one_line(str(error), 200)}")
 
 
 def array_record_data_source(files: Sequence[Path]) -> Any:

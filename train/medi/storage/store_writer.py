@@ -16,7 +16,7 @@ from instructor_jax.io.atomic import TEMPORARY
 from instructor_jax.io.json_files import read_json
 from instructor_jax.io.ownership import refuse_strangers, remove_own
 
-from .array_records import array_record_writer
+from .array_records import ArrayRecordWriter
 from .metadata import metadata_of
 from .staging import Staging
 from .store import FILE, INFO, METADATA, SPLIT, VERSION
@@ -142,7 +142,7 @@ def _write_shards(folder: Path, entries: Sequence[TaskEntry], staging: Staging) 
                         writer.close()
                     files.append(folder / f"shard-{len(files)}")
                     lengths.append(0)
-                    writer, room = array_record_writer(files[-1]), SHARD_BYTES
+                    writer, room = ArrayRecordWriter(files[-1]), SHARD_BYTES
                 writer.write(stored)
                 lengths[-1] += 1
                 size, room = size + len(stored), room - len(stored)

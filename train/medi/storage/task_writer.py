@@ -14,7 +14,7 @@ import numpy as np
 
 from ...data.examples import Example
 from ..files.raw_files import EVALUATION_PREFIX
-from .array_records import array_record_writer, stored_rows_of
+from .array_records import ArrayRecordWriter, stored_rows_of
 from .stored_rows import from_bytes, to_bytes
 from .task_entry import TaskEntry, file_name, write_entry
 
@@ -46,7 +46,7 @@ class TaskWriter:
         """Appends an example."""
         if self._file is None:
             self.parts.append(f"{self.file_name}.{len(self.parts):05}.array_record")
-            self._file = array_record_writer(self.folder / self.parts[-1])
+            self._file = ArrayRecordWriter(self.folder / self.parts[-1])
         stored = to_bytes(example)
         self._file.write(stored)
         self.digest.update(len(stored).to_bytes(8, "little") + stored)
