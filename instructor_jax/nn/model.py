@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key
 
 from instructor_jax.backbones.registry import EncoderModule, backbone_of
+from instructor_jax.compilation import once_options
 from instructor_jax.config import ModelConfig
 from instructor_jax.nn.compute import FLOAT32, Compute
 from instructor_jax.nn.layers import parameter
@@ -125,4 +126,6 @@ def init_params(config: ModelConfig, seed: int, mesh: Mesh | None = None) -> Par
         with nnx.use_eager_sharding(False):
             return nnx.to_pure_dict(nnx.state(EmbeddingModel(config, FLOAT32, nnx.Rngs(seed))))
 
-    return jax.jit(init, out_shardings=None if mesh is None else param_shardings(config, mesh))()
+    shardings = None if mesh is None else param_shardings(config, mesh)
+    backend = jax.default_backend() if mesh is None else mesh.devices.flat[0].platform
+    return jax.jit(init, out_shardings=shardings, compiler_options=once_options(backend))()

@@ -50,7 +50,8 @@ def start(
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        # of a flag that is given twice, the last one holds
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}",
         "INSTRUCTOR_JAX_CACHE": "off" if cache is None else str(cache),
         **variables,
     }
