@@ -22,6 +22,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 LIMIT_BYTES, LIMIT_SECONDS = 8 << 30, 300
 Case = Callable[[Path], list[str]]  # makes its files in a folder, and returns the command's arguments
@@ -148,7 +149,7 @@ def _tokenizer(folder: Path) -> list[str]:
     return similarity(made)
 
 
-def measured(make: Case) -> dict[str, object]:
+def measured(make: Case) -> dict[str, Any]:
     """Runs a case in a process of its own; returns what it cost and said."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

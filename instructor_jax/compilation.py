@@ -104,7 +104,7 @@ def compiler_options(backend: str) -> dict[str, str]:
 def once_options(backend: str) -> dict[str, str]:
     """Returns how a program is compiled that runs once, such as the random initialisation of weights.
 
-    XLA's highest level of optimisation on CPUs (3) takes 17 s of a core for the initialisation of two small layers, level
-    2 takes 3 s and gives the same bits (jaxlib 0.10.2, AMD EPYC). Other backends compile it fast.
+    XLA's highest level of optimisation on CPUs (3) takes 17 s of a core for the initialisation of two small layers,
+    level 2 takes 3 s and gives the same bits (jaxlib 0.10.2, AMD EPYC). Other backends compile it fast.
     """
     return {"xla_backend_optimization_level": "2"} if backend == "cpu" else {}

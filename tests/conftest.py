@@ -16,7 +16,9 @@ from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 QUICKLY_COMPILED = "--xla_backend_optimization_level=0"
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8 {QUICKLY_COMPILED}"
+os.environ["XLA_FLAGS"] = (
+    f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8 {QUICKLY_COMPILED}"
+)
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
@@ -27,8 +29,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers of pytest-xdist are
     os.environ["JAX_COMPILATION_CACHE_DIR"] = programs
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
-import hypothesis
-import pytest
+import hypothesis  # noqa: E402 - once the environment is set
+import pytest  # noqa: E402
 
 # Examples are counted, not timed: a first one may compile, and machines are shared.
 hypothesis.settings.register_profile("untimed", deadline=None)

@@ -13,13 +13,11 @@ from instructor_jax.io.weights.names import params_from_torch, torch_shapes
 
 ENCODER = EncoderConfig(vocab=600, embed=16, layers=2, heads=2, head_dim=8, ffn=24, relative_buckets=8)
 SMALL = ModelConfig(ENCODER, projection=12)
-UMT5 = ModelConfig(
-    EncoderConfig(
-        vocab=600, embed=16, layers=3, heads=2, head_dim=4, ffn=1024, activation="gelu_new", gated=True,
-        shared_relative_bias=False, model_type="umt5",
-    ),
-    normalize=False,
+UMT5_ENCODER = EncoderConfig(
+    vocab=600, embed=16, layers=3, heads=2, head_dim=4, ffn=1024, activation="gelu_new", gated=True,
+    shared_relative_bias=False, model_type="umt5",
 )  # fmt: skip
+UMT5 = ModelConfig(UMT5_ENCODER, normalize=False)
 
 
 def random_arrays(config: ModelConfig, dtype: Any = np.float32, seed: int = 0) -> dict[str, np.ndarray]:

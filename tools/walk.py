@@ -58,9 +58,9 @@ class Walk:
 
 def main() -> None:
     """Prepares the run that the command line names, and prints what was entered."""
-    from instructor_jax.train import prepare
-    from instructor_jax.train.recipe_files import load_recipe
-    from instructor_jax.train.settings.overrides import override
+    from instructor_jax.train import prepare  # pyright: ignore[reportMissingImports]
+    from instructor_jax.train.recipe_files import load_recipe  # pyright: ignore[reportMissingImports]
+    from instructor_jax.train.settings.overrides import override  # pyright: ignore[reportMissingImports]
 
     name, *settings = sys.argv[1:]
     run = override(load_recipe(name).config, settings)

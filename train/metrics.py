@@ -23,7 +23,7 @@ class TaskSums:
         loss: Sum of weighted losses; divided by `weight` it is the mean loss.
         weight: Sum of the examples' weights.
         rows: Number of real examples.
-        correct: Number of examples whose positive beat every candidate; those without a candidate count too.
+        correct: Number of examples that had candidates and whose positive beat them all.
         contrasted: Number of examples that had candidates; `correct / contrasted` is the in-batch accuracy.
         teacher_cosine: Sum of cosines with a teacher's vectors; divided by `rows` it is their mean. None without a
             teacher.

@@ -94,7 +94,9 @@ def own_row_losses(loss: OwnLoss, inputs: LossInputs, ranks: Loss | None = None)
             "[groups, n], or RowLosses."
         )
     valid = inputs.valid
-    return RowLosses(jnp.where(valid, found.loss, 0.0), found.correct & valid, found.contrasted & valid)
+    return RowLosses(
+        jnp.where(valid, found.loss, 0.0), found.correct & found.contrasted & valid, found.contrasted & valid
+    )
 
 
 def _check(loss: OwnLoss, what: str, array: Any, dtype: Any, inputs: LossInputs) -> None:

@@ -11,8 +11,8 @@ from instructor_jax.io.bounds import JSON_DEPTH
 
 _CONTAINERS = frozenset((dict, list))
 # Numbers beyond float64 have an exponent of three digits or hundreds of digits. Looking at every number in Python would
-# double the time that a tokenizer's quarter of a million scores take. Both kinds begin with the same characters, so that
-# the search can skip what is none of them: long texts take a quarter of the time.
+# double the time that a tokenizer's quarter of a million scores take. Both kinds begin with the same characters, so
+# that the search can skip what is none of them: long texts take a quarter of the time.
 _PERHAPS_HUGE = re.compile(r"[0-9.](?:[eE]\+?0*[1-9][0-9]{2}|[0-9]{299})")
 
 

@@ -150,7 +150,7 @@ def _contrast(
 
     rows = (texts, partner_score, pairs.temperature, pairs.in_batch)
     loss, correct, contrasted = against_all(one_row, rows, others, scoring.rows_at_a_time)
-    return RowLosses(jnp.where(pairs.valid, loss, 0.0), correct & pairs.valid, contrasted & pairs.valid)
+    return RowLosses(jnp.where(pairs.valid, loss, 0.0), correct & contrasted & pairs.valid, contrasted & pairs.valid)
 
 
 def _sum(of_query: RowLosses, of_positive: RowLosses) -> RowLosses:

@@ -44,8 +44,8 @@ class RowLosses:
 
     Attributes:
         loss: in nats.
-        correct: whether the partner scores higher than every candidate.
-        contrasted: whether there was any candidate, so that `correct` says something.
+        correct: Whether the partner scores higher than every candidate, of which there is at least one.
+        contrasted: Whether there was any candidate, so that the example counts in the accuracy.
     """
 
     loss: Float[Any, "groups n"]

@@ -17,7 +17,7 @@ from instructor_jax.io.settings.family import read_encoder_config
 from instructor_jax.io.weights.names import PROJECTION, params_from_torch, params_to_torch
 from instructor_jax.io.weights.safetensors_files import write_safetensors
 
-from ..small_models import SMALL, UMT5, assert_identical, model_folder, random_arrays, tokenizer_folder
+from ..small_models import SMALL, UMT5, UMT5_ENCODER, assert_identical, model_folder, random_arrays, tokenizer_folder
 from ..torch_variants import VARIANTS, random_model
 from . import test_from_flax as flax
 from . import test_from_t5x as t5x
@@ -157,7 +157,7 @@ def test_a_config_of_another_model_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_plain_folder_with_an_array_too_many(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(write_config(UMT5.encoder)))
+    (tmp_path / "config.json").write_text(json.dumps(write_config(UMT5_ENCODER)))
     write_safetensors(tmp_path / "model.safetensors", random_arrays(UMT5) | {"pooler.weight": np.zeros(3, np.float32)})
     with pytest.raises(ValueError, match=r"1 unknown \(pooler.weight\)"):
         read_source(tmp_path)

@@ -21,7 +21,16 @@ from instructor_jax.io.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS,
 from instructor_jax.io.weights.safetensors_files import write_safetensors
 from instructor_jax.io.weights.tensor_files import read_tensors
 
-from ..small_models import SMALL, UMT5, assert_identical, model_folder, random_arrays, random_params, tokenizer_folder
+from ..small_models import (
+    SMALL,
+    UMT5,
+    UMT5_ENCODER,
+    assert_identical,
+    model_folder,
+    random_arrays,
+    random_params,
+    tokenizer_folder,
+)
 
 
 def edit(path: Path, **changes: Any) -> None:
@@ -85,7 +94,7 @@ def test_modules_may_be_absent(tmp_path: Path, kept: list[str]) -> None:
 
 def test_a_plain_t5_folder_gives_mean_pooling(tmp_path: Path) -> None:
     path = tokenizer_folder(tmp_path)
-    (path / "config.json").write_text(json.dumps(write_config(UMT5.encoder)))
+    (path / "config.json").write_text(json.dumps(write_config(UMT5_ENCODER)))
     write_safetensors(path / "model.safetensors", random_arrays(UMT5))
     folder = read_folder(path)
     assert folder.config == ModelConfig(UMT5.encoder, projection=None, normalize=False, max_length=512)

@@ -45,7 +45,7 @@ def test_rows_from_memory_train_as_those_of_a_mixture_do(tmp_path) -> None:
     assert set(held[0]["tasks"]) == {"examples"}
     model = Instructor.from_pretrained(outcome.model)
     assert model.encode("bal dem", instruction="the animals: ").shape == (8,)
-    assert ModelCard.load(outcome.model / "README.md").data.library_name == "sentence-transformers"
+    assert ModelCard.load(outcome.model / "README.md").data.to_dict()["library_name"] == "sentence-transformers"
     card = (outcome.model / "README.md").read_text()
     assert "76 rows of 1 tasks; mixture memory-" in card
     assert "instruction='the animals: '" in card

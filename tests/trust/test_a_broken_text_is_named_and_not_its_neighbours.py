@@ -67,9 +67,9 @@ def test_where_all_are_broken_all_are_counted(sick: Instructor) -> None:
 def test_no_program_is_compiled_to_find_it(sick: Instructor) -> None:
     count = 0
 
-    def compiled(name: str, *_: Any, **__: Any) -> None:
+    def compiled(event: str, duration_secs: float, **_: Any) -> None:
         nonlocal count
-        count += name == "/jax/core/compile/backend_compile_duration"
+        count += event == "/jax/core/compile/backend_compile_duration"
 
     texts = ["x", "river", "x"]
     with pytest.raises(ValueError, match="text 1 is"):

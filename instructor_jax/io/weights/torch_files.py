@@ -141,9 +141,7 @@ def _tensors(records: dict[str, TensorRecord], archive: _Archive) -> dict[str, n
 def _check_size(storage: Storage, stored: int) -> None:
     declared = storage.count * (storage.dtype.itemsize if storage.dtype is not None else 1)
     if declared != stored:
-        raise ValueError(
-            f"storage {shown(storage.key, 80)} should have {declared} bytes, but its record has {stored}"
-        )
+        raise ValueError(f"storage {shown(storage.key, 80)} should have {declared} bytes, but its record has {stored}")
 
 
 def _view(tensor: TensorRecord, data: memoryview) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import jax
 import pytest
@@ -14,7 +15,8 @@ from instructor_jax.io.json_files import Fields
 from instructor_jax.io.weights.names import torch_shapes
 from instructor_jax.nn.model import abstract_params
 
-T5_BASE = write_config(PUBLISHED["t5-base"].encoder)
+ENCODERS: dict[str, Any] = {name: config.encoder for name, config in PUBLISHED.items()}  # all are T5Configs
+T5_BASE = write_config(ENCODERS["t5-base"])
 
 
 def read(settings: dict) -> T5Config:
@@ -59,7 +61,7 @@ def test_shapes_of_every_published_size_add_up(name: str) -> None:
 def test_the_encoder_is_that_of_the_published_model(name: str) -> None:
     """Adds the decoder that the size implies; one wrong width, head or layer would show."""
     total, layers = WHOLE_MODELS[name]
-    config = PUBLISHED[name].encoder
+    config = ENCODERS[name]
     attention = 4 * config.embed * config.heads * config.head_dim
     feed_forward = (3 if config.gated else 2) * config.embed * config.ffn
     decoder = layers * (2 * attention + feed_forward + 3 * config.embed)
@@ -78,7 +80,7 @@ def test_published_embedders(name: str) -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_config_json_there_and_back(name: str) -> None:
-    config = PUBLISHED[name].encoder
+    config = ENCODERS[name]
     assert read(json.loads(json.dumps(write_config(config)))) == config
 
 
@@ -88,7 +90,7 @@ def test_transformers_builds_the_same_encoder_from_it(name: str) -> None:
     torch = pytest.importorskip("torch")
     import transformers
 
-    settings = write_config(PUBLISHED[name].encoder)
+    settings = write_config(ENCODERS[name])
     kind = settings["architectures"][0]
     config = getattr(transformers, kind.replace("EncoderModel", "Config"))(**settings)
     with torch.device("meta"):

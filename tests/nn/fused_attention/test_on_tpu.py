@@ -12,7 +12,6 @@ from jaxtyping import Array
 
 from instructor_jax.backbones.published import PUBLISHED
 from instructor_jax.backbones.t5.encoder import SelfAttention
-from instructor_jax.config import EncoderConfig
 from instructor_jax.nn.attention import attention_backend
 from instructor_jax.nn.compute import Attention, Compute
 from instructor_jax.nn.relative_bias import offset_buckets
@@ -32,7 +31,7 @@ def tpus() -> list[Any]:
 
 
 def compile_layer(
-    config: EncoderConfig,
+    config: Any,
     attention: Attention,
     devices: list[Any],
     shape: MeshShape = EVERY_DEVICE,
