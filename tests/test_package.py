@@ -51,17 +51,17 @@ INSIDE = {
 }
 # What one application hands another: importer, imported. Only when called, never at import time.
 HANDED_OVER = {("train.main_evaluation", "evaluation")}  # scores of small tasks while training
-# What was reached, and may not get worse; the house as it was: 71 files in a folder, a chain of 14, four lazy circles.
+# What was reached, and may not get worse; the house once was: 71 files in a folder, a chain of 14, four lazy circles.
 LIMITS = {
     "files of the largest flat folder": 22,
-    "longest import chain": 16,
+    "longest import chain": 10,
     "modules in an import circle": 0,
     "... lazy imports too": 0,
-    "lines of the longest function": 106,
-    "functions above 70 lines": 4,
-    "files above 250 lines": 21,
-    "functions above 6 parameters": 37,
-    "public names without docstring": 11,
+    "lines of the longest function": 70,
+    "functions above 70 lines": 0,
+    "files above 250 lines": 1,
+    "functions above 6 parameters": 16,
+    "public names without docstring": 0,
 }
 # The files that need an extra or something slow to import; everything else must do without.
 ALLOWED = {

@@ -71,6 +71,3 @@ LAYERS = 1024
 # Any other size in a configuration: the largest published one is a vocabulary of 262,144; a width or a vocabulary of
 # more than 2**24 belongs to no model that fits a machine.
 SIZE = 1 << 24
-
-# Characters of a message. A name of a tensor or file that is longer than this says nothing to anybody.
-MESSAGE_CHARACTERS = 1000

@@ -7,8 +7,6 @@ import json
 import re
 from typing import Any
 
-from instructor_jax.io.bounds import JSON_DEPTH
-
 _CONTAINERS = frozenset((dict, list))
 # Numbers beyond float64 have an exponent of three digits or hundreds of digits. Looking at every number in Python would
 # double the time that a tokenizer's quarter of a million scores take. Both kinds begin with the same characters, so
@@ -16,30 +14,35 @@ _CONTAINERS = frozenset((dict, list))
 _PERHAPS_HUGE = re.compile(r"[0-9.](?:[eE]\+?0*[1-9][0-9]{2}|[0-9]{299})")
 
 
-def check_value(value: Any, text: str) -> None:
+def check_value(value: Any, text: str, depth: int) -> None:
     """Looks at what a decoder made of a text.
+
+    Args:
+        value: What the decoder made.
+        text: The text.
+        depth: Most levels of nesting.
 
     Raises:
         ValueError: it nests too deeply, or holds a number that no float64 can hold.
         UnicodeEncodeError: it holds half of a surrogate pair.
     """
-    if text.count("[") + text.count("{") > JSON_DEPTH:  # fewer brackets than levels allowed: no need to look
-        _check_depth(value)
+    if text.count("[") + text.count("{") > depth:  # fewer brackets than levels allowed: no need to look
+        _check_depth(value, depth)
     if _PERHAPS_HUGE.search(text):
         _FINITE_DECODER.decode(text)
     if "\\ud" in text or "\\uD" in text:
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses half of a surrogate pair
 
 
-def _check_depth(value: Any) -> None:
+def _check_depth(value: Any, depth: int) -> None:
     level = [value]
-    for _ in range(JSON_DEPTH + 1):
+    for _ in range(depth + 1):
         members = (item.values() if type(item) is dict else item for item in level if type(item) in _CONTAINERS)
         # Most lists are [piece, score] of a vocabulary, a quarter of a million of them: looked at without a loop.
         level = [inner for some in members if not _CONTAINERS.isdisjoint(map(type, some)) for inner in some]
         if not level:
             return
-    raise ValueError(f"it nests deeper than {JSON_DEPTH} levels")
+    raise ValueError(f"it nests deeper than {depth} levels")
 
 
 def _no_constant(name: str) -> Any:

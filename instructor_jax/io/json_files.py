@@ -35,7 +35,7 @@ def parse_json(text: str | bytes, where: str | Path, *, unique: bool = False, co
         if isinstance(text, bytes | bytearray):
             text = bytes(text).decode("utf-8-sig")
         value = (LENIENT_DECODER if constants else UNIQUE_DECODER if unique else DECODER).decode(text)
-        check_value(value, text)
+        check_value(value, text, JSON_DEPTH)
     except UnicodeDecodeError as error:
         raise ValueError(f"{where} is not valid JSON: byte {error.start} is not UTF-8 ({error.reason}).") from error
     except UnicodeEncodeError as error:
@@ -59,7 +59,7 @@ def parse_json_at(text: str, at: int, where: str | Path) -> tuple[Any, int]:
     """
     try:
         value, end = UNIQUE_DECODER.raw_decode(text, at)
-        check_value(value, text[at:end])
+        check_value(value, text[at:end], JSON_DEPTH)
     except json.JSONDecodeError:
         raise
     except UnicodeEncodeError as error:

@@ -11,7 +11,7 @@ import reprlib
 from collections.abc import Sequence
 from typing import Any
 
-from instructor_jax.io.bounds import MESSAGE_CHARACTERS
+MESSAGE_CHARACTERS = 1000  # a name of a tensor or file that is longer than this says nothing to anybody
 
 # C0 but for tab and newline, DEL, C1, line and paragraph separators, and the marks of Unicode TR9 that turn direction.
 # Lone surrogates stand for bytes of a file name that are no UTF-8; a terminal in UTF-8 cannot be sent them.

@@ -26,6 +26,7 @@ from ..data.teacher_vectors import TeacherVectors, VectorFiles
 from ..data.texts_without_instruction import text_hashes, texts_of
 from ..data.token_cache import Reading
 from ..settings.run_config import RunConfig
+from .output_names import AXES, START
 from .pca import principal_axes
 from .static_init import read_subwords, static_params, subword_vectors, subword_weights
 from .teacher import Teacher, teacher_folder
@@ -33,8 +34,6 @@ from .vectors_writer import open_vectors
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-START = "start"
-AXES = "teacher_axes.npy"
 _SAMPLE = 50_000  # vectors that decide the axes
 
 

@@ -23,11 +23,12 @@ from instructor_jax.version import __version__
 
 from ..data.examples import Example
 from .files.raw_files import refuse_evaluation
+from .files.records import Instance, Source
 from .mining.hard_negatives import mine_negatives
 from .mining.mine import MiningCounts, answer_pairs, mine_instances
 from .mining.mining_rules import Mining
 from .mining.scorer import Scorer
-from .readers.source import Instance, Source, read_source
+from .readers.source import read_source
 from .reports import TaskReport, report_of
 from .storage.staging import LOCK, Staging
 from .storage.store_writer import NewStore, refuse_existing

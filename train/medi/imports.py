@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tqdm import tqdm
 
@@ -21,44 +21,15 @@ from instructor_jax.io.ownership import same_or_inside
 
 from ..data.examples import Example
 from .builder import BuildSettings, build_task, finished_rows
+from .files.records import Source
 from .mining.scorer import Scorer
 from .published import read_published
-from .readers.source import Source
+from .reading import Reading
 from .reports import TaskReport, report_of
-from .rows import Columns, labels_source, pairs_source
+from .rows import labels_source, pairs_source
 from .sentence_transformers_files import read_sentence_transformers
 from .storage.staging import LOCK, Staging
 from .storage.store_writer import NewStore, refuse_existing
-
-Format = Literal["auto", "pairs", "labelled", "published", "sentence-transformers"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """How own files are read.
-
-    Attributes:
-        format: What the files hold; "auto" takes `.json` for published MEDI and all else for pairs.
-        query_instruction: Instruction of queries whose row has none.
-        document_instruction: The same for positives and negatives; None for that of the queries.
-        score_range: Lowest and highest score in the files.
-        licence: Licence of the files, for the metadata.
-        instruction_suffix: Ending of published instructions; None keeps their own ";".
-        columns: Names of the columns of own files.
-    """
-
-    format: Format = "auto"
-    query_instruction: str = ""
-    document_instruction: str | None = None
-    score_range: tuple[float, float] = (0.0, 1.0)
-    licence: str = "not given"
-    instruction_suffix: str | None = None
-    columns: Columns = Columns()  # noqa: RUF009 - frozen
-
-    def of(self, path: Path) -> Format:
-        """Returns the format of one file."""
-        published = path.name.removesuffix(".gz").endswith(".json")
-        return self.format if self.format != "auto" else "published" if published else "pairs"
 
 
 def import_files(

@@ -14,7 +14,7 @@ from ..data.task_names import chosen_tasks
 from .options import MiningOptions, RowOptions
 
 if TYPE_CHECKING:
-    from .readers.source import Source
+    from .files.records import Source
 
 app: App = App(
     name="medi",

@@ -6,7 +6,7 @@ from typing import Any
 from cyclopts import Group, Parameter
 
 from .builder import BuildSettings
-from .imports import Format, Reading
+from .reading import Format, Reading
 from .rows import Columns
 
 

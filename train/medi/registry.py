@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from .files.raw_files import EVALUATION_PREFIX
-from .readers.source import Source
+from .files.records import Source
 from .readers.super_natural_aspects import opposed_sources
 from .readers.super_natural_instructions import FOLDER as SUPER_NATURAL_INSTRUCTIONS
 from .readers.super_natural_instructions import super_natural_sources

@@ -16,7 +16,7 @@ from instructor_jax.io.json_files import parse_json, shown_value
 
 from ..data.examples import Example, Side
 from .files.raw_files import malformed
-from .readers.source import Instance, Licence, Source
+from .files.records import Instance, Licence, Source
 from .record_files import read_records
 
 NOT_GIVEN = Licence("not given", False)  # nobody but the user knows

@@ -12,8 +12,8 @@ from instructor_jax.io.json_files import shown_value
 
 from ..data.examples import Example, Side
 from .files.raw_files import json_lines, malformed, texts_field
+from .files.records import Row
 from .readers.plain_text import chained
-from .readers.source import Row
 
 
 def read_sentence_transformers(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from instructor_jax.text.instructions import Instruction as To
 
+from .files.records import Instance, Licence, Row, Source
 from .readers import (
     aspects,
     code,
@@ -27,7 +28,7 @@ from .readers import (
     trivia,
 )
 from .readers import classification as classes
-from .readers.source import Instance, Licence, Row, Source, labelled_source, pair_source
+from .readers.source import labelled_source, pair_source
 
 APACHE, MIT, CC0 = Licence("Apache-2.0", True), Licence("MIT", True), Licence("CC0 1.0", True)
 CC_BY, CC_BY_SA = Licence("CC BY 4.0", True), Licence("CC BY-SA 4.0", True)

@@ -13,8 +13,8 @@ from instructor_jax.io.folder_writer import write_sentence_transformers
 
 from .metrics_file import FILE, read_lines
 from .prepared import Prepared
+from .run_folder import MODEL
 
-MODEL = "model"
 CARD = "README.md"
 
 

@@ -31,13 +31,13 @@ from ..step import TrainState, abstract_state, held_out_sums, new_state, state_s
 from .checkpoints import Checkpoints
 from .config_check import require_same_config
 from .distributed import is_main, quiet
-from .export import MODEL as MODEL  # where a run's results lie: one place to ask
 from .export import export
 from .metrics_logger import MetricsLogger, OnMetrics
 from .parameters import gathered, placed_params
 from .preemption import StopRequest
 from .prepared import Prepared
-from .run_folder import CHECKPOINTS as CHECKPOINTS
+from .run_folder import CHECKPOINTS as CHECKPOINTS  # where a run's results lie: one place to ask
+from .run_folder import MODEL as MODEL
 from .run_folder import held
 
 logger: logging.Logger = logging.getLogger(__name__)

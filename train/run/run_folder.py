@@ -13,12 +13,12 @@ from pathlib import Path
 from instructor_jax.io.file_lock import only_process
 from instructor_jax.pages.own_pages import is_our_page
 
-from ..distill.setup import AXES, START
-from .export import MODEL
+from ..distill.output_names import AXES, START
 from .metrics_file import FILE, read_lines
 from .report import REPORT
 
 CHECKPOINTS = "checkpoints"
+MODEL = "model"  # folder of the exported model
 LOCK = "train.lock"
 _CHECKPOINT = re.compile(r"\d+|\d+\.orbax-checkpoint-tmp.*|.*\.orbax.*|descriptor")
 

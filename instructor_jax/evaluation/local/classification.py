@@ -22,13 +22,6 @@ def read_amazon_counterfactual(folder: Path) -> TrainTest:
     return TrainTest(*(_table(path, "sentence", "is_counterfactual") for path in parts))
 
 
-def read_clinc150(folder: Path) -> TrainTest:
-    """Requests to an assistant by 150 intents; the requests out of scope belong to none and are left out."""
-    path = locate(folder, "data_full.json")
-    content = json_value(path, dict)
-    return TrainTest(*(_clinc_part(member(content, part, list, str(path)), path, part) for part in ("train", "test")))
-
-
 def read_tweeteval(folder: Path) -> TrainTest:
     """Reads a TweetEval task: texts and class numbers in aligned files."""
     parts = []
@@ -67,15 +60,3 @@ def read_nlu_corpus(folder: Path, corpus: str) -> TrainTest:
 def _table(path: Path, text: str, label: str) -> LabelledTexts:
     records = [values for _, values in rows(path, (text, label))]
     return LabelledTexts([values[0] for values in records], [values[1] for values in records])
-
-
-def _clinc_part(records: list[object], path: Path, part: str) -> LabelledTexts:
-    texts, labels = [], []
-    for number, record in enumerate(records):
-        match record:
-            case [str(text), str(intent)]:
-                texts.append(text)
-                labels.append(intent)
-            case _:
-                raise ValueError(f"{path}, {part}[{number}]: must be [text, intent]; got {record!s:.80}.")
-    return LabelledTexts(texts, labels)

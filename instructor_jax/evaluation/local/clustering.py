@@ -6,7 +6,6 @@ mteb's clustering scores are means over several sets; the sets are made here by 
 import re
 from pathlib import Path
 
-from instructor_jax.evaluation.local.classification import read_clinc150
 from instructor_jax.evaluation.local.files import aligned_lines, locate, rows, text_lines
 from instructor_jax.evaluation.local.records import ClusterSets, LabelledTexts
 from instructor_jax.evaluation.local.splits import sets_of_classes, sets_of_rows
@@ -31,11 +30,6 @@ def read_search_snippets(folder: Path) -> ClusterSets:
 def read_stackoverflow_titles(folder: Path) -> ClusterSets:
     """Titles of Stack Overflow questions by tag (20), in ten sets."""
     return sets_of_rows(_labelled(aligned_lines(folder, "title_StackOverflow.txt", "label_StackOverflow.txt")), 10)
-
-
-def read_clinc150_clusters(folder: Path) -> ClusterSets:
-    """Reads the 4,500 test requests of the 150 intents, in five sets of 30 intents."""
-    return sets_of_classes(read_clinc150(folder).test, 5)
 
 
 def read_public_apis(folder: Path) -> ClusterSets:

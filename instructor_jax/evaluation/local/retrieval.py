@@ -4,11 +4,12 @@ Queries that have no relevant document are left out, as mteb does; judgements of
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from instructor_jax.evaluation.local.files import json_value, locate, member, rows, text_lines
 from instructor_jax.evaluation.local.records import Document, JudgedDocuments
-from instructor_jax.evaluation.local.smart_files import smart_records
+from instructor_jax.evaluation.local.smart_files import SmartRecord, smart_records
 
 
 def read_xquad(folder: Path) -> JudgedDocuments:
@@ -70,13 +71,11 @@ def read_beir(folder: Path) -> JudgedDocuments:
 
 def read_cisi(folder: Path) -> JudgedDocuments:
     """Abstracts of library science; CISI.REL names query and document in its first two columns."""
-    corpus = {
-        record.number: Document(record.text, record.title) for record in smart_records(locate(folder, "CISI.ALL"))
-    }
+    corpus = {record.number: Document(record.text, record.title) for record in _smart(locate(folder, "CISI.ALL"))}
     relevant: dict[str, dict[str, int]] = defaultdict(dict)
     for query, document, *_ in _judgements(locate(folder, "CISI.REL")):
         relevant[query][document] = 1
-    texts = smart_records(locate(folder, "CISI.QRY"))
+    texts = _smart(locate(folder, "CISI.QRY"))
     queries = {record.number: record.text for record in texts if record.number in relevant}
     return JudgedDocuments(corpus, queries, dict(relevant))
 
@@ -88,14 +87,14 @@ def read_cranfield(folder: Path) -> JudgedDocuments:
     row of a query. A text that begins with its title, as nearly all do, is not given the title twice.
     """
     corpus = {}
-    for record in smart_records(locate(folder, "cran.all.1400")):
+    for record in _smart(locate(folder, "cran.all.1400")):
         opens = record.text.startswith(record.title)
         corpus[record.number] = Document(record.text, "" if opens else record.title)
     relevant: dict[str, dict[str, int]] = defaultdict(dict)
     for query, document, code, *_ in _judgements(locate(folder, "cranqrel")):
         if int(code) > 0:
             relevant[query][document] = 1
-    texts = enumerate(smart_records(locate(folder, "cran.qry")), start=1)
+    texts = enumerate(_smart(locate(folder, "cran.qry")), start=1)
     queries = {str(place): record.text for place, record in texts if str(place) in relevant}
     return JudgedDocuments(corpus, queries, dict(relevant))
 
@@ -128,3 +127,7 @@ def _judgements(path: Path) -> list[list[str]]:
             raise ValueError(f"{path}, line {number}: must begin with three numbers; got {line!r:.60}.")
         table += [columns] if columns else []
     return table
+
+
+def _smart(path: Path) -> Iterator[SmartRecord]:
+    return smart_records(text_lines(path), path)

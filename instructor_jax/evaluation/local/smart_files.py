@@ -5,11 +5,9 @@ follows the first `.W` counts as text until a marker that can only end it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
-
-from instructor_jax.evaluation.local.files import text_lines
 
 _MARKER = re.compile(r"^\.([A-Z])(?:\s+(\d+))?\s*$")
 _TEXT_GOES_ON = {"A", "B", "W"}
@@ -23,14 +21,18 @@ class SmartRecord(NamedTuple):
     text: str
 
 
-def smart_records(path: Path) -> Iterator[SmartRecord]:
+def smart_records(lines: Iterable[str], path: Path) -> Iterator[SmartRecord]:
     """Yields the records of a SMART file in their order.
+
+    Args:
+        lines: Lines of the file.
+        path: The file, for messages.
 
     Raises:
         ValueError: text before the first `.I`, or an `.I` without a number.
     """
     number, field, fields = "", "", {"T": [], "W": []}
-    for place, line in enumerate(text_lines(path), start=1):
+    for place, line in enumerate(lines, start=1):
         marker = _MARKER.match(line)
         if marker is None:
             if not number and line.strip():

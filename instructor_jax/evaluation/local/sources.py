@@ -2,7 +2,7 @@
 
 import functools
 
-from instructor_jax.evaluation.local import classification, clustering, pairs, retrieval
+from instructor_jax.evaluation.local import classification, clinc150, clustering, pairs, retrieval
 from instructor_jax.evaluation.local.source import LocalSource
 from instructor_jax.text.instructions import Instruction as To
 
@@ -70,7 +70,7 @@ _CLASSIFICATION = (
         "eval_clinc150",
         "Classification",
         (To("dialogue", "request", "classifying the intent"),),
-        classification.read_clinc150,
+        clinc150.read_clinc150,
         "150 intents, without the requests out of scope",
     ),
     LocalSource(
@@ -174,7 +174,7 @@ _CLUSTERING = (
         "eval_clinc150",
         "Clustering",
         (To("dialogue", "request", "identifying the intent"),),
-        clustering.read_clinc150_clusters,
+        clinc150.read_clinc150_clusters,
         "test part, five sets of 30 intents each",
     ),
 )

@@ -7,12 +7,12 @@ import pytest
 from instructor_jax.evaluation.local.classification import (
     read_amazon_counterfactual,
     read_banking77,
-    read_clinc150,
     read_davidson,
     read_nlu_corpus,
     read_opinions,
     read_tweeteval,
 )
+from instructor_jax.evaluation.local.clinc150 import read_clinc150
 from instructor_jax.evaluation.local.records import LabelledTexts, TrainTest
 
 

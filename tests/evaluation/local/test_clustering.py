@@ -2,9 +2,9 @@
 
 import json
 
+from instructor_jax.evaluation.local.clinc150 import read_clinc150_clusters
 from instructor_jax.evaluation.local.clustering import (
     read_ag_news,
-    read_clinc150_clusters,
     read_public_apis,
     read_search_snippets,
     read_stackoverflow_titles,

@@ -31,7 +31,7 @@ only text, with a .W inside
 def test_text_goes_on_after_a_stray_marker_and_ends_at_a_real_one(tmp_path):
     path = tmp_path / "file"
     path.write_text(FILE)
-    assert list(smart_records(path)) == [
+    assert list(smart_records(path.read_text().split("\n"), path)) == [
         SmartRecord("001", "a first title .", "one line that goes on and on"),
         SmartRecord("7", "", "only text, with a .W inside"),
     ]
@@ -44,4 +44,4 @@ def test_what_is_no_smart_file_is_refused(tmp_path, content, message):
     path = tmp_path / "file"
     path.write_text(content)
     with pytest.raises(ValueError, match=message):
-        list(smart_records(path))
+        list(smart_records(path.read_text().split("\n"), path))

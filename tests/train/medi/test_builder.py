@@ -7,8 +7,9 @@ import pytest
 from instructor_jax.text.instructions import Instruction
 from instructor_jax.train.medi import builder
 from instructor_jax.train.medi.builder import BuildSettings, build
+from instructor_jax.train.medi.files.records import Instance, Licence, Row
 from instructor_jax.train.medi.mining.scorers import TfidfScorer
-from instructor_jax.train.medi.readers.source import Instance, Licence, Row, labelled_source, pair_source
+from instructor_jax.train.medi.readers.source import labelled_source, pair_source
 from instructor_jax.train.medi.storage.store import MediStore
 
 ASK, FIND, SORT = Instruction("", "question"), Instruction("", "answer"), Instruction("", "word", "sorting")

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from instructor_jax.train.data.examples import Example, Side
 from instructor_jax.train.medi.builder import BuildSettings
-from instructor_jax.train.medi.imports import Reading, as_record, import_files, mine_file
+from instructor_jax.train.medi.imports import as_record, import_files, mine_file
 from instructor_jax.train.medi.mining.scorers import TfidfScorer
+from instructor_jax.train.medi.reading import Reading
 from instructor_jax.train.medi.rows import read_pairs
 from instructor_jax.train.medi.storage.store import MediStore
 

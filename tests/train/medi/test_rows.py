@@ -6,7 +6,8 @@ import json
 import pytest
 
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.readers.source import Instance, read_source
+from instructor_jax.train.medi.files.records import Instance
+from instructor_jax.train.medi.readers.source import read_source
 from instructor_jax.train.medi.rows import Columns, labels_source, pairs_source, read_labelled, read_pairs
 
 ROWS = [

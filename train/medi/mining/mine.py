@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from ...data.examples import Example, Side
+from ..files.records import Instance
 from ..readers.plain_text import group_id
-from ..readers.source import Instance
 from .mining_rules import Mining, normalised, search_free_text, search_labelled
 from .scorer import Scorer
 

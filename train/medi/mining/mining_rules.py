@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, Int32, Int64
 
 from ...data.examples import Side
+from ..files.records import Instance
 from ..readers.plain_text import squeeze
-from ..readers.source import Instance
 from .neighbours import Rules, nearest, unit_rows
 from .scorer import Scorer
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..files.raw_files import csv_rows, field, find, malformed
+from ..files.records import Row
 from .contrasts import Labelled, by_aspect
 from .dialogue import sgd_turns, utterance
 from .medicine import medquad_pages
 from .paraphrase import e2e_facts, nli_judgements
-from .source import Row
 
 _FACT = re.compile(r"([\w ]+)\[([^\]]*)\]")
 # The set says the same in figures and in words.

@@ -15,8 +15,8 @@ from ..files.raw_files import (
     malformed,
     tsv_rows,
 )
+from ..files.records import Instance, Row
 from .plain_text import squeeze
-from .source import Instance, Row
 
 WELL_FORMED = 0.8  # share of raters from which the authors of the set call a question well formed
 POLARITY_FILES = {"rt-polarity.pos": "positive", "rt-polarity.neg": "negative"}

@@ -19,8 +19,8 @@ from ..files.raw_files import (
     texts_field,
     tsv_rows,
 )
+from ..files.records import Row
 from .plain_text import chained, squeeze
-from .source import Row
 
 SHARED_DESCRIPTION = 3  # a description on more tldr pages than this ("Display help") says nothing of its command
 

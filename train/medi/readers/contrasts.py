@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from ..files.records import Row
 from .plain_text import squeeze
-from .source import Row
 
 _LOOKED_AT = 24  # texts drawn for every place; the best one of them is taken
 

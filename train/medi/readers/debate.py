@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..files.raw_files import csv_rows, field, find, json_lines, malformed, tsv_rows
+from ..files.records import Row
 from .plain_text import chained, group_id, squeeze
-from .source import Row
 
 
 def argkp2021(folder: Path) -> Iterator[Row]:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..files.raw_files import field, find, json_document, json_lines, malformed
+from ..files.records import Instance, Row
 from .plain_text import chained
-from .source import Instance, Row
 
 SGD_FILES = ("001", "003", "005", "007", "009", "010")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..files.archive_files import tar_texts
 from ..files.raw_files import find, malformed
+from ..files.records import Row
 from .plain_text import squeeze
 from .sections import Section, markdown_sections, plain_rst, rst_sections
-from .source import Row
 
 SHORTEST_SECTION = 15  # words: below, a section is a stub, a list of links or a caption
 NOT_CONTENT = frozenset({"copyright", "references", "footnotes", "acknowledgements", "acknowledgments", "see also"})

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..files.raw_files import field, find, json_lines, malformed
+from ..files.records import Row
 from .plain_text import squeeze
-from .source import Row
 
 logger: logging.Logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..files.raw_files import field, find, json_document, json_lines, malformed
+from ..files.records import Instance, Row
 from .plain_text import squeeze
-from .source import Instance, Row
 
 
 def gsm8k(folder: Path) -> Iterator[Row]:

@@ -17,8 +17,8 @@ from ..files.raw_files import (
     read_text,
     texts_field,
 )
+from ..files.records import Row
 from .plain_text import squeeze
-from .source import Row
 
 MEDQUAD_SITES = (
     "1_CancerGov_QA",

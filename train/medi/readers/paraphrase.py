@@ -17,8 +17,8 @@ from ..files.raw_files import (
     malformed,
     tsv_rows,
 )
+from ..files.records import Row
 from .plain_text import chained, group_id, squeeze
-from .source import Row
 
 
 def asset(folder: Path) -> Iterator[Row]:

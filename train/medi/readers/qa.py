@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..files.raw_files import field, find, json_document, json_lines, malformed, texts_field
+from ..files.records import Row
 from .plain_text import passage_around, squeeze
-from .source import Row
 
 
 def policyqa(folder: Path) -> Iterator[Row]:

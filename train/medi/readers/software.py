@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from ..files.archive_files import tar_texts
 from ..files.raw_files import field, find, json_document, malformed, read_text, texts_field
+from ..files.records import Instance, Row
 from .plain_text import squeeze
 from .sections import plain_markdown
-from .source import Instance, Row
 
 ENTRY = re.compile(r"\s*- \[(?P<name>[^\]]+)\]\([^)]*\)(?: `⚠`)? - (?P<text>.+)")
 

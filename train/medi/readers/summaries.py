@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..files.raw_files import field, find, json_document, json_lines, texts_field
+from ..files.records import Row
 from .plain_text import squeeze
-from .source import Row
 
 
 def scitldr_summary(folder: Path) -> Iterator[Row]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from instructor_jax.text.instructions import Instruction
 
 from ...data.examples import Example
+from ..files.records import Instance, Licence, Row, Source
 from .contrasts import Labelled, by_aspect
-from .source import Instance, Licence, Row, Source, pair_source
+from .source import pair_source
 
 _TASK = "task927_yelp_negative_to_positive_style_transfer"
 _OBJECTIVES = {"topic": "classifying what it is about", "feeling": "classifying the sentiment"}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files.raw_files import field, json_document, malformed, refuse_evaluation, texts_field
-from .source import Instance, Source
+from ..files.records import Instance, Source
 from .super_natural_templates import Corrections, read_corrections, task_instruction
 
 FOLDER = "super_natural_instructions"

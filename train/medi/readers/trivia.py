@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from ..files.archive_files import tar_files
 from ..files.raw_files import csv_rows, find, malformed
+from ..files.records import Instance, Row
 from .plain_text import squeeze
-from .source import Instance, Row
 
 # Answers that say nothing about their question, so that no embedding could find them.
 EMPTY_ANSWERS = frozenset(

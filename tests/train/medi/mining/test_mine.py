@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instructor_jax.train.data.examples import Side
+from instructor_jax.train.medi.files.records import Instance
 from instructor_jax.train.medi.mining.mine import answer_pairs, mine_instances
 from instructor_jax.train.medi.mining.mining_rules import Mining, normalised
-from instructor_jax.train.medi.readers.source import Instance
 
 WORDS = ["red", "Red ", "blue", "green", "dark  red", "DARK RED", "sky", "sea", "sun", " ", "moon", "star"]
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from instructor_jax.train.medi.files.records import Row
 from instructor_jax.train.medi.readers import aspects
 from instructor_jax.train.medi.readers.dialogue import SGD_FILES
 from instructor_jax.train.medi.readers.medicine import MEDQUAD_SITES
-from instructor_jax.train.medi.readers.source import Row
 
 
 def test_e2e_reads_figures_and_words_as_one(make_folder):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from instructor_jax.train.medi.files.records import Instance, Row
 from instructor_jax.train.medi.readers import classification as classes
-from instructor_jax.train.medi.readers.source import Instance, Row
 
 
 def test_one_file_per_class(make_folder):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from instructor_jax.train.medi.files.records import Row
 from instructor_jax.train.medi.readers import code
-from instructor_jax.train.medi.readers.source import Row
 
 
 def test_codenn_undoes_written_newlines_but_not_escapes_of_the_code(make_folder):

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from instructor_jax.train.medi.files.records import Row
 from instructor_jax.train.medi.readers import debate
 from instructor_jax.train.medi.readers.plain_text import group_id
-from instructor_jax.train.medi.readers.source import Row
 
 ARGUMENTS = "arg_id,argument,topic,stance\na1,it is cheap,T,1\na2,it looks good,T,1\n"
 KEY_POINTS = "key_point_id,key_point,topic,stance\nk1,Saves money,T,1\nk2,Is pretty,T,1\nk3,Is fun,T,1\n"

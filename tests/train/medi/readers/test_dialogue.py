@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from instructor_jax.train.medi.files.records import Instance, Row
 from instructor_jax.train.medi.readers import dialogue
-from instructor_jax.train.medi.readers.source import Instance, Row
 
 
 def test_dialogsum(make_folder):

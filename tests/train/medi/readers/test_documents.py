@@ -2,8 +2,8 @@
 
 import pytest
 
+from instructor_jax.train.medi.files.records import Row
 from instructor_jax.train.medi.readers import documents
-from instructor_jax.train.medi.readers.source import Row
 
 LONG = "word " * 15
 PAGE = f"# Ownership\n\none {LONG}\n\n## Moves\n\ntwo {LONG}\n\n## Stub\n\nshort\n\n## References\n\nthree {LONG}\n"

@@ -5,8 +5,9 @@ import logging
 
 import pytest
 
+from instructor_jax.train.medi.files.records import Row
 from instructor_jax.train.medi.readers.kilt import KNOWLEDGE_SOURCE, kilt
-from instructor_jax.train.medi.readers.source import Row, read_source
+from instructor_jax.train.medi.readers.source import read_source
 from instructor_jax.train.medi.source_list import SOURCES
 
 PAGES = [

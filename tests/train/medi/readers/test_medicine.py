@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from instructor_jax.train.medi.files.records import Row
 from instructor_jax.train.medi.readers import medicine
-from instructor_jax.train.medi.readers.source import Row
 
 PAGE = """<?xml version="1.0" encoding="UTF-8"?>
 <Document id="1"><Focus>Flu</Focus><QAPairs>

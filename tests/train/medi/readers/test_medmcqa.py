@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from instructor_jax.train.medi.files.records import Row
 from instructor_jax.train.medi.readers.medicine import medmcqa_answer, medmcqa_explanation
-from instructor_jax.train.medi.readers.source import Row, read_source
+from instructor_jax.train.medi.readers.source import read_source
 from instructor_jax.train.medi.source_list import SOURCES
 
 RECORD = {

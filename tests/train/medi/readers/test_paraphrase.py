@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from instructor_jax.train.medi.files.records import Row
 from instructor_jax.train.medi.readers import paraphrase
 from instructor_jax.train.medi.readers.plain_text import group_id
-from instructor_jax.train.medi.readers.source import Row
 
 
 def test_asset(make_folder):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from instructor_jax.train.medi.files.records import Row
 from instructor_jax.train.medi.readers import qa
-from instructor_jax.train.medi.readers.source import Row
 
 
 def _squad(context, *questions):

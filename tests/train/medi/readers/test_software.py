@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from instructor_jax.train.medi.files.records import Instance, Row
 from instructor_jax.train.medi.readers import software
-from instructor_jax.train.medi.readers.source import Instance, Row
 
 PYTHON = """# Awesome Python
 ## Categories

@@ -6,7 +6,8 @@ import pytest
 
 from instructor_jax.text.instructions import Instruction
 from instructor_jax.train.data.examples import Example, Side
-from instructor_jax.train.medi.readers.source import Instance, Licence, Row, labelled_source, pair_source, read_source
+from instructor_jax.train.medi.files.records import Instance, Licence, Row
+from instructor_jax.train.medi.readers.source import labelled_source, pair_source, read_source
 
 QUERY, DOCUMENT = Instruction("Wikipedia", "question", "retrieval"), Instruction("", "paragraph")
 

@@ -2,8 +2,8 @@
 
 import json
 
+from instructor_jax.train.medi.files.records import Row
 from instructor_jax.train.medi.readers import summaries
-from instructor_jax.train.medi.readers.source import Row
 
 
 def test_scitldr(make_folder):

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from instructor_jax.train.medi.readers.source import Instance, read_source
+from instructor_jax.train.medi.files.records import Instance
+from instructor_jax.train.medi.readers.source import read_source
 from instructor_jax.train.medi.readers.super_natural_instructions import FOLDER, super_natural_sources
 
 

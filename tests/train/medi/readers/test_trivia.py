@@ -2,8 +2,8 @@
 
 import pytest
 
+from instructor_jax.train.medi.files.records import Instance, Row
 from instructor_jax.train.medi.readers import trivia
-from instructor_jax.train.medi.readers.source import Instance, Row
 
 ANIMALS = """
 #Q Which animal barks?
