@@ -21,6 +21,7 @@ from instructor_jax.losses.records import RowLosses
 from .data.batches import PairBatch
 from .data.task_names import chosen_tasks
 from .settings.former_names import accepts_former_names, formerly
+from .settings.types import check_types
 from .task_table import per_example
 
 
@@ -64,6 +65,7 @@ class DistillConfig:
     static_init: bool = formerly("start_embeddings", default=False)
 
     def __post_init__(self) -> None:
+        check_types(self, "distill.")
         for name in ("weight", "distill_only", "decay"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"distill.{name}={getattr(self, name)} must be between 0 and 1.")

@@ -21,6 +21,7 @@ from instructor_jax.losses.records import Loss, RowLosses, Scoring
 
 from .data.batches import PairBatch
 from .own_loss import LossInputs, OwnLoss, own_row_losses
+from .settings.types import check_types
 from .task_table import per_example
 
 
@@ -70,6 +71,7 @@ class LossConfig:
     rows_at_a_time: int = 512
 
     def __post_init__(self) -> None:
+        check_types(self, "loss.")
         if self.name not in ("original", "in_batch"):
             raise ValueError(f"loss.name={self.name!r} must be 'original' or 'in_batch'.")
         temperatures = {"loss.temperature": self.temperature, "loss.score_scale": self.score_scale}

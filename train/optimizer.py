@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from .settings.types import check_types
+
 _NOT_DECAYED = ("scale", "relative_bias")  # norms and position biases, as in the parameter groups of HF's Trainer
 
 
@@ -53,6 +55,7 @@ class OptimizerConfig:
     clip_norm: float | None = 1.0
 
     def __post_init__(self) -> None:
+        check_types(self, "optimizer.")
         if self.name not in ("adamw", "adafactor") or self.schedule not in ("linear", "cosine", "constant"):
             raise ValueError(
                 f"optimizer: name={self.name!r} must be adamw or adafactor, and schedule={self.schedule!r} "

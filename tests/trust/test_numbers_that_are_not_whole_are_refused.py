@@ -126,25 +126,30 @@ def test_whole_numbers_of_other_libraries_are_whole(model: Instructor, kind: Any
 # --- a training run from Python ------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("value", [1.5, 3.0, True, "3", None, np.float32(3), np.bool_(True), [3]], ids=str)
 def test_settings_of_a_run_are_whole_numbers(value: Any) -> None:
-    for setting, made in {"steps": {"steps": value}, "batch.groups": {"batch": BatchConfig(groups=value)}}.items():
-        with pytest.raises(ValueError, match=f"^{setting}=.* must be a whole number"):
-            RunConfig(**made)
+    with pytest.raises(ValueError, match=r"^steps=.* must be a whole number"):
+        RunConfig(steps=value)
+    with pytest.raises(ValueError, match=r"^batch\.groups=.* must be a whole number"):
+        BatchConfig(groups=value)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("value", ["1", None, 2, 1, np.float32(1)], ids=str)
 def test_switches_of_a_run_are_true_or_false(value: Any) -> None:
     with pytest.raises(ValueError, match="^dropout=.* must be True or False"):
         RunConfig(dropout=value)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("value", ["1", None, True, 1j], ids=str)
 def test_rates_of_a_run_are_numbers(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^optimizer\.learning_rate=.* must be a number"):
         RunConfig(optimizer=OptimizerConfig(learning_rate=value))
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_numbers_of_numpy_become_those_of_python() -> None:
     made = RunConfig(
         steps=np.int64(30),  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from jaxtyping import Float64
 from ..data.task_names import chosen_tasks
 from ..data.token_cache import Mixture
 from .former_names import accepts_former_names, formerly
+from .types import check_types
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class MixtureConfig:
     shuffle: bool = True
 
     def __post_init__(self) -> None:
+        check_types(self, "mixture.")
         if self.max_examples < 0 or self.rows_per_group < 0 or not self.temperature > 0:
             raise ValueError(
                 f"mixture: max_examples={self.max_examples} and rows_per_group={self.rows_per_group} must be 0 or "

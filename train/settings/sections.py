@@ -7,6 +7,8 @@ Settings of what is computed lie with what they set: those of the loss in `objec
 import dataclasses
 from typing import Any
 
+from .types import check_types
+
 
 def at_least(config: Any, section: str, **least: int) -> None:
     """Refuses a setting below its least value, by its own name.
@@ -44,6 +46,7 @@ class BatchConfig:
     negatives: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self, "batch.")
         at_least(self, "batch.", groups=1, rows=1, length=0, examples=0, negatives=0)
 
 
@@ -60,6 +63,7 @@ class CheckpointConfig:
     keep: int = 2
 
     def __post_init__(self) -> None:
+        check_types(self, "checkpoints.")
         at_least(self, "checkpoints.", every=1, keep=1)
 
 
@@ -76,6 +80,7 @@ class LogConfig:
     tensorboard: bool = True
 
     def __post_init__(self) -> None:
+        check_types(self, "log.")
         at_least(self, "log.", every=1)
 
 
@@ -92,6 +97,7 @@ class HeldOutConfig:
     every: int = 500
 
     def __post_init__(self) -> None:
+        check_types(self, "held_out.")
         at_least(self, "held_out.", rows=0, every=1)
 
 
@@ -113,6 +119,7 @@ class EvaluationConfig:
     limit: int = 1000
 
     def __post_init__(self) -> None:
+        check_types(self, "evaluation.")
         at_least(self, "evaluation.", every=0, limit=1)
         if self.every and not (self.data and self.tasks):
             raise ValueError(

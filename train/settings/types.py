@@ -43,7 +43,7 @@ def _checked(value: Any, kinds: tuple[Any, ...], key: str) -> Any:
     if float in kinds:
         if is_flag or not isinstance(value, int | float | np.integer | np.floating):
             raise ValueError(f"{key}={shown(value)} must be a number.")
-        return value if isinstance(value, int | float) else value.item()
+        return value if type(value) in (int, float) else value.item() if isinstance(value, np.generic) else value
     if int in kinds:
         if is_flag or not isinstance(value, int | np.integer):
             raise ValueError(f"{key}={shown(value)} must be a whole number.")
