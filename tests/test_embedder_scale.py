@@ -57,6 +57,7 @@ def compilations() -> Iterator[list[str]]:
     jax.monitoring.unregister_event_duration_listener(listen)  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.slow
 def test_nothing_compiles_after_warmup(embedder: Instructor, compilations: list[str]) -> None:
     """10,000 texts of random lengths, in every way to pass them."""
     buckets = embedder.warmup()

@@ -111,6 +111,7 @@ def test_without_a_teacher_the_settings_change_no_bit() -> None:
     assert results[0][1].by_task.teacher_cosine is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [8, 12])  # of the student's size, and of another: similarities alone
 def test_a_student_comes_nearer_to_its_teacher(dim: int) -> None:
     distill = DistillConfig(teacher="any", weight=1.0, vectors=float(dim == 8))
@@ -128,6 +129,7 @@ def test_a_student_comes_nearer_to_its_teacher(dim: int) -> None:
     assert cosine > 0.4 if dim == 8 else cosine == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [MeshShape(8), MeshShape(2, 2, 2)])
 def test_split_over_devices_the_step_is_the_same(shape: MeshShape) -> None:
     config = tiny_config(distill=DISTILL)

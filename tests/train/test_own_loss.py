@@ -198,6 +198,7 @@ def data(tmp_path_factory) -> Path:
     return write_mixture(tmp_path_factory.mktemp("data") / "words")
 
 
+@pytest.mark.slow
 def test_it_trains_through_the_whole_loop(data, tmp_path) -> None:
     """Checkpoints, metrics, held-out rows and the model at the end; stopped and gone on with, the bits are the same."""
     told: list[tuple[int, dict]] = []

@@ -131,6 +131,7 @@ def zipped(*trees: Any) -> dict[str, tuple[np.ndarray, ...]]:
 # --- Against itself ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_chunked_equals_unchunked_with_dropout() -> None:
     config, params = tiny_config(), init_params(TINY, seed=0)
     batch = random_batch(config, seed=0)

@@ -19,6 +19,8 @@ from instructor_jax import INSTRUCTOR, Instructor
 
 from ..small_models import SMALL, UMT5, assert_identical, model_folder
 
+pytestmark = pytest.mark.slow  # processes of their own, each of which imports JAX
+
 PAIRS = [["Represent the title: ", "A river in the north."], ["", "x"], ["Represent the question: ", "Food? " * 30]]
 
 

@@ -29,6 +29,7 @@ def data(tmp_path_factory) -> Path:
     return write_mixture(tmp_path_factory.mktemp("data") / "mix", text="some words of a row")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
 def test_a_training_that_is_stopped_has_an_exit_code_of_its_own(number, code, data, tmp_path, capsys) -> None:
     output = tmp_path / "run"

@@ -26,6 +26,8 @@ from instructor_jax.inference.finite import check_finite
 
 from ..small_models import SMALL, model_folder
 
+pytestmark = pytest.mark.slow  # processes of their own, each of which imports JAX
+
 TEXTS = ["A river in the north.", "x", "Food; music: film?"]
 SAME = 2e-6
 

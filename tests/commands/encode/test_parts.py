@@ -71,6 +71,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_killed_at_every_rename(folder):
     command = [sys.executable, "-c", CRASHER, str(FAKE), str(folder / "out")]
     command += [

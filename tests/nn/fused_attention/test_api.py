@@ -196,6 +196,7 @@ def gradients(config: ModelConfig, attention: Attention, params: Any, texts: Tok
     return {"vectors": vectors, **gradient}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [SMALL, UMT5], ids=["one table", "a table for every layer"])
 def test_a_sharded_model(config: ModelConfig) -> None:
     """On a mesh, against the einsum version on one device."""

@@ -23,7 +23,7 @@ from instructor_jax.train.settings.run_config import RunConfig
 from ..small_runs import WORDS, StopAfter, small_run, write_mixture
 from ..tiny_teacher import write_teacher
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,7 @@ def test_unknown_task_is_named(faq, tmp_path):
         medi("inspect", tmp_path / "medi", "--task", "sums")
 
 
+@pytest.mark.slow
 def test_build_takes_chosen_tasks_of_real_sources(shared, tmp_path, capsys):
     raw = shared / "data" / "raw"
     medi(

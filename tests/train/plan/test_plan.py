@@ -68,6 +68,7 @@ def test_the_batch_is_that_of_a_run() -> None:
         assert (a.shape, a.dtype) == (b.shape, b.dtype), name
 
 
+@pytest.mark.slow
 def test_a_plan_of_a_step(planned: Plan) -> None:
     assert planned.mesh == {"data": 2, "fsdp": 4, "tensor": 1}
     assert planned.memory is not None

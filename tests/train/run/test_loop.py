@@ -108,6 +108,7 @@ def test_stopped_and_started_again_the_losses_are_the_same_bits(data, whole, tmp
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow
 def test_on_fewer_devices_the_same_batches_go_on(data, whole, tmp_path) -> None:
     run = small_run(data, tmp_path / "run", tokenizer=str(whole / "tokenizer"))
     go(run, StopAfter(4))
@@ -139,6 +140,7 @@ def test_other_settings_are_refused_by_name(data, whole, tmp_path) -> None:
         go(dataclasses.replace(run, data=str(other)))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_the_run_and_is_not_saved(data, tmp_path) -> None:
     wild = OptimizerConfig(learning_rate=1e30, warmup_steps=1, schedule="constant", clip_norm=None)
     run = small_run(data, tmp_path / "run", optimizer=wild, checkpoints=CheckpointConfig(every=1))
@@ -150,6 +152,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_is_not_saved(data, tmp_path)
     assert all(np.isfinite(line["loss"]) for line in lines if "loss" in line)
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_model_folder(data, whole, tmp_path) -> None:
     run = small_run(data, tmp_path / "run", init_from=str(whole / MODEL), steps=3, export_length=48)
     go(dataclasses.replace(run, held_out=HeldOutConfig(rows=4, every=100)))
