@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "encode": ("instructor_jax.commands.encode.main:encode", "Embed a file of texts; resumable, in constant memory."),
     "similarity": ("instructor_jax.commands.similarity:similarity", "Compare texts under an instruction."),
     "search": ("instructor_jax.commands.search:search", "Find the nearest lines of a corpus for each query."),
+    "serve": ("instructor_jax.server.main:serve", "Serve embeddings to OpenAI's, TEI's and Cohere's clients."),
     "train": ("instructor_jax.train.main:train", "Train a model on a mixture; resumable, on any number of devices."),
     "plan": ("instructor_jax.train.plan.main:plan", "Plan a training run for devices that need not be there."),
     "medi": ("instructor_jax.train.medi.main:app", "Build, import, inspect and measure the training mixture."),

@@ -107,12 +107,22 @@ def prepare(
         texts = tokenizer(pairs, on_overflow, first)
         counts = texts.full_lengths
         truncated = counts > tokenizer.max_length
+    return Prepared(texts, owner, len(pairs), truncated, counts, packed_calls(texts, packing, max_texts), first)
+
+
+def packed_calls(texts: TokenizedTexts, packing: PackingConfig, max_texts: int | None = None) -> list[Call]:
+    """Packs tokenised texts into the device calls that encode them.
+
+    Args:
+        texts: token ids.
+        packing: sizes of the device calls.
+        max_texts: the most texts in one call.
+    """
     plan = list(plan_calls(texts.lengths, packing, max_texts))
-    calls = [
+    return [
         Call(bucket, batch, [[text for row in rows for text in row] for rows in groups])
         for (bucket, groups), batch in zip(plan, build_batches(texts, plan), strict=True)
     ]
-    return Prepared(texts, owner, len(pairs), truncated, counts, calls, first)
 
 
 def finish(prepared: Prepared, results: list[Float32[np.ndarray, "groups _ dim"]], normalized: bool) -> Finished:

@@ -148,6 +148,25 @@ class Tokenizer:
         unpooled = np.fromiter((self.unpooled(pair.instruction) for pair in pairs), np.int32, len(rows))
         return self._pack(cut, unpooled, full)
 
+    def of_ids(self, items: Sequence[tuple[str, Sequence[int]]]) -> TokenizedTexts:
+        """Takes texts that are token ids already, and puts their instructions before them.
+
+        Args:
+            items: for each text its instruction and its ids; an end-of-sequence token is added where it lacks one.
+
+        Returns:
+            The texts, truncated to the length limit.
+        """
+        end = self._token_ids([""])[0][-1]
+        rows = []
+        for instruction, ids in items:
+            head = self._instruction_ids(instruction)[:-1] if instruction.strip() else []
+            rows.append([*head, *ids] if ids and ids[-1] == end else [*head, *ids, end])
+        full = np.fromiter((len(row) for row in rows), np.int32, len(rows))
+        cut = [row if len(row) <= self.max_length else [*row[: self.max_length - 1], row[-1]] for row in rows]
+        unpooled = np.fromiter((self.unpooled(instruction) for instruction, _ in items), np.int32, len(rows))
+        return self._pack(cut, unpooled, full)
+
     def windows(self, pairs: Sequence[Pair], first: int = 0) -> tuple[TokenizedTexts, Int64[np.ndarray, "windows"]]:
         """Cuts texts that are too long into windows, each with the instruction in front and end-of-sequence behind.
 

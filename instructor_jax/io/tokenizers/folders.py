@@ -29,28 +29,39 @@ def load_token_ids(folder: Path) -> TokenIds:
             or does not end texts with an end-of-sequence token.
         OSError: a file cannot be read.
     """
+    tokenizer = open_tokenizer(folder)
+    encode = _bytes(folder) if tokenizer is None else _naming_the_text(_ids_by(tokenizer))
+    some, empty = encode(["a", ""])
+    if not empty or some[-1] != empty[-1]:
+        raise ValueError(f"the tokenizer in {folder} adds no end-of-sequence token; the models need one.")
+    return encode
+
+
+def open_tokenizer(folder: Path) -> Any | None:
+    """Returns the folder's `tokenizers.Tokenizer`, without truncation or padding; None for a tokenizer of bytes.
+
+    Raises:
+        ValueError: there is no tokenizer, or it is broken, unbounded or unknown, or has settings that are not
+            supported.
+        OSError: a file cannot be read.
+    """
     habits = backbone_in(folder).tokenizer
     settings = read_settings(folder, habits)
     path = folder / "tokenizer.json"
     if path.is_file():
         if settings.bytes:
             raise ValueError(f"{settings.where} asks for a tokenizer of bytes, which has no {path.name}; remove one.")
-        encode = _fast(read_tokenizer_file(path), settings)
-    elif settings.bytes:
-        encode = _bytes(folder)
-    elif habits.from_sentencepiece is not None and (folder / "spiece.model").is_file():
+        return _fast(read_tokenizer_file(path), settings)
+    if settings.bytes:
+        return None
+    if habits.from_sentencepiece is not None and (folder / "spiece.model").is_file():
         content = habits.from_sentencepiece(folder / "spiece.model", settings.extra_ids)
         where = str(folder / "spiece.model")
-        encode = _fast(check_tokenizer(content, json.dumps(content, ensure_ascii=False), where), settings)
-    else:
-        raise ValueError(
-            f"{folder} has no tokenizer: tokenizer.json, spiece.model, or a tokenizer_config.json that names a "
-            "tokenizer of bytes is needed."
-        )
-    some, empty = encode(["a", ""])
-    if not empty or some[-1] != empty[-1]:
-        raise ValueError(f"the tokenizer in {folder} adds no end-of-sequence token; the models need one.")
-    return encode
+        return _fast(check_tokenizer(content, json.dumps(content, ensure_ascii=False), where), settings)
+    raise ValueError(
+        f"{folder} has no tokenizer: tokenizer.json, spiece.model, or a tokenizer_config.json that names a tokenizer "
+        "of bytes is needed."
+    )
 
 
 def vocabulary_size(folder: Path) -> int | None:
@@ -63,7 +74,7 @@ def vocabulary_size(folder: Path) -> int | None:
     return read_tokenizer_file(path).size if path.is_file() else None
 
 
-def _fast(file: TokenizerFile, settings: TokenizerSettings) -> TokenIds:
+def _fast(file: TokenizerFile, settings: TokenizerSettings) -> Any:
     """Builds a tokenizer of the tokenizers library and adds what the settings add."""
     from tokenizers import Tokenizer
 
@@ -77,10 +88,14 @@ def _fast(file: TokenizerFile, settings: TokenizerSettings) -> TokenIds:
     tokenizer = _guarded(built, f"{file.where} is not a readable tokenizer")
     _check_ids(tokenizer, file, settings)
 
+    return tokenizer
+
+
+def _ids_by(tokenizer: Any) -> TokenIds:
     def encode(strings: Sequence[str]) -> list[list[int]]:
         return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(strings))]
 
-    return _naming_the_text(encode)
+    return encode
 
 
 def _add_tokens(tokenizer: Any, settings: TokenizerSettings) -> None:

@@ -1,0 +1,1 @@
+"""From token ids to vectors: the queue, the packing, and the one thread that feeds the device."""

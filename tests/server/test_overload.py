@@ -1,0 +1,32 @@
+"""Ten times as many requests as can be answered: nothing hangs, no other status comes, then all is as before."""
+
+import statistics
+import time
+
+import pytest
+
+pytestmark = pytest.mark.slow
+TEXT = "the quick brown fox jumps over the lazy dog " * 3
+SECONDS = 20.0
+
+
+def test_overload(starts, repository, monkeypatch):
+    monkeypatch.syspath_prepend(str(repository / "benchmarks"))
+    from serve_load import closed_loop, open_loop  # pyright: ignore[reportMissingImports]
+
+    server = starts(queued_tokens=20_000, queue_seconds=5.0)
+    lone = [{"input": TEXT}] * 10
+    many = [{"input": [TEXT] * 16}] * 20
+    closed_loop(server.url, lone + many, workers=4)  # compiled
+    before = statistics.median(closed_loop(server.url, lone, workers=1)["milliseconds"])
+    capacity = len(many) / closed_loop(server.url, many, workers=4)["seconds"]
+    seen = open_loop(server.url, many, per_second=min(10 * capacity, 400), seconds=SECONDS)
+    assert set(seen["statuses"]) <= {"200", "429", "503"}
+    assert seen["statuses"]["429"] > seen["statuses"]["200"] > 0
+    assert seen["p99_seconds"] < 60
+    end = time.monotonic() + 5
+    while statistics.median(closed_loop(server.url, lone, workers=1)["milliseconds"]) > 3 * before:
+        assert time.monotonic() < end, "the server is slow although nothing is left to do"
+    assert server.service.queued_tokens == 0
+    assert server.service.requests == 0
+    assert not server.model.queue._jobs
