@@ -7,6 +7,7 @@ import sys
 from instructor_jax.arguments import whole_number
 from instructor_jax.io.default_model import DEFAULT_MODEL
 from instructor_jax.server.options import LimitOptions, OperationOptions, ServedOptions
+from instructor_jax.server.settings import Habits, Limits
 
 _KEYS = "INSTRUCTOR_JAX_API_KEYS"
 
@@ -50,38 +51,45 @@ def serve(
     whole_number("--port", port, 0, 65535)
     from instructor_jax.server.app import create_app
     from instructor_jax.server.running import run_server
-    from instructor_jax.server.settings import Habits, Limits
     from instructor_jax.server.startup import load_models, parse_aliases
     from instructor_jax.server.tracing import Tracer
 
     tracer = None if operation.otlp_endpoint is None else Tracer(operation.otlp_endpoint)
 
-    keys = (*operation.api_key, *(key for key in os.environ.get(_KEYS, "").split(",") if key.strip()))
     service = load_models(
         models or (DEFAULT_MODEL,),
         served,
         parse_aliases(served.alias),
-        Limits(
-            body_bytes=_positive("--max-body-bytes", limits.max_body_bytes),
-            items=_positive("--max-items", limits.max_items),
-            request_tokens=_positive("--max-request-tokens", limits.max_request_tokens),
-            queued_tokens=_positive("--max-queued-tokens", limits.max_queued_tokens),
-            queue_seconds=_seconds("--max-queue-seconds", limits.max_queue_seconds),
-            requests=_positive("--max-requests", limits.max_requests),
-        ),
-        Habits(
-            deterministic=operation.deterministic,
-            strict=operation.strict,
-            api_keys=_checked_keys(keys),
-            open_metrics=not operation.metrics_key,
-            metrics_names=operation.metrics_names,
-            drain_seconds=_seconds("--drain-seconds", operation.drain_seconds),
-        ),
+        _limits(limits),
+        _habits(operation),
     )
     if operation.access_log:
         _log_access()
     app = create_app(service, tracer)
     return run_server(app, service, (host, port), warm_first=operation.warmup == "first", tracer=tracer)
+
+
+def _limits(limits: LimitOptions) -> Limits:
+    return Limits(
+        body_bytes=_positive("--max-body-bytes", limits.max_body_bytes),
+        items=_positive("--max-items", limits.max_items),
+        request_tokens=_positive("--max-request-tokens", limits.max_request_tokens),
+        queued_tokens=_positive("--max-queued-tokens", limits.max_queued_tokens),
+        queue_seconds=_seconds("--max-queue-seconds", limits.max_queue_seconds),
+        requests=_positive("--max-requests", limits.max_requests),
+    )
+
+
+def _habits(operation: OperationOptions) -> Habits:
+    keys = (*operation.api_key, *(key for key in os.environ.get(_KEYS, "").split(",") if key.strip()))
+    return Habits(
+        deterministic=operation.deterministic,
+        strict=operation.strict,
+        api_keys=_checked_keys(keys),
+        open_metrics=not operation.metrics_key,
+        metrics_names=operation.metrics_names,
+        drain_seconds=_seconds("--drain-seconds", operation.drain_seconds),
+    )
 
 
 def _require_extra() -> None:
