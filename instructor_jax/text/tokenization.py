@@ -144,9 +144,7 @@ class Tokenizer:
         rows = self._joined_ids(pairs, first)
         full = np.fromiter((len(row) for row in rows), np.int32, len(rows))
         self._check(pairs, full, on_overflow, first)
-        cut = [row if len(row) <= self.max_length else [*row[: self.max_length - 1], row[-1]] for row in rows]
-        unpooled = np.fromiter((self.unpooled(pair.instruction) for pair in pairs), np.int32, len(rows))
-        return self._pack(cut, unpooled, full)
+        return self._truncated(rows, [pair.instruction for pair in pairs], full)
 
     def of_ids(self, items: Sequence[tuple[str, Sequence[int]]]) -> TokenizedTexts:
         """Takes texts that are token ids already, and puts their instructions before them.
@@ -163,8 +161,14 @@ class Tokenizer:
             head = self._instruction_ids(instruction)[:-1] if instruction.strip() else []
             rows.append([*head, *ids] if ids and ids[-1] == end else [*head, *ids, end])
         full = np.fromiter((len(row) for row in rows), np.int32, len(rows))
+        return self._truncated(rows, [instruction for instruction, _ in items], full)
+
+    def _truncated(
+        self, rows: list[list[int]], instructions: list[str], full: Int32[np.ndarray, "texts"]
+    ) -> TokenizedTexts:
+        """Cuts rows at the length limit, their last token kept."""
         cut = [row if len(row) <= self.max_length else [*row[: self.max_length - 1], row[-1]] for row in rows]
-        unpooled = np.fromiter((self.unpooled(instruction) for instruction, _ in items), np.int32, len(rows))
+        unpooled = np.fromiter(map(self.unpooled, instructions), np.int32, len(rows))
         return self._pack(cut, unpooled, full)
 
     def windows(self, pairs: Sequence[Pair], first: int = 0) -> tuple[TokenizedTexts, Int64[np.ndarray, "windows"]]:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from instructor_jax.inference.stages import packed_calls
 from instructor_jax.server.device.jobs import Job
 from instructor_jax.server.device.token_queue import Taken
 from instructor_jax.text.batches import TokenBatch, TokenizedTexts
-from instructor_jax.text.packing import PackingConfig, build_batches, plan_calls
+from instructor_jax.text.buckets import PackingConfig
 
 Place = tuple[Job, int]  # a job and the index of one of its texts
 
@@ -37,15 +38,14 @@ def pack(taken: Taken, packing: PackingConfig) -> list[PackedCall]:
     """Packs what the queue gave into as few device calls as fit it."""
     places = [(job, index) for job, first, end in taken for index in range(first, end)]
     texts = _together(taken)
-    plan = list(plan_calls(texts.lengths, packing))
     lengths = texts.lengths
     return [
         PackedCall(
-            batch,
-            [[places[text] for row in rows for text in row] for rows in groups],
-            int(sum(lengths[text] for rows in groups for row in rows for text in row)),
+            call.batch,
+            [[places[text] for text in group] for group in call.texts],
+            int(sum(lengths[group].sum() for group in call.texts if group)),
         )
-        for (_, groups), batch in zip(plan, build_batches(texts, plan), strict=True)
+        for call in packed_calls(texts, packing)
     ]
 
 
