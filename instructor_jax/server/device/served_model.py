@@ -72,6 +72,11 @@ class ServedModel:
     run: Callable[[TokenBatch], Any] | None = None
 
     @property
+    def names(self) -> list[str]:
+        """All names by which it is listed: its own, and NAME/ALIAS for each alias."""
+        return [self.name, *(f"{self.name}/{alias}" for alias in self.aliases)]
+
+    @property
     def dimensions(self) -> int:
         """Number of dimensions of its vectors."""
         return self.folder.config.embedding_dim

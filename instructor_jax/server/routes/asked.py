@@ -55,9 +55,7 @@ def asked_for(service: Service, name: str | None) -> Asked:
 
 def names_of(service: Service) -> list[str]:
     """Returns all names by which models can be asked for."""
-    return [
-        name for model in service.models for name in (model.name, *(f"{model.name}/{alias}" for alias in model.aliases))
-    ]
+    return [name for model in service.models for name in model.names]
 
 
 def refuse_unknown(service: Service, body: Body) -> None:

@@ -75,5 +75,5 @@ def _models(service: Service) -> list[dict[str, Any]]:
     return [
         {"id": name, "object": "model", "created": model.created, "owned_by": "instructor-jax"}
         for model in service.models
-        for name in (model.name, *(f"{model.name}/{alias}" for alias in model.aliases))
+        for name in model.names
     ]
