@@ -6,6 +6,7 @@ import sys
 
 from instructor_jax.arguments import whole_number
 from instructor_jax.io.default_model import DEFAULT_MODEL
+from instructor_jax.option_types import WholeNumber
 from instructor_jax.server.options import LimitOptions, OperationOptions, ServedOptions
 from instructor_jax.server.settings import Habits, Limits
 
@@ -15,7 +16,7 @@ _KEYS = "INSTRUCTOR_JAX_API_KEYS"
 def serve(
     *models: str,
     host: str = "127.0.0.1",
-    port: int = 8080,
+    port: WholeNumber = 8080,
     served: ServedOptions = ServedOptions(),
     limits: LimitOptions = LimitOptions(),
     operation: OperationOptions = OperationOptions(),

@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
+from instructor_jax.option_types import WholeNumber
+from instructor_jax.server.settings import Habits, Limits
+
 _LIMITS, _HABITS = Group("Limits", sort_key=3), Group("Operation", sort_key=4)
 
 
@@ -31,7 +34,7 @@ class ServedOptions:
     alias: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    max_length: int | None = None
+    max_length: WholeNumber | None = None
     local_files_only: Annotated[bool, Parameter(negative="")] = False
     int8_texts: Path | None = None
 
@@ -50,12 +53,12 @@ class LimitOptions:
         max_requests: Most requests at a time (429).
     """
 
-    max_body_bytes: int = 20_000_000
-    max_items: int = 2048
-    max_request_tokens: int = 300_000
-    max_queued_tokens: int = 600_000
-    max_queue_seconds: float = 60.0
-    max_requests: int = 512
+    max_body_bytes: WholeNumber = Limits.body_bytes
+    max_items: WholeNumber = Limits.items
+    max_request_tokens: WholeNumber = Limits.request_tokens
+    max_queued_tokens: WholeNumber = Limits.queued_tokens
+    max_queue_seconds: float = Limits.queue_seconds
+    max_requests: WholeNumber = Limits.requests
 
 
 @Parameter(name="*", group=_HABITS)
@@ -81,6 +84,6 @@ class OperationOptions:
     metrics_key: Annotated[bool, Parameter(negative="")] = False
     metrics_names: Literal["own", "tei"] = "own"
     warmup: Literal["first", "background"] = "first"
-    drain_seconds: float = 20.0
+    drain_seconds: float = Habits.drain_seconds
     otlp_endpoint: str | None = None
     access_log: bool = True

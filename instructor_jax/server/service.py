@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from instructor_jax.server.device.failures import ClientGone, DeviceFailure, NotFinite
+from instructor_jax.server.device.failures import BrokenVector, ClientGone, DeviceFailure
 from instructor_jax.server.device.item import Item
 from instructor_jax.server.device.jobs import Job
 from instructor_jax.server.device.served_model import ServedModel
@@ -187,7 +187,7 @@ class Service:
         except DeviceFailure as error:
             self.metrics.failed("device", model)
             raise Refusal(500, f"{error}; it was tried again by itself.") from error
-        except NotFinite as error:
+        except BrokenVector as error:
             self.metrics.failed("not_finite", model)
             raise Refusal(500, str(error)) from error
         ended = time.monotonic()

@@ -11,6 +11,7 @@ import pytest
 
 from instructor_jax import Instructor, pack
 from instructor_jax.cli import VERBS, _application
+from instructor_jax.option_types import _whole_number as whole_number_of_tokens
 from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.settings.run_config import RunConfig
 from instructor_jax.train.settings.sections import BatchConfig
@@ -30,6 +31,14 @@ def commands(application: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tup
     for name in application:
         if not name.startswith("-"):
             yield from commands(application[name], (*path, name))
+
+
+def command_of(words: tuple[str, ...]) -> Any:
+    """The command of these words."""
+    command = _application(words[0])[words[0]]
+    for word in words[1:]:
+        command = command[word]
+    return command
 
 
 def kinds(hint: Any) -> set[Any]:
@@ -52,7 +61,15 @@ def whole_numbers() -> list[tuple[tuple[str, ...], str]]:
 def test_every_verb_is_looked_at() -> None:
     found = whole_numbers()
     assert len(found) > 20
-    assert {words[0] for words, _ in found} >= {"encode", "similarity", "search", "train", "medi", "evaluate", "create"}
+    verbs = {"encode", "similarity", "search", "train", "medi", "evaluate", "create", "serve"}
+    assert {words[0] for words, _ in found} >= verbs
+
+
+@pytest.mark.parametrize(("words", "option"), whole_numbers(), ids=lambda value: "".join(value))
+def test_every_option_has_the_reader_that_refuses(words: tuple[str, ...], option: str) -> None:
+    """Looked at before any verb is run: one that took 1.5 would do its work, and a server's has no end."""
+    argument = next(each for each in command_of(words).assemble_argument_collection() if option in each.names)
+    assert argument.parameter.converter is whole_number_of_tokens, f"{' '.join(words)} {option} must be a WholeNumber"
 
 
 def arguments_of(command: Any) -> list[str]:
@@ -67,9 +84,7 @@ def arguments_of(command: Any) -> list[str]:
 
 @pytest.mark.parametrize(("words", "option"), whole_numbers(), ids=lambda value: "".join(value))
 def test_no_option_rounds(words: tuple[str, ...], option: str, fails: Callable[..., str], tmp_path: Path) -> None:  # noqa: F811
-    command = _application(words[0])[words[0]]
-    for word in words[1:]:
-        command = command[word]
+    command = command_of(words)
     for value in NO_COUNTS if option == "--batch-size" else NO_COUNTS[:2]:
         line = fails(*words, *arguments_of(command), f"{option}={value}")
         assert "must be a whole number" in line, (value, line)

@@ -14,7 +14,7 @@ class DeviceFailure(Exception):
         self.cause = cause
 
 
-class NotFinite(Exception):
+class BrokenVector(Exception):
     """The vector of a text is not made of numbers.
 
     Args:

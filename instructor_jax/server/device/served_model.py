@@ -7,10 +7,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from instructor_jax.inference.finite import NotFinite
 from instructor_jax.inference.stages import Prepared, finish, packed_calls, run_calls
 from instructor_jax.inference.token_outputs import token_states
 from instructor_jax.io.model_folder import ModelFolder
-from instructor_jax.server.device.failures import NotFinite
+from instructor_jax.server.device.failures import BrokenVector
 from instructor_jax.server.device.token_queue import TokenQueue
 from instructor_jax.server.device.token_views import TokenViews
 from instructor_jax.sharding import Device
@@ -109,27 +110,27 @@ class ServedModel:
         """Returns the vectors of texts that are packed with no others: the bits that the library gives.
 
         Raises:
-            NotFinite: One of them is not made of numbers.
+            BrokenVector: One of them is not made of numbers.
         """
         prepared = self._prepared(texts)
         results = run_calls(prepared, self.embed)
         try:
             return finish(prepared, results, self.folder.config.normalize).vectors
-        except ValueError:
-            raise NotFinite from None
+        except NotFinite:
+            raise BrokenVector from None
 
     def token_states(self, texts: TokenizedTexts) -> list[np.ndarray]:
         """Returns the hidden states [tokens, embed] of each text.
 
         Raises:
-            NotFinite: One of them is not made of numbers.
+            BrokenVector: One of them is not made of numbers.
         """
         prepared = self._prepared(texts)
         results = run_calls(prepared, self.engine.encode_tokens)
         try:
             return token_states(prepared, results)
-        except ValueError:
-            raise NotFinite from None
+        except NotFinite:
+            raise BrokenVector from None
 
     def _prepared(self, texts: TokenizedTexts) -> Prepared:
         calls = packed_calls(texts, self.engine.packing)

@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from instructor_jax.server.device.failures import DeviceFailure, NotFinite
+from instructor_jax.server.device.failures import BrokenVector, DeviceFailure
 from instructor_jax.server.device.jobs import Job
 from instructor_jax.server.device.packed_calls import PackedCall, Place, pack
 from instructor_jax.server.device.served_model import ServedModel
@@ -183,7 +183,7 @@ class DeviceWorker(threading.Thread):
             job.fail(DeviceFailure(index, error))
             return False
         if _hand_out(call, vectors):
-            job.fail(NotFinite(index))
+            job.fail(BrokenVector(index))
             return False
         return True
 
@@ -194,7 +194,7 @@ class DeviceWorker(threading.Thread):
             job.finish(job.whole() if job.whole is not None else None)
         except Exception as error:
             logger.error("a request failed on the device: %s", error)
-            job.fail(error if isinstance(error, NotFinite) else DeviceFailure(0, error))
+            job.fail(error if isinstance(error, BrokenVector) else DeviceFailure(0, error))
             good, problem = 0, error
         self.work.texts += len(job.texts)
         self.work.tokens += int(job.texts.offsets[-1])
@@ -223,7 +223,7 @@ class DeviceWorker(threading.Thread):
             self.work.failures = 0
             return
         self._has_given_up = True
-        why = problem or NotFinite()
+        why = problem or BrokenVector()
         self._broken(f"{self.work.failures} device calls failed one after another, and a probe did; the last: {why}")
 
 
