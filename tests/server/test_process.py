@@ -136,6 +136,7 @@ def test_it_says_where_it_listens_and_finishes_what_is_there(starts):
     assert not [line for line in server.errors if "Traceback" in line]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_a_second_signal_ends_it_at_once(starts):
     server = starts("--warmup", "background")
@@ -151,6 +152,7 @@ def test_a_second_signal_ends_it_at_once(starts):
             assert waits.result().status_code == 503
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_what_cannot_be_finished_in_time_is_told_so(starts):
     server = starts("--warmup", "background", "--drain-seconds", "1")

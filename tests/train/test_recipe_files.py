@@ -160,6 +160,7 @@ def mine():
 """
 
 
+@pytest.mark.slow
 def test_a_recipe_with_all_of_its_own_is_trained_by_the_command(tmp_path, capsys) -> None:
     (tmp_path / "own.py").write_text(OWN_RUN)
     output = tmp_path / "run"

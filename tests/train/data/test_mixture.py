@@ -52,7 +52,7 @@ def test_weights_refuse(counts, settings, message):
         task_weights(counts, **settings)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=8), st.sampled_from([1, 2, 8]), st.integers(0, 99))
 def test_every_row_once_in_each_pass_and_never_twice_in_a_step(counts, groups, seed):
     plan = plan_of(counts, groups, [1.0] * len(counts), seed=seed)

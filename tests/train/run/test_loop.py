@@ -7,7 +7,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from instructor_jax import Instructor
 from instructor_jax.sharding import MeshShape, make_mesh
@@ -22,16 +21,6 @@ from instructor_jax.train.settings.run_config import RunConfig
 from instructor_jax.train.settings.sections import CheckpointConfig, EvaluationConfig, HeldOutConfig
 
 from ..small_runs import StopAfter, small_run, write_mixture
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(tmp_path_factory):
-    """The runs of this file compile the same programs."""
-    before = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
-    yield
-    jax.config.update("jax_compilation_cache_dir", before)
-    reset_cache()
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +58,7 @@ def test_every_step_is_told_once(whole) -> None:
     assert set(lines[0]["held_out"]["tasks"]) == {"animals", "plants", "stones"}
 
 
+@pytest.mark.slow
 def test_an_evaluation_gets_all_weights_when_it_is_due(data, whole, tmp_path) -> None:
     seen: list[float] = []
 
@@ -95,7 +85,7 @@ def test_the_model_is_a_folder_that_opens(whole) -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("at", [1, 4, 6])
+@pytest.mark.parametrize("at", [pytest.param(1, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow), 6])
 def test_stopped_and_started_again_the_losses_are_the_same_bits(data, whole, tmp_path, at: int) -> None:
     run = small_run(data, tmp_path / "run", tokenizer=str(whole / "tokenizer"))
     stopped = go(run, StopAfter(at))
@@ -175,6 +165,7 @@ def test_training_goes_on_from_a_model_folder(data, whole, tmp_path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_it_learns(data, tmp_path) -> None:
     """Positives share all words with their queries, so held-out rows of a small vocabulary are soon told apart."""
     run = small_run(
