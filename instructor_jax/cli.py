@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "instructor_jax.commands.create:create",
         "Write a model folder with random weights, for tests and training.",
     ),
+    "push": ("instructor_jax.commands.push:push", "Upload a model folder to the Hugging Face hub."),
     "doctor": ("instructor_jax.commands.doctor:doctor", "Report versions, devices, caches, and what is missing."),
 }
 

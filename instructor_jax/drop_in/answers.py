@@ -7,7 +7,6 @@ _WEIGHTS = "the weights are `params`, a nested dictionary of arrays; `with_param
 _PURE = "call encode, or instructor_jax.nn.model.embed, a pure function of parameters and token batches"
 _MODULES = "this is one JAX model, not a list of PyTorch modules; `config` describes it"
 _ADAPTER = "merge the adapter into the weights with peft's merge_and_unload, and load the merged model"
-_UPLOAD = "call save_pretrained(folder), then `hf upload NAME folder` with huggingface_hub's command"
 
 
 def _answer(name: str, cure: str) -> Any:
@@ -54,8 +53,6 @@ class Answers:
     load_adapter = _answer("load_adapter", _ADAPTER)
     register_forward_hook = _answer("register_forward_hook", _PURE)
     merge = _answer("merge", f"average the `params` of several models; {_WEIGHTS}")
-    push_to_hub = _answer("push_to_hub", _UPLOAD)
-    save_to_hub = _answer("save_to_hub", _UPLOAD)
 
     def __bool__(self) -> bool:  # `if model:` would otherwise ask for its length
         return True

@@ -358,7 +358,7 @@ def test_saving_under_both_names(model: INSTRUCTOR, loaded: INSTRUCTOR, tmp_path
 ANSWERS = (
     "fit", "old_fit", "smart_batching_collate", "get_sentence_features", "parameters", "named_parameters", "buffers",
     "state_dict", "load_state_dict", "modules", "children", "named_modules", "forward", "_first_module",
-    "_last_module", "push_to_hub", "save_to_hub", "add_adapter", "load_adapter", "requires_grad_", "zero_grad", "apply",
+    "_last_module", "add_adapter", "load_adapter", "requires_grad_", "zero_grad", "apply",
     "share_memory", "gradient_checkpointing_enable", "merge", "named_children", "named_buffers",
 )  # fmt: skip
 
