@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from tqdm import tqdm
 
 from instructor_jax.compilation import compiler_options, computes_bfloat16, enable_cache
 from instructor_jax.inference.compute_options import ComputeOptions
 from instructor_jax.inference.device_errors import TRACED
 from instructor_jax.inference.devices import chosen_devices
 from instructor_jax.inference.processes import check_process
+from instructor_jax.inference.progress import progress_bar
 from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.printable import shown
 from instructor_jax.io.tokenizers.folders import load_token_ids
@@ -124,13 +124,19 @@ class Engine:
         return self._encode_tokens(self._params, self._put(batch))
 
     def warmup(self) -> int:
-        """Compiles `embed` for every bucket; returns how many there are."""
+        """Compiles `embed` for every bucket and waits until each has run; returns how many there are.
+
+        JAX returns before a program has run; a first query would otherwise wait for all of them.
+        """
         ladder = bucket_ladder(self.packing)
-        for bucket in tqdm(ladder, desc="compiling", disable=not logger.isEnabledFor(logging.INFO)):
-            shape = (self.packing.groups, bucket.rows, bucket.length)
-            slots = np.full((shape[0], bucket.rows * bucket.segments_per_row), -1, np.int32)
-            empty = np.full(shape, -1, np.int32)
-            self.embed(TokenBatch(np.zeros(shape, np.int32), empty, empty > 0, slots, bucket.segments_per_row))
+        with progress_bar(len(ladder), "compiling", "shape", logger.isEnabledFor(logging.INFO)) as advance:
+            for bucket in ladder:
+                shape = (self.packing.groups, bucket.rows, bucket.length)
+                slots = np.full((shape[0], bucket.rows * bucket.segments_per_row), -1, np.int32)
+                empty = np.full(shape, -1, np.int32)
+                batch = TokenBatch(np.zeros(shape, np.int32), empty, empty > 0, slots, bucket.segments_per_row)
+                jax.block_until_ready(self.embed(batch))
+                advance(1)
         return len(ladder)
 
     def _put(self, batch: TokenBatch) -> TokenBatch:
