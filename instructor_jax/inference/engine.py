@@ -13,6 +13,7 @@ import numpy as np
 from jax.core import Tracer
 
 from instructor_jax.compilation import compiler_options, computes_bfloat16, enable_cache
+from instructor_jax.inference.aligned_arrays import aligned_copy
 from instructor_jax.inference.compute_options import ComputeOptions
 from instructor_jax.inference.device_errors import TRACED
 from instructor_jax.inference.devices import chosen_devices
@@ -22,6 +23,7 @@ from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.printable import shown
 from instructor_jax.io.tokenizers.folders import load_token_ids
 from instructor_jax.io.weights.names import check_params
+from instructor_jax.io.weights.stored_arrays import StoredArray
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.layout import STACKED, cpu_layout, stacked_params, unstacked_params
 from instructor_jax.nn.model import Params, embed, encode_tokens, param_shardings
@@ -151,10 +153,16 @@ class Engine:
         check_process()
         _check_leaves(params)
         check_params(self._config, params)
-        params = jax.tree.map(lambda array: np.asarray(array).astype(self._kept).astype(self._compute), params)
         if not self._layout.stacked:
             params = {**params, "encoder": unstacked_params(params["encoder"], self._layout)}
-        return jax.device_put(params, param_shardings(self._config, self._mesh, self._layout))
+        return jax.tree.map(self._put_weight, params, param_shardings(self._config, self._mesh, self._layout))
+
+    def _put_weight(self, weight: Any, sharding: jax.sharding.Sharding) -> jax.Array:
+        """Puts one weight in place; when it returns, no other copy is left, so that weights are never held twice."""
+        array = aligned_copy(np.asarray(weight), self._kept, self._compute)
+        if isinstance(weight, StoredArray):
+            weight.release()
+        return jax.device_put(array, sharding).block_until_ready()
 
 
 def _tokenizer(folder: ModelFolder) -> Tokenizer:

@@ -16,7 +16,7 @@ from instructor_jax.inference.pickled import Pickled, folder_here, options_here,
 from instructor_jax.inference.processes import check_process
 from instructor_jax.io.bounds import SIZE
 from instructor_jax.io.default_model import DEFAULT_MODEL
-from instructor_jax.io.folders import read_folder, read_params
+from instructor_jax.io.folders import open_params, read_folder
 from instructor_jax.io.hub import resolve_model
 from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.nn.model import Params
@@ -62,7 +62,7 @@ class LoadedModel:
             folder = dataclasses.replace(folder, config=config)
         self.folder: ModelFolder = dataclasses.replace(folder, prompts=dict(folder.prompts))
         self._pickled: Pickled | None = None
-        weights = read_params(folder) if params is None else params
+        weights = open_params(folder) if params is None else params
         self._engine: Engine | None = Engine(self.folder, weights, self._options)
 
     @classmethod
