@@ -13,7 +13,6 @@ import numpy as np
 from jax.core import Tracer
 
 from instructor_jax.compilation import compiler_options, computes_bfloat16, enable_cache
-from instructor_jax.inference.aligned_arrays import aligned_copy
 from instructor_jax.inference.compute_options import ComputeOptions
 from instructor_jax.inference.device_errors import TRACED
 from instructor_jax.inference.devices import chosen_devices
@@ -22,6 +21,7 @@ from instructor_jax.inference.progress import progress_bar
 from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.printable import shown
 from instructor_jax.io.tokenizers.folders import load_token_ids
+from instructor_jax.io.weights.aligned_arrays import aligned_copy
 from instructor_jax.io.weights.names import check_params
 from instructor_jax.io.weights.stored_arrays import StoredArray
 from instructor_jax.nn.compute import Compute
@@ -78,11 +78,17 @@ class Engine:
         self._params = self._placed(params)
         # One sharding for every batch: groups over the devices. With one device the mesh has one place.
         self._batch_sharding = named_sharding(self._mesh, "batch")
-        jit = partial(jax.jit, compiler_options=compiler_options(self.platform), out_shardings=self._batch_sharding)
+        options = compiler_options(self.platform, self._compute)
+        jit = partial(jax.jit, compiler_options=options, out_shardings=self._batch_sharding)
         compute = Compute(dtype=self._compute, layout=self._layout)
         self._embed = jit(partial(embed, config, compute=compute))
         self._encode_tokens = jit(partial(encode_tokens, config, compute=compute))
         self.tokenizer = _tokenizer(folder)
+
+    @property
+    def dtype(self) -> str:
+        """The embedder's type, "float32" or "bfloat16"."""
+        return self._kept.name
 
     @property
     def params(self) -> Params:

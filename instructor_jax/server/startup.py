@@ -87,7 +87,7 @@ def load_models(
                 TokenViews(partial(open_tokenizer, folder.path)),
                 served.instruction,
                 dict(aliases),
-                served.dtype,
+                engine.dtype,
                 int(time.time()),
             )
         )

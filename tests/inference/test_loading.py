@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from instructor_jax import Instructor
-from instructor_jax.inference.aligned_arrays import aligned_copy
 from instructor_jax.io.folders import open_params, read_folder, read_params
+from instructor_jax.io.weights.aligned_arrays import aligned_copy
 from instructor_jax.io.weights.stored_arrays import StoredArray
 
 COMPILED = "/jax/core/compile/backend_compile_duration"

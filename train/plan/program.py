@@ -115,7 +115,7 @@ def lowered_encode(model: ModelConfig, dtype: Dtype, mesh: Mesh, bucket: Bucket,
     encode = jax.jit(
         partial(embed, model, compute=Compute(dtype)),
         out_shardings=sharding,
-        compiler_options=compiler_options(mesh.devices.flat[0].platform),
+        compiler_options=compiler_options(mesh.devices.flat[0].platform, dtype),
     )
     with jax.set_mesh(mesh):
         return Program(encode.lower(params, batch), _local_bytes((params, batch)))
