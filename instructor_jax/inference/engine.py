@@ -37,8 +37,8 @@ logger: logging.Logger = logging.getLogger(__name__)
 # Tokens per device call and shard. On CPUs larger calls fall out of the caches; on accelerators smaller ones leave the
 # matrix units waiting.
 _TOKENS_PER_CALL = {"cpu": 2048, "gpu": 65536, "tpu": 32768}
-# What a call costs besides its tokens, in tokens. On CPUs (AMD Zen 4) the base size takes 61 ms for a row of 16 tokens and
-# 1.2 ms for each token of a full call, so that the rest of the row's time is worth 34.
+# What a call costs besides its tokens, in tokens. On CPUs (AMD Zen 4) the base size takes 61 ms for a row of 16 tokens,
+# and 1.2 ms for each token of a full call, so that the rest of the row's time is worth 34.
 _CALL_OVERHEAD = {"cpu": 32, "gpu": 4096, "tpu": 2048}
 
 
