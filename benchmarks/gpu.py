@@ -39,16 +39,18 @@ SECTIONS = (
     Section("encode base", 30, "encode_speed:encode_speed", ("base", (512,))),
     Section("PyTorch base", 40, "torch_speed:torch_speed", ("base", (512,))),
     Section("train base", 45, "train_speed:train_speed", (*_RUNS[0], "einsum")),
+    Section("train base, cuDNN", 45, "train_speed:train_speed", (*_RUNS[0], "cudnn")),
     Section("65,536 triples", 120, "train_speed:large_batch", (65536, "einsum")),
     Section("encode large", 40, "encode_speed:encode_speed", ("large", (512,))),
     Section("PyTorch large", 40, "torch_speed:torch_speed", ("large", (512,))),
     Section("encode xl", 50, "encode_speed:encode_speed", ("xl", (512,))),
     Section("PyTorch xl", 50, "torch_speed:torch_speed", ("xl", (512,))),
+    Section("train large, cuDNN", 50, "train_speed:train_speed", (*_RUNS[1], "cudnn")),
     Section("train large", 50, "train_speed:train_speed", (*_RUNS[1], "einsum")),
     Section("train base, products kept", 45, "train_speed:train_speed", (*_RUNS[2], "einsum")),
     Section("encode base, short rows", 30, "encode_speed:encode_speed", ("base", (128, 32))),
     Section("PyTorch base, short rows", 30, "torch_speed:torch_speed", ("base", (128, 32))),
-    Section("train xl", 60, "train_speed:train_speed", (*_RUNS[3], "einsum")),
+    Section("train xl, cuDNN", 60, "train_speed:train_speed", (*_RUNS[3], "cudnn")),
     Section("encode large, short rows", 30, "encode_speed:encode_speed", ("large", (128, 32))),
     Section("encode xl, short rows", 40, "encode_speed:encode_speed", ("xl", (128, 32))),
 )
@@ -125,9 +127,10 @@ def run_all(output: Output, options: argparse.Namespace) -> int:
 
 def run_apart(command: list[str], seconds: float, output: Output) -> str | None:
     """Runs a section in its process, passing on its lines as they come; returns what went wrong with the process."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **_ENVIRONMENT}
-    )
+    environment = {**os.environ, **_ENVIRONMENT}
+    if "cpu" not in environment.get("JAX_PLATFORMS", "cpu"):  # comparisons need both
+        environment["JAX_PLATFORMS"] += ",cpu"
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     assert process.stderr is not None
     errors: list[str] = []

@@ -19,7 +19,7 @@ def encode_speed(size: str, lengths: tuple[int, ...], tiny: bool) -> None:
     model = model_of(size, max(lengths), tiny)
     params = cast(init_params(model, 0), "bfloat16")
     for length in lengths:
-        for attention in attention_kinds():
+        for attention in attention_kinds("bfloat16"):
             attempt(
                 f"encode {size} {length} {attention}", partial(_measured, size, model, params, length, attention, tiny)
             )

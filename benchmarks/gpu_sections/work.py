@@ -10,6 +10,7 @@ import numpy as np
 
 from instructor_jax.backbones.published import PUBLISHED
 from instructor_jax.config import ModelConfig
+from instructor_jax.nn.compute import Attention
 from instructor_jax.nn.model import init_params
 from instructor_jax.sharding import make_mesh
 from instructor_jax.text.batches import TokenBatch
@@ -83,7 +84,9 @@ def pair_batch(config: TrainConfig, per_row: int) -> PairBatch:
 
 
 def train_config(model: ModelConfig, rows: int, length: int, examples: int, **settings: Any) -> TrainConfig:
-    """Returns the configuration of a step on one device, with the in-batch loss."""
+    """Returns the configuration of a step on one device, with the in-batch loss; cuDNN's attention has no dropout."""
+    if settings.get("attention") == "cudnn":
+        settings["dropout"] = False
     group = GroupShape(rows, length, examples, 1)
     return TrainConfig(model=model, group=group, steps=100, loss=LossConfig("in_batch", 0.05), **settings)
 
@@ -132,6 +135,6 @@ def memory_peak_gib() -> float | None:
     return None if not told or "peak_bytes_in_use" not in told else told["peak_bytes_in_use"] / 2**30
 
 
-def attention_kinds() -> tuple[str, ...]:
-    """Returns the back ends of attention that this device can compute with."""
-    return ("einsum",)
+def attention_kinds(dtype: str) -> tuple[Attention, ...]:
+    """Returns the back ends of attention that this device can compute with in a type."""
+    return ("einsum", "cudnn") if dtype == "bfloat16" and jax.default_backend() == "gpu" else ("einsum",)
