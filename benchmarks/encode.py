@@ -21,7 +21,7 @@ from contenders import Dtype, Ours, Peer, Process, Setting
 from cyclopts import App, Group, Parameter
 from machine import describe_machine
 from parts import Bench, agreements
-from report import lines
+from report import lines, processor
 from workload import HasTokenizer, Workload, make_workload
 
 from instructor_jax.io.atomic import whole_file
@@ -153,7 +153,7 @@ def benchmark(*, out: Path | None = None, work: Work = Work(), plan: Plan = Plan
     with tempfile.TemporaryDirectory() as scratch:
         folder = plan.model or random_model(Path(scratch), workload, plan.size, work.seed)
         for dtype in plan.dtypes:
-            run = results["runs"][dtype] = {}
+            run = results["runs"][dtype] = {"processor": processor(machine)}
             theirs = plan.peer_model or folder
             with Process(Ours, folder, dtype) as ours, Process(Peer, theirs, dtype, plan.peer_attentions) as peer:
                 run["about"] = {"ours": ours.about, "peer": peer.about}

@@ -58,6 +58,8 @@ def summary(entries: list[dict[str, Any]]) -> dict[str, Any]:
     own = next(row for row in rows if row["library"] == "ours")
     peers = [row for row in rows if row["library"] == "peer" and row["finalist"]]
     best = {key: max(row[key] for row in peers) for key in ("tokens_per_s", "median_tokens_per_s", "tokens_per_cpu_s")}
+    typical = max(peers, key=lambda row: row["median_tokens_per_s"])
+    by_round = [theirs["wall"] / ours["wall"] for ours, theirs in zip(own["rounds"], typical["rounds"], strict=True)]
     return {
         "texts": texts,
         "tokens": tokens,
@@ -66,6 +68,7 @@ def summary(entries: list[dict[str, Any]]) -> dict[str, Any]:
         "best_peer": max(peers, key=lambda row: row["tokens_per_s"])["label"],
         "speedup": own["tokens_per_s"] / best["tokens_per_s"],
         "speedup_of_medians": own["median_tokens_per_s"] / best["median_tokens_per_s"],
+        "speedup_by_round": [min(by_round), max(by_round)],  # beside the setting of the best median, round by round
         "speedup_per_cpu_second": own["tokens_per_cpu_s"] / best["tokens_per_cpu_s"],
     }
 
@@ -80,6 +83,7 @@ def _row(entry: dict[str, Any], tokens: int, texts: int) -> dict[str, Any]:
         "finalist": entry["finalist"],
         "tokens_per_s": tokens / wall,
         "median_tokens_per_s": tokens / statistics.median(run.wall for run in runs),
+        "slowest_tokens_per_s": tokens / max(run.wall for run in runs),
         "texts_per_s": texts / wall,
         "tokens_per_cpu_s": tokens / min(run.cpu for run in runs),
         "rounds": [{"wall": run.wall, "cpu": run.cpu, "others": run.others} for run in runs],
@@ -96,6 +100,7 @@ def latency_row(setting: Setting, rounds: list[Latencies]) -> dict[str, Any]:
         "median_ms": float(np.median(milliseconds)),
         "p95_ms": float(np.percentile(milliseconds, 95)),
         "best_round_median_ms": float(np.median(milliseconds, axis=1).min()),
+        "worst_round_median_ms": float(np.median(milliseconds, axis=1).max()),
         "rounds": [
             {"others": round.others, "milliseconds": row}
             for round, row in zip(rounds, milliseconds.tolist(), strict=True)

@@ -13,7 +13,7 @@ def lines(results: dict[str, Any]) -> Iterator[str]:
     yield from _machine(results)
     yield from _workload(results["workload"])
     for dtype, run in results["runs"].items():
-        yield from ["", f"== {dtype} =="]
+        yield from ["", f"== {dtype}, {processor(results['machine'])} =="]
         yield from _about(run["about"])
         if "mixed" in run:
             yield from _race(f"mixed lengths, {run['mixed']['texts']} texts", run["mixed"])
@@ -31,10 +31,16 @@ def lines(results: dict[str, Any]) -> Iterator[str]:
             yield from _latency(run["latency"])
 
 
+def processor(machine: dict[str, Any]) -> str:
+    """Returns the CPU with its instruction sets: a figure means nothing without them."""
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores ({' '.join(machine['cpu_flags']) or 'instruction sets unknown'})"
+    )
+
+
 def _machine(results: dict[str, Any]) -> Iterator[str]:
     machine = results["machine"]
-    yield f"machine   {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}"
-    yield f"flags     {' '.join(machine['cpu_flags'])}"
+    yield f"machine   {processor(machine)}, {machine['memory_gib']} GiB, {machine['system']}"
     yield f"load      {machine['load_average']} at the start, {machine['time']}"
     versions = (f"{name} {version}" for name, version in machine["versions"].items() if version)
     yield f"versions  Python {machine['python']}, {', '.join(versions)}"
@@ -64,42 +70,49 @@ def _about(about: dict[str, Any]) -> Iterator[str]:
 def _race(title: str, race: dict[str, Any]) -> Iterator[str]:
     yield ""
     title = f"{title}, {race['tokens']} tokens"
-    yield f"{title:44}{'tokens/s':>9}{'median':>8}{'texts/s':>9}{'tok/cpu-s':>11}"
+    yield f"{title:44}{'tokens/s':>9}{'median':>8}{'slowest':>8}{'texts/s':>9}{'tok/cpu-s':>11}"
     for row in race["contenders"]:
         yield (
-            f"{row['label']:44}{row['tokens_per_s']:9.0f}{row['median_tokens_per_s']:8.0f}{row['texts_per_s']:9.1f}"
-            f"{row['tokens_per_cpu_s']:11.0f}{_rounds(row['rounds'])}{'' if row['finalist'] else ', not near the best'}"
+            f"{row['label']:44}{row['tokens_per_s']:9.0f}{row['median_tokens_per_s']:8.0f}"
+            f"{row['slowest_tokens_per_s']:8.0f}{row['texts_per_s']:9.1f}{row['tokens_per_cpu_s']:11.0f}"
+            f"{_rounds(row['rounds'])}{'' if row['finalist'] else ', not near the best'}"
         )
 
 
 def _verdict(race: dict[str, Any], wanted: float) -> Iterator[str]:
     yield (
         f"speed-up over {race['best_peer']}: {race['speedup']:.2f} (wanted {wanted}); of medians "
-        f"{race['speedup_of_medians']:.2f}, per CPU second {race['speedup_per_cpu_second']:.2f}"
+        f"{race['speedup_of_medians']:.2f} ({_range(race['speedup_by_round'])} by round), per CPU second "
+        f"{race['speedup_per_cpu_second']:.2f}"
     )
     yield f"padding: {race['padding']:.1%} of the computed tokens (wanted at most {_WANTED_PADDING:.0%})"
 
 
+def _range(values: list[float]) -> str:
+    return " to ".join(f"{value:.2f}" for value in values)
+
+
 def _lengths(lengths: dict[str, Any]) -> Iterator[str]:
     yield ""
-    header = ("ours tok/s", "peer tok/s", "speed-up", "of medians", "per CPU-s", "padding")
-    yield f"{'tokens a text':15}" + "".join(f"{name:>12}" for name in header) + "  best peer"
+    header = ("ours tok/s", "peer tok/s", "speed-up", "of medians", "by round", "per CPU-s", "padding")
+    yield f"{'tokens a text':15}" + "".join(f"{name:>14}" for name in header) + "  best peer"
     for length, race in lengths.items():
         rows = {row["label"]: row for row in race["contenders"]}
         yield (
-            f"{length:15}{rows['ours']['tokens_per_s']:12.0f}{rows[race['best_peer']]['tokens_per_s']:12.0f}"
-            f"{race['speedup']:12.2f}{race['speedup_of_medians']:12.2f}{race['speedup_per_cpu_second']:12.2f}"
-            f"{race['padding']:12.1%}  {race['best_peer']}"
+            f"{length:15}{rows['ours']['tokens_per_s']:14.0f}{rows[race['best_peer']]['tokens_per_s']:14.0f}"
+            f"{race['speedup']:14.2f}{race['speedup_of_medians']:14.2f}{_range(race['speedup_by_round']):>14}"
+            f"{race['speedup_per_cpu_second']:14.2f}{race['padding']:14.1%}  {race['best_peer']}"
         )
 
 
 def _latency(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield ""
     title = f"one query at a time, {rows[0]['queries']} queries"
-    yield f"{title:44}{'median ms':>11}{'p95 ms':>9}{'best round':>12}"
+    yield f"{title:44}{'median ms':>11}{'p95 ms':>9}{'medians of rounds':>20}"
     for row in rows:
         yield (
-            f"{row['label']:44}{row['median_ms']:11.1f}{row['p95_ms']:9.1f}{row['best_round_median_ms']:12.1f}"
+            f"{row['label']:44}{row['median_ms']:11.1f}{row['p95_ms']:9.1f}"
+            f"{row['best_round_median_ms']:12.1f} to {row['worst_round_median_ms']:.1f}"
             f"{_rounds(row['rounds'])}"
         )
     ours = next(row for row in rows if row["library"] == "ours")

@@ -11,8 +11,11 @@ import os
 import platform
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import jax
+
+from instructor_jax.processor import features_line, multiplies_bfloat16
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -65,39 +68,53 @@ def enable_cache() -> None:
 
 def _machine() -> str:
     """A name for this kind of processor: programs compiled for a CPU must not reach a lesser one on a shared home."""
-    return f"{platform.machine()}-{hashlib.sha256(_cpu_features().encode()).hexdigest()[:12]}"
-
-
-@lru_cache
-def _cpu_features() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return f"{platform.machine()}-{hashlib.sha256(features_line().encode()).hexdigest()[:12]}"
 
 
 def computes_bfloat16(backend: str) -> bool:
     """Whether the processor multiplies bfloat16 itself; CPUs without such instructions only convert back and forth."""
-    return backend != "cpu" or bool({"avx512_bf16", "amx_bf16", "bf16"} & set(_cpu_features().split()))
+    return backend != "cpu" or multiplies_bfloat16()
 
 
-@lru_cache
-def compiler_options(backend: str) -> dict[str, str]:
+# How programs are compiled for CPUs, by the type of their products. XLA hands products and reductions to a library of
+# kernels, YNNPACK; measured was whether it should have all, the reductions alone, or nothing ("docs/performance.md" has
+# the machines and the rest of the figures, tokens a second of the base size on mixed lengths):
+#
+#   products    processor              XLA's own choice   the reductions alone
+#   float32     Zen 4, jax 0.10.2      801, 814           823, 836
+#   float32     Zen 4, jax 0.12.0      942, 894           936, 953
+#   bfloat16    Zen 4, jax 0.10.2      1,288, 1,359       725, 744
+#   bfloat16    Zen 4, jax 0.12.0      1,583, 1,615       810, 820
+_CPU_OPTIONS = {
+    "float32": {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"},
+    "bfloat16": {},
+}
+
+
+def compiler_options(backend: str, dtype: Any = "float32") -> dict[str, str]:
     """How all programs are compiled for this backend; empty where XLA's defaults are best, or it knows no better.
 
-    On CPUs XLA hands products and reductions to a newer library (YNNPACK), which is better at the reductions of a
-    softmax but not at the products: on an AVX-512 machine [2048, 768] x [768, 768] ran at 75 to 100 GFLOP/s a core by
-    it and at 115 to 120 by the older one. So it gets the reductions alone.
+    Args:
+        backend: "cpu", "gpu" or "tpu".
+        dtype: type of the products, by name or as a type of NumPy or JAX.
     """
     if backend != "cpu":
         return {}
-    options = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
+    narrow = jax.numpy.dtype(dtype) == jax.numpy.bfloat16 and multiplies_bfloat16()  # others compute it in float32
+    wanted = _CPU_OPTIONS["bfloat16" if narrow else "float32"]
+    return dict(wanted) if _known(tuple(wanted.items())) else {}
+
+
+@lru_cache
+def _known(options: tuple[tuple[str, str], ...]) -> bool:
+    """Whether this XLA has the options; another version may have lost one."""
+    if not options:
+        return True
     try:
-        jax.jit(lambda x: x + 1, compiler_options=options).lower(jax.ShapeDtypeStruct((1,), "float32")).compile()
-    except Exception:  # an XLA that no longer has the option
-        return {}
-    return options
+        jax.jit(lambda x: x + 1, compiler_options=dict(options)).lower(jax.ShapeDtypeStruct((1,), "float32")).compile()
+    except Exception:
+        return False
+    return True
 
 
 @lru_cache

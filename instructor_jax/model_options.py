@@ -29,7 +29,8 @@ class ModelOptions:
         revision: Branch, tag or commit on the hub.
         cache_dir: Folder of downloaded models, instead of the hub's default.
         local_files_only: Never ask the hub; use what is in the cache.
-        dtype: Type that the encoder computes in; the vectors are float32 either way.
+        dtype: Type that the encoder computes in; auto: the device's fastest that keeps a cosine of 0.999. Vectors are
+            float32 in each.
         max_length: Longest input in tokens, instruction included; the model's own limit by default.
     """
 
@@ -37,7 +38,7 @@ class ModelOptions:
     revision: str | None = None
     cache_dir: Path | None = None
     local_files_only: Annotated[bool, Parameter(negative="")] = False
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     max_length: WholeNumber | None = None
 
 

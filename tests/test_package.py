@@ -13,6 +13,7 @@ from house import MAPPED, House, imports, module_of, package_of, sources
 # Every room's storey, the lowest first. A room imports from lower storeys only, at import time or later; rooms of one
 # storey do not see each other. So the library knows no application, and applications never import one another.
 STOREYS = (
+    ("processor",),  # what this machine's CPU can
     ("version", "sharding", "numerics", "requirements", "compilation"),
     # what input may be (a configuration is checked by the same rules as its file); what a family of encoders supplies
     ("io.bounds", "backbones"),

@@ -51,6 +51,7 @@ CHIPS: dict[str, Chip] = {
     "NVIDIA A100": Chip("A100 SXM 80 GB", 312e12, 2039e9, 300e9, 2.0, 312 / 19.5, f"{_NVIDIA}a100"),
     "NVIDIA H100": Chip("H100 SXM", 989e12, 3350e9, 450e9, 2.0, 989 / 67, f"{_NVIDIA}h100"),
     "NVIDIA H200": Chip("H200 SXM", 989e12, 4800e9, 450e9, 2.0, 989 / 67, f"{_NVIDIA}h200"),
+    "NVIDIA B200": Chip("B200 SXM", 2250e12, 7700e9, 900e9, 2.0, 2250 / 80, f"{_NVIDIA}dgx-b200"),
 }
 
 

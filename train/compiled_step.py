@@ -32,5 +32,5 @@ def compiled_step(
         partial(train_step, config, loss=loss),
         out_shardings=(shardings or state_shardings(config, mesh), named_sharding(mesh)),
         donate_argnums=0,
-        compiler_options=compiler_options(mesh.devices.flat[0].platform),
+        compiler_options=compiler_options(mesh.devices.flat[0].platform, config.dtype),
     )

@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from instructor_jax.backbones.published import PUBLISHED
 from instructor_jax.config import ModelConfig
 from instructor_jax.nn.compute import Attention, Compute, Remat
+from instructor_jax.nn.cudnn_attention import most_texts
 from instructor_jax.nn.layout import STACKED, UNROLLED
 from instructor_jax.nn.model import abstract_params, param_shardings
 from instructor_jax.sharding import MeshShape, data_shards
@@ -50,8 +51,8 @@ class TrainConfig:
         gradient_cache_chunks: Number of parts into which the sequences of a group are cut, to encode a batch larger
             than memory.
         remat: What each layer computes again in the backward pass: none, dots (all but matrix products), full.
-        attention: Attention back end: einsum, fused (kernels that write no scores to memory), or auto, which takes the
-            kernels on TPUs.
+        attention: Attention back end: einsum, fused (kernels for TPUs that write no scores to memory), cudnn (the same
+            for NVIDIA GPUs, without dropout), or auto, which takes the kernels on TPUs.
         unroll: Whether the layers are compiled one by one, not as a loop; `suited_to` decides it.
     """
 
@@ -93,6 +94,11 @@ class TrainConfig:
             raise ValueError(
                 f"gradient_cache_chunks={self.gradient_cache_chunks} must divide group.rows={self.group.rows}; "
                 f"possible are {divisors}."
+            )
+        if self.attention == "cudnn" and self.group.segments_per_row > most_texts(self.group.length):
+            raise ValueError(
+                f"group.segments={self.group.segments} must be at most {most_texts(self.group.length)} with "
+                "attention='cudnn', which is compiled for that many texts in a row."
             )
         if self.loss.dims and self.loss.dims[0] > self.model.embedding_dim:
             raise ValueError(

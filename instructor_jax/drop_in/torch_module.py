@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from instructor_jax.drop_in.host import Host
-from instructor_jax.inference.compute_options import dtype_name
+from instructor_jax.inference.compute_options import chosen_dtype
 from instructor_jax.inference.devices import DeviceName, chosen_devices, device_name
 from instructor_jax.text.prompts import resolve_pairs
 
@@ -54,10 +54,10 @@ class TorchModule(Host):
         if type(device).__name__ == "dtype" or str(device).startswith(("float", "bfloat", "half")):
             device, dtype = None, device  # model.to(torch.bfloat16)
         changed = self._options
-        if dtype is not None:
-            changed = dataclasses.replace(changed, dtype=dtype_name(dtype))
         if device is not None:
             changed = dataclasses.replace(changed, devices=tuple(chosen_devices(device, "device")))
+        if dtype is not None:
+            changed = dataclasses.replace(changed, dtype=chosen_dtype(dtype, changed.devices))
         self._compute_with(changed)
         return self
 

@@ -1,6 +1,7 @@
 """How an embedder computes: in which type, on which devices, how much in one call."""
 
 import dataclasses
+from collections.abc import Set
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ from instructor_jax.arguments import whole_number
 from instructor_jax.inference.devices import chosen_devices
 from instructor_jax.io.bounds import SIZE
 from instructor_jax.io.printable import shown
+from instructor_jax.processor import instruction_sets
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -34,11 +36,43 @@ def compute_options(dtype: Any, devices: Any, tokens_per_call: Any) -> ComputeOp
     Raises:
         ValueError: one has a wrong type or value.
     """
+    chosen = None if devices is None else tuple(chosen_devices(devices))
     return ComputeOptions(
-        dtype_name(dtype),
-        None if devices is None else tuple(chosen_devices(devices)),
+        chosen_dtype(dtype, chosen),
+        chosen,
         None if tokens_per_call is None else whole_number("tokens_per_call", tokens_per_call, 1, SIZE),
     )
+
+
+def chosen_dtype(dtype: Any, devices: Any = None) -> Dtype:
+    """Returns the type to compute in: the one that is asked for, or for "auto" the fastest one of the devices.
+
+    Args:
+        dtype: "float32", "bfloat16" or "auto", or a type of NumPy, JAX or torch.
+        devices: where it is computed; None for all local devices.
+
+    Raises:
+        ValueError: it is another type, or there is no device.
+    """
+    if dtype != "auto":
+        return dtype_name(dtype)
+    platforms = {device.platform for device in (devices or chosen_devices(None))}
+    return fastest_dtype(min(platforms), instruction_sets())
+
+
+def fastest_dtype(platform: str, instruction_sets: Set[str]) -> Dtype:
+    """Returns the fastest type in which vectors keep a cosine of 0.999 with those of float32.
+
+    That is bfloat16 (0.9999 and more was measured) wherever it is the faster one: on GPUs and TPUs, whose matrix units
+    are made for it, and on CPUs of the kind on which it was measured to be, 1.6 times as fast as float32
+    ("docs/performance.md"). On all others float32 loses nothing: bfloat16 is computed in float32 there, or its speed is
+    not known.
+
+    Args:
+        platform: "cpu", "gpu" or "tpu".
+        instruction_sets: those of the CPU.
+    """
+    return "bfloat16" if platform != "cpu" or "avx512_bf16" in instruction_sets else "float32"
 
 
 def dtype_name(dtype: Any) -> Dtype:
@@ -56,4 +90,4 @@ def dtype_name(dtype: Any) -> Dtype:
             name = text
     if name == "float32" or name == "bfloat16":
         return name
-    raise ValueError(f"dtype={shown(dtype)} must be 'float32' or 'bfloat16'; activations overflow in float16.")
+    raise ValueError(f"dtype={shown(dtype)} must be 'float32', 'bfloat16' or 'auto'; activations overflow in float16.")

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from instructor_jax.inference.culprits import culprits
 from instructor_jax.inference.encode_info import EncodeInfo, encode_info, prepared_info
@@ -14,6 +13,7 @@ from instructor_jax.inference.encode_options import EncodeOptions
 from instructor_jax.inference.engine import Engine
 from instructor_jax.inference.finite import NotFinite
 from instructor_jax.inference.pipeline import completed, pipeline
+from instructor_jax.inference.progress import progress_bar
 from instructor_jax.inference.stages import Finished, Prepared, prepare, run_calls
 from instructor_jax.inference.token_outputs import all_outputs, token_states
 from instructor_jax.io.model_folder import ModelFolder
@@ -34,9 +34,9 @@ def finished_chunks(
         yield finished if len(pairs) else dataclasses.replace(finished, vectors=none)
         return
     chunks = ((start, pairs[start : start + CHUNK]) for start in range(0, len(pairs), CHUNK))
-    with tqdm(total=len(pairs), desc="encode", unit="text", disable=not progress) as bar:
+    with progress_bar(len(pairs), "encode", "text", progress) as advance:
         for finished in chunk_pipeline(engine, folder, chunks, options):
-            bar.update(len(finished.vectors))
+            advance(len(finished.vectors))
             yield finished
 
 

@@ -16,7 +16,7 @@ from instructor_jax.inference.pickled import Pickled, folder_here, options_here,
 from instructor_jax.inference.processes import check_process
 from instructor_jax.io.bounds import SIZE
 from instructor_jax.io.default_model import DEFAULT_MODEL
-from instructor_jax.io.folders import read_folder, read_params
+from instructor_jax.io.folders import open_params, read_folder
 from instructor_jax.io.hub import resolve_model
 from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.nn.model import Params
@@ -34,7 +34,8 @@ class LoadedModel:
         folder: configuration and tokenizer, from `instructor_jax.io.folders.read_folder`; or the name or path of a
             model, whose weights are then read.
         params: the weights, from `read_params` or a trainer.
-        dtype: type of weights and computation.
+        dtype: type of weights and computation: "float32", "bfloat16", or "auto" for the fastest of the device in which
+            vectors keep a cosine of 0.999 with those of float32.
         max_length: most tokens of instruction and text; the folder's own limit otherwise.
         devices: where to compute; all local devices otherwise.
         tokens_per_call: size of the largest device call per device, in tokens.
@@ -62,7 +63,7 @@ class LoadedModel:
             folder = dataclasses.replace(folder, config=config)
         self.folder: ModelFolder = dataclasses.replace(folder, prompts=dict(folder.prompts))
         self._pickled: Pickled | None = None
-        weights = read_params(folder) if params is None else params
+        weights = open_params(folder) if params is None else params
         self._engine: Engine | None = Engine(self.folder, weights, self._options)
 
     @classmethod
@@ -89,8 +90,10 @@ class LoadedModel:
             cache_dir: the hub's cache; its own default otherwise.
             local_files_only: never ask the network.
             token: the hub's, for private models; `hf auth login` keeps one.
-            dtype: of weights and computation; norms, softmax, pooling and the vectors are float32 in either. CPUs
-                without bfloat16 instructions compute with the rounded weights in float32.
+            dtype: of weights and computation, "float32" or "bfloat16"; norms, softmax, pooling and the vectors are
+                float32 in either. CPUs without bfloat16 instructions compute with the rounded weights in float32.
+                "auto" takes the fastest type of the device in which vectors keep a cosine of 0.999 with those of
+                float32: bfloat16 on GPUs, TPUs and CPUs with the instruction set avx512_bf16, float32 on others.
             max_length: most tokens of instruction and text; the folder's own limit otherwise.
             devices: where to compute, as JAX devices or names ("cpu", "cuda:1"); all local devices otherwise, each with
                 a full copy of the weights.

@@ -32,8 +32,9 @@ from instructor_jax.io.settings.modules import (
 )
 from instructor_jax.io.settings.transformer import SETTINGS_FILES, max_length
 from instructor_jax.io.weights.adapters import merged, refuse_lone_adapter
-from instructor_jax.io.weights.names import PROJECTION, check_params, params_from_torch, same_bits
+from instructor_jax.io.weights.names import PROJECTION, check_params, params_from_torch, same_bits, stored_params
 from instructor_jax.io.weights.prefixes import plain_names
+from instructor_jax.io.weights.stored_arrays import release_pages
 from instructor_jax.io.weights.tensor_files import find_weights, read_tensors
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -95,10 +96,29 @@ def read_params(folder: ModelFolder) -> dict[str, Any]:
         ValueError: an unreadable file, or a name or shape that does not fit the configuration.
     """
     if (folder.path / OWN_CONFIG).is_file():
-        params = read_own_params(folder.path)
-        check_params(folder.config, params)
-        return params
+        return _own_params(folder)
     return params_from_torch(folder.config, read_torch_arrays(folder))
+
+
+def open_params(folder: ModelFolder) -> dict[str, Any]:
+    """The same parameters, as arrays that stay in PyTorch's files until each of them is needed.
+
+    Raises:
+        ValueError: an unreadable file, or a name or shape that does not fit the configuration.
+    """
+    if (folder.path / OWN_CONFIG).is_file():
+        return _own_params(folder)
+    arrays = read_torch_arrays(folder)
+    params = stored_params(folder.config, arrays)
+    for array in arrays.values():  # what checks have read
+        release_pages(array)
+    return params
+
+
+def _own_params(folder: ModelFolder) -> dict[str, Any]:
+    params = read_own_params(folder.path)
+    check_params(folder.config, params)
+    return params
 
 
 def read_torch_arrays(folder: ModelFolder) -> dict[str, np.ndarray]:

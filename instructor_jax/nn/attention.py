@@ -1,4 +1,4 @@
-"""Attention over packed rows, by one of two back ends: einsum, which runs anywhere, and kernels for TPUs.
+"""Attention over packed rows, by one of three back ends: einsum, which runs anywhere, kernels for TPUs, and cuDNN.
 
 A back end is made once for a call of the model, from the texts of its rows; the layers then use it without knowing
 which it is. Letters of its equations: g groups, r rows, l length (q and k where queries and keys differ), d embed, h
@@ -12,10 +12,11 @@ from jaxtyping import Array, Float, Int, Key
 
 from instructor_jax.backbones.configuration import BackboneConfig
 from instructor_jax.nn.compute import Compute
+from instructor_jax.nn.cudnn_attention import cudnn_attention
 from instructor_jax.nn.dropout import DropoutSite
 from instructor_jax.nn.einsum_attention import EinsumAttention
 from instructor_jax.nn.fused_attention.backend import FusedAttention
-from instructor_jax.nn.fused_attention.choice import choose_attention
+from instructor_jax.nn.fused_attention.choice import choose_attention, platform_in_force
 
 States = Float[Array, "groups rows heads _ _"]
 OffsetFunction = Callable[[Int[Array, "..."]], Int[Array, "..."]]
@@ -80,8 +81,10 @@ def attention_backend(
         row_keys: Of dropout; None for inference.
 
     Raises:
-        ValueError: "fused" is asked for and impossible.
+        ValueError: "fused" or "cudnn" is asked for and impossible.
     """
+    if compute.attention == "cudnn":
+        return cudnn_attention(compute, config, segments, row_keys, platform_in_force())
     plan = choose_attention(compute, config, segments, row_keys)
     if plan is None:
         return EinsumAttention(segments, compute.dtype)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from instructor_jax.nn.layout import STACKED, Layout
 
 Remat = Literal["none", "full", "dots"]
-Attention = Literal["auto", "einsum", "fused"]
+Attention = Literal["auto", "einsum", "fused", "cudnn"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Compute:
         remat: What every layer computes again in the backward pass: none, dots (all but matrix products), full. Only
             stacked layers do.
         layout: How the layers' parameters lie in memory.
-        attention: Einsum, fused (kernels that write no scores to memory), or auto, which takes the kernels on TPUs.
+        attention: Einsum, fused (kernels for TPUs that write no scores to memory), cudnn (the same for NVIDIA GPUs), or
+            auto, which takes the kernels on TPUs and einsum elsewhere.
     """
 
     dtype: Any = "float32"

@@ -57,8 +57,12 @@ def unstacked_params(params: dict[str, Any], layout: Layout) -> dict[str, Any]:
 
 
 def _sliced(mlp: dict[str, Any], slices: int) -> dict[int, Any]:
-    pieces = {name: np.split(np.asarray(weight), slices, axis=0 if name == "wo" else 1) for name, weight in mlp.items()}
-    return {index: {name: piece[index] for name, piece in pieces.items()} for index in range(slices)}
+    def piece(name: str, weight: Any, index: int) -> Any:  # by indexing alone: weights may still lie in their files
+        width = weight.shape[0 if name == "wo" else 1] // slices
+        part = slice(index * width, (index + 1) * width)
+        return weight[part] if name == "wo" else weight[:, part]
+
+    return {index: {name: piece(name, weight, index) for name, weight in mlp.items()} for index in range(slices)}
 
 
 def stacked_params(params: dict[str, Any], layout: Layout) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from instructor_jax.inference.engine import Engine
 from instructor_jax.inference.quantization import ranges_of
 from instructor_jax.io.bounds import SIZE
 from instructor_jax.io.default_model import DEFAULT_MODEL
-from instructor_jax.io.folders import ModelFolder, read_folder, read_params
+from instructor_jax.io.folders import ModelFolder, open_params, read_folder
 from instructor_jax.io.hub import resolve_model
 from instructor_jax.io.printable import shown
 from instructor_jax.io.tables.text_lines import TextLines
@@ -87,7 +87,7 @@ def load_models(
                 TokenViews(partial(open_tokenizer, folder.path)),
                 served.instruction,
                 dict(aliases),
-                served.dtype,
+                engine.dtype,
                 int(time.time()),
             )
         )
@@ -106,7 +106,7 @@ def _load(name: str, served: ServedOptions) -> tuple[ModelFolder, Engine]:
     if served.max_length is not None:
         most = whole_number("--max-length", served.max_length, 2, SIZE)
         folder = dataclasses.replace(folder, config=dataclasses.replace(folder.config, max_length=most))
-    engine = Engine(folder, read_params(folder), compute_options(served.dtype, served.device or None, None))
+    engine = Engine(folder, open_params(folder), compute_options(served.dtype, served.device or None, None))
     if served.int8_texts is not None:
         ranges = _ranges(folder, engine, served.int8_texts)
         folder = dataclasses.replace(folder, int8_ranges={**folder.int8_ranges, **ranges})

@@ -17,11 +17,20 @@ from instructor_jax.text.best_fit import best_fit
 from instructor_jax.text.buckets import Bucket, PackingConfig, bucket_ladder, row_lengths
 from instructor_jax.text.row_arrays import PlacedTexts, RowArrays, row_arrays
 
+_FEW = 1024  # texts of which the ends matter; of more they are a hundredth, and planning twice would cost as much
+
 Groups = Sequence[Sequence[list[int]]]  # of a call: groups, their rows, and the texts of each row
 
 
-def pack_rows(lengths: Int[np.ndarray, "texts"], config: PackingConfig) -> dict[int, list[list[int]]]:
+def pack_rows(
+    lengths: Int[np.ndarray, "texts"], config: PackingConfig, shorter: tuple[int, ...] = ()
+) -> dict[int, list[list[int]]]:
     """Assigns texts to rows: bucket length -> rows, each a list of text indices.
+
+    Args:
+        lengths: tokens of each text.
+        config: sizes.
+        shorter: lengths below those of bulk to which a finished row may be cut, too.
 
     Raises:
         ValueError: a text is longer than `max_length`, or empty.
@@ -30,7 +39,8 @@ def pack_rows(lengths: Int[np.ndarray, "texts"], config: PackingConfig) -> dict[
         worst = lengths.max() if lengths.max() > config.max_length else lengths.min()
         raise ValueError(f"a text of {worst} tokens cannot be packed; allowed are 1 to {config.max_length}.")
     _, bulk = row_lengths(config.max_length)
-    most = np.array([Bucket(length, 1).segments_per_row for length in bulk])
+    ends = (*shorter, *bulk)
+    most = np.array([Bucket(length, 1).segments_per_row for length in ends])
 
     def capacity(length: int) -> int:
         # three texts or more to a row keep its end from being wasted; short rows keep attention cheap
@@ -39,12 +49,12 @@ def pack_rows(lengths: Int[np.ndarray, "texts"], config: PackingConfig) -> dict[
     places = best_fit(lengths, capacity, lambda length: Bucket(length, 1).segments_per_row)
     order = np.lexsort((places.segment, places.row))
     counts = np.bincount(places.row, minlength=places.rows)
-    ends = np.cumsum(counts)
+    last = np.cumsum(counts)
     used = np.bincount(places.row, lengths, places.rows)
-    shortest = np.maximum(np.searchsorted(bulk, used), np.searchsorted(most, counts))  # bucket that holds the row
+    shortest = np.maximum(np.searchsorted(ends, used), np.searchsorted(most, counts))  # bucket that holds the row
     texts, by_length = order.tolist(), {}
-    for size, start, end in zip(shortest.tolist(), (ends - counts).tolist(), ends.tolist(), strict=True):
-        by_length.setdefault(bulk[size], []).append(texts[start:end])
+    for size, start, end in zip(shortest.tolist(), (last - counts).tolist(), last.tolist(), strict=True):
+        by_length.setdefault(ends[size], []).append(texts[start:end])
     return by_length
 
 
@@ -92,13 +102,25 @@ def plan_calls(
     if config.groups == 1 and short is not None and 0 < len(lengths) <= min(4, max_texts or 4):
         yield Bucket(short, 1), [[list(range(len(lengths)))]]
         return
-    for length, rows in sorted(pack_rows(lengths, config).items(), reverse=True):
+    # The ends of a few texts may go into short rows of their own, or fill up a call of longer ones: whichever is less.
+    choices = ((), latency) if config.groups == 1 and len(lengths) <= _FEW else ((),)
+    plans = [_planned(pack_rows(lengths, config, shorter), config, max_texts) for shorter in choices]
+    yield from min(plans, key=lambda plan: sum(config.call_overhead + call.rows * call.length for call, _ in plan))
+
+
+def _planned(
+    by_length: dict[int, list[list[int]]], config: PackingConfig, max_texts: int | None
+) -> list[tuple[Bucket, list[list[list[int]]]]]:
+    """Device calls for these rows, the longest first."""
+    plan = []
+    for length, rows in sorted(by_length.items(), reverse=True):
         for part in _split_by_texts(rows, max_texts):
             start = 0
             for size in _calls(-(-len(part) // config.groups), length, config):
                 taken = part[start : start + size * config.groups]
                 start += len(taken)
-                yield Bucket(length, size), [taken[group :: config.groups] for group in range(config.groups)]
+                plan.append((Bucket(length, size), [taken[group :: config.groups] for group in range(config.groups)]))
+    return plan
 
 
 def _split_by_texts(rows: list[list[int]], max_texts: int | None) -> Iterator[list[list[int]]]:

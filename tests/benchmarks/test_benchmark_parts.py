@@ -114,6 +114,8 @@ def test_slow_settings_drop_out_and_the_best_one_counts(module):
     assert summary["best_peer"] == "peer eager, batch 16"
     assert summary["speedup"] == pytest.approx(3.0)  # 1.0 s against 3.0 s
     assert summary["speedup_of_medians"] == pytest.approx(3.2 / 1.5)
+    assert summary["speedup_by_round"] == pytest.approx([3.2 / 1.5, 4.5])  # of the one with the best median
+    assert next(row for row in summary["contenders"] if row["library"] == "ours")["slowest_tokens_per_s"] == 50
     assert summary["speedup_per_cpu_second"] == pytest.approx(3.0)  # 2.0 s against 6.0 s
 
 

@@ -28,5 +28,5 @@ def test_the_step_uses_the_kernels_that_are_asked_for(attention: Attention, chun
 
 
 def test_an_unknown_choice(unchecked: None) -> None:
-    with pytest.raises(ValueError, match="attention='flash' must be one of auto, einsum, fused"):
+    with pytest.raises(ValueError, match="attention='flash' must be one of auto, einsum, fused, cudnn"):
         tiny_config(attention="flash")

@@ -58,11 +58,14 @@ class PlanCache:
 def _versions() -> str:
     """Returns the versions of the compilers, and a digest of the modules that read what they made."""
     versions = []
-    for package in ("jax", "jaxlib", "libtpu"):
+    for package in ("jax", "jaxlib", "libtpu", "jax-cuda13-plugin", "nvidia-cuda-nvcc", "nvidia-cudnn-cu13"):
         try:
             versions.append(f"{package} {importlib.metadata.version(package)}")
         except importlib.metadata.PackageNotFoundError:
             versions.append(f"{package} absent")
     here = Path(__file__)
-    sources = b"".join(path.read_bytes() for path in sorted([*here.parent.glob("*.py"), here.parents[1] / "chips.py"]))
+    sources = b"".join(
+        path.read_bytes()
+        for path in sorted([*here.parent.glob("*.py"), *here.parent.glob("*.toml"), here.parents[1] / "chips.py"])
+    )
     return " ".join([*versions, hashlib.sha256(sources).hexdigest()])

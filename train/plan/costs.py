@@ -79,6 +79,9 @@ def _precision(instruction: Instruction, instructions: dict[str, Instruction]) -
     return asked.group(1) if operand.dtype == "f32" else "default"
 
 
+_UNTOLD = ("tpu_custom_call", "__gpu$xla", "__cudnn$fmha")  # kernels that do arithmetic and do not say how much
+
+
 def _kernel_flops(instruction: Instruction, instructions: dict[str, Instruction]) -> float | None:
     """Returns the operations of a foreign kernel: by its own estimate (Pallas), or as the library call it makes."""
     told = re.search(r'"cost_estimate":\{[^}]*"flops":"?(\d+)', instruction.rest)
@@ -89,7 +92,7 @@ def _kernel_flops(instruction: Instruction, instructions: dict[str, Instruction]
         first = instructions[instruction.operands[0]].shapes[0]
         axes = [int(axis) for axis in re.findall(r"\d+", summed.group(1))]
         return 2.0 * instruction.shapes[0].elements * math.prod(first.dims[axis] for axis in axes)
-    return None if "tpu_custom_call" in instruction.rest or "__gpu$xla" in instruction.rest else 0.0
+    return None if any(kernel in instruction.rest for kernel in _UNTOLD) else 0.0
 
 
 def _convolution_flops(instruction: Instruction, image: Shape, kernel: Shape) -> float:

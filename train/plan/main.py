@@ -41,7 +41,8 @@ def plan(
 
     The very step of the recipe is compiled for the topology, by the real
     compiler, on this machine; nothing runs. TPU slices are named FAMILY:SHAPE
-    (v4, v5e, v5p, v6e, tpu7x), devices of this machine cpu, cpu:8 or gpu. With
+    (v4, v5e, v5p, v6e, tpu7x), the GPUs of a machine CARD:NUMBER (h100, h200,
+    b200), devices of this machine cpu, cpu:8 or gpu. With
     data=FOLDER the lengths of its texts are measured; without, every text is
     taken to be as long as it may be.
 
@@ -56,12 +57,13 @@ def plan(
       instructor-jax plan modern_base --topology v5e:4x4 batch.groups=16 \\
           --sweep --output plans
       instructor-jax plan modern_base --topology v5e:1x1 --encode batch.groups=1
+      instructor-jax plan modern_base --topology h100:8 batch.groups=8
       instructor-jax plan tiny --topology cpu:8 batch.groups=8
 
     Args:
         recipe_name: The recipe of the run, as of `instructor-jax train`; FILE.py:FUNCTION too.
         settings: key=value, as of `instructor-jax train`.
-        topology: What devices, as v5e:16x16.
+        topology: What devices, as v5e:16x16 or h100:8.
         config: TOML file of settings, laid over the recipe before those of the command line.
         json: File that gets the plan (with --sweep all plans) for programs.
         encode: Plan a call of bulk inference with the recipe's model and batch instead of a training step.
@@ -98,11 +100,11 @@ def _ready(topology: str) -> None:
     """Settles what JAX and the TPU compiler may be told only before they are loaded."""
     import jax
 
-    from .topology import is_tpu
+    from .topology import is_here
 
     platform, _, count = topology.partition(":")
     try:
-        if is_tpu(topology):
+        if not is_here(topology):
             for name, value in _NO_TPU_HERE.items():
                 os.environ.setdefault(name, value)
             jax.config.update("jax_platforms", "cpu")
@@ -123,8 +125,7 @@ def _step(run: "RunConfig", topology: str, loss: "OwnLoss | None") -> "Plan":
 
 
 def _encode(run: "RunConfig", topology: str) -> "Plan":
-    import jax.numpy as jnp
-
+    from instructor_jax.nn.compute import Compute
     from instructor_jax.text.buckets import Bucket
 
     from .plan import plan_encode
@@ -132,7 +133,8 @@ def _encode(run: "RunConfig", topology: str) -> "Plan":
 
     model = planned_model(run)
     bucket = Bucket(run.batch.length or model.max_length, run.batch.rows)
-    return plan_encode(model, jnp.dtype(run.dtype), topology, run.mesh, bucket, run.batch.groups)
+    compute = Compute(run.dtype, attention=run.attention)
+    return plan_encode(model, compute, topology, run.mesh, bucket, run.batch.groups)
 
 
 def _sweep(run: "RunConfig", topology: str, output: Path, loss: "OwnLoss | None") -> "list[Plan]":

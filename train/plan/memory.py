@@ -16,6 +16,8 @@ import numpy as np
 
 from instructor_jax.sharding import Device, MeshShape, make_mesh, named_sharding
 
+from .gpus import memory_of_kind
+
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 _SIZE = r"([\d.]+)([KMGTP]?)"
 _TOO_MUCH = 2**40  # bytes: no device has them
@@ -87,7 +89,8 @@ def memory_of_refused(message: str, arguments: int, available: int | None) -> Me
 def available_memory(devices: Sequence[Device]) -> int | None:
     """Returns the bytes that a program may use on each device; None where nobody knows.
 
-    Of described TPUs the compiler knows it: it names the figure when it refuses a program that no device could run.
+    Of described TPUs the compiler knows it: it names the figure when it refuses a program that no device could run. Of
+    described GPUs it is what they were described with.
     """
     first = devices[0]
     if first.platform == "cpu":
@@ -95,7 +98,9 @@ def available_memory(devices: Sequence[Device]) -> int | None:
     try:
         told = first.memory_stats()
     except Exception:  # described devices have no memory that could be asked
-        return _told_by_refusal(first.device_kind, tuple(devices)) if first.platform == "tpu" else None
+        if first.platform == "tpu":
+            return _told_by_refusal(first.device_kind, tuple(devices))
+        return memory_of_kind(first.device_kind)
     return None if told is None else told.get("bytes_limit")
 
 

@@ -14,7 +14,7 @@ import jax
 from jax.sharding import Mesh
 
 from instructor_jax.config import ModelConfig
-from instructor_jax.numerics import Dtype
+from instructor_jax.nn.compute import Compute
 from instructor_jax.sharding import MeshShape, make_mesh
 from instructor_jax.text.buckets import Bucket
 
@@ -68,12 +68,14 @@ def plan_step(
     return _examined(plan, subject, check)
 
 
-def plan_encode(model: ModelConfig, dtype: Dtype, topology: str, shape: MeshShape, bucket: Bucket, groups: int) -> Plan:
+def plan_encode(
+    model: ModelConfig, compute: Compute, topology: str, shape: MeshShape, bucket: Bucket, groups: int
+) -> Plan:
     """Plans a call of bulk inference on a topology, with sequences that are packed full.
 
     Args:
         model: Model that encodes.
-        dtype: Floating-point type of weights and computation.
+        compute: How it computes; its type is that of the weights, too.
         topology: Name of the devices, as `topology.devices_of` takes it.
         shape: Shape of the mesh.
         bucket: Number of sequences of a group, and their length.
@@ -85,9 +87,10 @@ def plan_encode(model: ModelConfig, dtype: Dtype, topology: str, shape: MeshShap
     """
     devices = devices_of(topology)
     mesh = make_mesh(shape, devices)
-    program = lowered_encode(model, dtype, mesh, bucket, groups)
+    program = lowered_encode(model, compute, mesh, bucket, groups)
     settings = {
-        **_model_settings(model), "groups": groups, "rows": bucket.rows, "length": bucket.length, "dtype": str(dtype)
+        **_model_settings(model), "groups": groups, "rows": bucket.rows, "length": bucket.length,
+        "dtype": str(compute.dtype), "attention": compute.attention,
     }  # fmt: skip
     plan = Plan("encode", topology, devices[0].device_kind, len(devices), dict(mesh.shape), settings, None)
     tokens = groups * bucket.rows * bucket.length

@@ -6,6 +6,7 @@ shardings and options, so what the compiler says of it holds for the run.
 
 import dataclasses
 import math
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -16,8 +17,8 @@ from jax.sharding import Mesh
 from instructor_jax.compilation import compiler_options
 from instructor_jax.config import ModelConfig
 from instructor_jax.nn.compute import Compute
+from instructor_jax.nn.cudnn_attention import for_described_gpus
 from instructor_jax.nn.model import abstract_params, embed, param_shardings
-from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import named_sharding
 from instructor_jax.text.batches import TokenBatch
 from instructor_jax.text.buckets import Bucket
@@ -84,16 +85,16 @@ def lowered_step(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0, loss: Ow
     shardings = state_shardings(config, mesh)
     step = compiled_step(config, mesh, shardings, loss)
     state, batch = jax.tree.map(_placed, abstract_state(config), shardings), abstract_batch(config, mesh, teacher_dim)
-    with jax.set_mesh(mesh):
+    with jax.set_mesh(mesh), _traced_for(mesh):
         return Program(step.lower(state, batch), _local_bytes((state, batch)))
 
 
-def lowered_encode(model: ModelConfig, dtype: Dtype, mesh: Mesh, bucket: Bucket, groups: int) -> Program:
+def lowered_encode(model: ModelConfig, compute: Compute, mesh: Mesh, bucket: Bucket, groups: int) -> Program:
     """Lowers one device call of `encode`: sequences of one bucket, packed full, to vectors.
 
     Args:
         model: Model that encodes.
-        dtype: Floating-point type of weights and computation.
+        compute: How it computes; its type is that of the weights, too.
         mesh: Mesh of the devices.
         bucket: Number of sequences of a group, and their length.
         groups: Number of groups, which are packed independently; a multiple of the devices that hold different texts.
@@ -108,17 +109,23 @@ def lowered_encode(model: ModelConfig, dtype: Dtype, mesh: Mesh, bucket: Bucket,
         segments_per_row=bucket.segments_per_row,
     )
     params = jax.tree.map(
-        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=place),
+        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, compute.dtype, sharding=place),
         abstract_params(model),
         param_shardings(model, mesh),
     )
     encode = jax.jit(
-        partial(embed, model, compute=Compute(dtype)),
+        partial(embed, model, compute=compute),
         out_shardings=sharding,
-        compiler_options=compiler_options(mesh.devices.flat[0].platform),
+        compiler_options=compiler_options(mesh.devices.flat[0].platform, compute.dtype),
     )
-    with jax.set_mesh(mesh):
+    with jax.set_mesh(mesh), _traced_for(mesh):
         return Program(encode.lower(params, batch), _local_bytes((params, batch)))
+
+
+def _traced_for(mesh: Mesh) -> AbstractContextManager[None]:
+    first = mesh.devices.flat[0]
+    described = first.platform == "gpu" and first not in jax.devices()
+    return for_described_gpus() if described else nullcontext()
 
 
 def _array(sharding: jax.sharding.Sharding, groups: int, dtype: str, *shape: int) -> Shaped:

@@ -1,7 +1,8 @@
 """Topologies that a program can be planned for: slices of TPU pods that nobody needs to have, and devices of here.
 
 A TPU slice is a family and a shape, `v5e:16x16`. The TPU compiler (package `libtpu`) describes its devices on any Linux
-machine, and compiles for them. It accepts shapes that no pod has, so what is sold is listed here.
+machine, and compiles for them. It accepts shapes that no pod has, so what is sold is listed here. The GPUs of one
+machine are a card and a number, `h100:8` (`gpus.py`).
 """
 
 import importlib.util
@@ -11,6 +12,8 @@ import re
 import jax
 
 from instructor_jax.sharding import Device
+
+from .gpus import MOST, described_gpus, gpus
 
 _FLAT = ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
 _CUBIC = ("2x2x1", "2x2x2", "2x2x4", "2x4x4", "4x4x4", "4x4x8", "4x8x8", "8x8x8")
@@ -26,25 +29,31 @@ _FAMILIES: dict[str, tuple[tuple[str, ...], int]] = {
 _NAME = re.compile(r"(\w+):(\d+(?:x\d+){1,2})")
 
 
-def is_tpu(topology: str) -> bool:
-    """Returns whether the name is one of a TPU slice, so that no devices of this machine need to compute anything."""
-    return topology.partition(":")[0] not in ("cpu", "gpu")
+def is_here(topology: str) -> bool:
+    """Returns whether the name is one of devices of this machine, which JAX has to start."""
+    return topology.partition(":")[0] in ("cpu", "gpu")
 
 
 def devices_of(topology: str) -> list[Device]:
     """Returns the devices of a topology.
 
     Args:
-        topology: A TPU slice such as "v5e:4x4", or "cpu" or "gpu" for all such devices that JAX sees here, or "cpu:4"
-            for the first four of them.
+        topology: A TPU slice such as "v5e:4x4", the GPUs of a machine such as "h100:8", or "cpu" or "gpu" for all such
+            devices that JAX sees here, or "cpu:4" for the first four of them.
 
     Raises:
         ValueError: There is no such topology; lists those that there are.
-        ImportError: The TPU compiler is absent.
+        ImportError: The compiler for these devices is absent.
     """
-    if not is_tpu(topology):
+    if is_here(topology):
         return _here(topology)
     family, _, shape = topology.partition(":")
+    if family in gpus():
+        if not (shape.isdecimal() and shape.isascii() and 1 <= int(shape[:9]) <= MOST):
+            raise ValueError(
+                f"no topology is called {topology!r}: {family}:1 to {family}:{MOST} are GPUs of a machine."
+            )
+        return described_gpus(family, int(shape))
     if family in _FAMILIES and not _is_sold(family, shape):
         raise ValueError(f"no topology is called {topology!r}; {valid_names()}.")
     if importlib.util.find_spec("libtpu") is None:
@@ -66,7 +75,10 @@ def devices_of(topology: str) -> list[Device]:
 def valid_names() -> str:
     """Returns the topologies that there are, as a sentence."""
     families = "; ".join(f"{family}: {', '.join(shapes)}" for family, (shapes, _) in _FAMILIES.items())
-    return f"write FAMILY:SHAPE ({families}; larger cubes of 4), or cpu, gpu, cpu:N, gpu:N"
+    cards = ", ".join(f"{name}:1 to {name}:{MOST}" for name in gpus())
+    return (
+        f"write FAMILY:SHAPE ({families}; larger cubes of 4), or GPUs of a machine ({cards}), or cpu, gpu, cpu:N, gpu:N"
+    )
 
 
 def _is_sold(family: str, shape: str) -> bool:

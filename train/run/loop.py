@@ -111,7 +111,8 @@ class _Run:
         self.config, self.folder = prepared.config, Path(prepared.run.output)
         everywhere = named_sharding(prepared.mesh)
         self.shardings = state_shardings(self.config, prepared.mesh)
-        jit = partial(jax.jit, compiler_options=compiler_options(prepared.mesh.devices.flat[0].platform))
+        platform = prepared.mesh.devices.flat[0].platform
+        jit = partial(jax.jit, compiler_options=compiler_options(platform, self.config.dtype))
         self.step = compiled_step(self.config, prepared.mesh, self.shardings, prepared.loss)
         self.sums = jit(partial(held_out_sums, self.config, loss=prepared.loss), out_shardings=everywhere)
         self.about: dict[str, Any] = {"run": flat(prepared.run), "fingerprint": prepared.fingerprint}

@@ -46,7 +46,7 @@ class RunConfig:
         dtype: Floating-point type of the computation; weights and updates are float32 in any case.
         gradient_cache_chunks: Number of parts in which a group is encoded, one after another, to save memory.
         remat: What each layer computes again in the backward pass: none, dots (all but matrix products), full.
-        attention: Attention back end: einsum, fused (TPU kernels that write no scores to memory), or auto.
+        attention: Attention back end: einsum, fused (TPU kernels that write no scores to memory), cudnn, or auto.
         loss: The contrastive loss.
         distill: What is learned from a teacher.
         optimizer: The optimizer and its learning rates.

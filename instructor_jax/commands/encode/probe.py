@@ -18,7 +18,7 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 _TEXT = "resume"  # one short word: cheap to encode, and no limit on lengths refuses it
 # How far apart, relative to its length, rounding puts the vector of one text on two kinds of device.
-_ROUNDING = {"float32": 1e-4, "bfloat16": 2e-2}
+_ROUNDING = {"float32": 1e-4, "bfloat16": 2e-2, "auto": 2e-2}  # auto: each device may choose the other type
 
 
 def require_same_model(folder: Path, embedder: Embedder, dtype: str) -> None:

@@ -7,6 +7,7 @@ decoder of a whole model, is left out, by name.
 
 import logging
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import ml_dtypes
@@ -17,6 +18,7 @@ from instructor_jax.backbones.registry import Backbone, backbone_of
 from instructor_jax.backbones.weight_names import PROJECTION, Entry, linear
 from instructor_jax.config import ModelConfig
 from instructor_jax.io.printable import few, one_line
+from instructor_jax.io.weights.stored_arrays import StoredArray
 
 __all__ = [
     "FLOATS",
@@ -27,6 +29,7 @@ __all__ = [
     "params_from_torch",
     "params_to_torch",
     "same_bits",
+    "stored_params",
     "table",
     "torch_shapes",
 ]
@@ -52,6 +55,14 @@ def torch_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 def params_from_torch(config: ModelConfig, arrays: Arrays) -> dict[str, Any]:
     """Our nested parameters from PyTorch-named arrays, in the arrays' own dtype.
+
+    Args and errors: as for `stored_params`.
+    """
+    return _read(stored_params(config, arrays))
+
+
+def stored_params(config: ModelConfig, arrays: Arrays) -> dict[str, Any]:
+    """The same parameters as arrays that are read when they are needed, the layers of each one by one.
 
     Args:
         config: the model's shape.
@@ -85,13 +96,33 @@ def params_from_torch(config: ModelConfig, arrays: Arrays) -> dict[str, Any]:
                     f"{name} has dtype {arrays[name].dtype}, {names[0]} has {arrays[names[0]].dtype}; layers share one "
                     "array, so they must have one dtype."
                 )
-        parts = [entry.from_torch(np.asarray(arrays[name])) for name in names]
-        value = np.stack(parts) if entry.per_layer else np.ascontiguousarray(parts[0])
+        value = _stored(entry, [np.asarray(arrays[name]) for name in names])
         node = params
         for key in entry.path[:-1]:
             node = node.setdefault(key, {})
         node[entry.path[-1]] = value
     return params
+
+
+def _stored(entry: Entry, arrays: list[np.ndarray]) -> StoredArray:
+    """A parameter that is made of these arrays, one of each layer, or the only one."""
+    layers = tuple(
+        StoredArray(entry.shape, array.dtype, (array,), partial(entry.from_torch, array)) for array in arrays
+    )
+    if not entry.per_layer:
+        return layers[0]
+
+    def stacked() -> np.ndarray:
+        return np.stack([np.asarray(layer) for layer in layers])
+
+    return StoredArray((len(layers), *entry.shape), arrays[0].dtype, tuple(arrays), stacked, layers)
+
+
+def _read(tree: Any) -> Any:
+    """Parameters as contiguous arrays in memory."""
+    if isinstance(tree, StoredArray):
+        return np.ascontiguousarray(tree)
+    return {name: _read(value) for name, value in tree.items()}
 
 
 def params_to_torch(config: ModelConfig, params: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -1,7 +1,6 @@
 """When attention is computed by the fused kernels, and with how many rows to a program.
 
-The kernels are for TPUs. GPUs and CPUs use einsum: cuDNN's attention gives no gradient of a bias that several rows
-share, which is what a table of relative positions is, and a kernel of our own for GPUs has not been measured.
+The kernels are for TPUs. CPUs use einsum, and so do GPUs unless "cudnn" is asked for, which has not been measured.
 """
 
 import dataclasses
@@ -42,9 +41,9 @@ def choose_attention(
     """
     attention, dtype = compute.attention, compute.dtype
     if attention not in ("auto", "einsum", "fused"):
-        raise ValueError(f"attention={attention!r} must be auto, einsum or fused.")
+        raise ValueError(f"attention={attention!r} must be auto, einsum, fused or cudnn.")
     groups, rows, length = segments.shape
-    platform = _platform()
+    platform = platform_in_force()
     if attention == "einsum" or (attention == "auto" and (platform != "tpu" or length % BLOCK)):
         return None
     dropout = 0.0 if row_keys is None else config.dropout
@@ -60,8 +59,8 @@ def choose_attention(
     return None
 
 
-def _platform() -> str:
-    """Of the devices that the program is compiled for, as far as that is known while it is traced."""
+def platform_in_force() -> str:
+    """Returns the platform of the devices that the program is compiled for, as far as it is known while tracing."""
     mesh = jax.sharding.get_abstract_mesh()
     if not mesh.empty and mesh.abstract_device is not None:
         return mesh.abstract_device.platform

@@ -249,5 +249,5 @@ def test_what_does_not_divide_over_the_mesh() -> None:
 
 
 def test_an_unknown_choice(unchecked: None) -> None:
-    with pytest.raises(ValueError, match="attention='flash' must be auto, einsum or fused"):
+    with pytest.raises(ValueError, match="attention='flash' must be auto, einsum, fused or cudnn"):
         choose_attention(Compute(attention="flash"), EncoderConfig(), jnp.zeros((1, 1, 128), jnp.int32))  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import pytest
 from instructor_jax import cli
 from instructor_jax.backbones.published import PUBLISHED
 from instructor_jax.config import EncoderConfig, ModelConfig
+from instructor_jax.nn.compute import Compute
 from instructor_jax.sharding import MeshShape, make_mesh
 from instructor_jax.text.buckets import Bucket
 from instructor_jax.train.config import TrainConfig
@@ -88,10 +89,10 @@ def test_json_there_and_back(planned: Plan) -> None:
 
 def test_a_plan_is_made_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = dataclasses.replace(MODEL, encoder=dataclasses.replace(MODEL.encoder, layers=1))
-    first = plan_encode(model, jax.numpy.dtype("float32"), "cpu:1", MeshShape(), Bucket(64, 2), 1)
+    first = plan_encode(model, Compute("float32"), "cpu:1", MeshShape(), Bucket(64, 2), 1)
     assert len(list(cache.iterdir())) == 1
     monkeypatch.setattr(jax.stages.Lowered, "compile", lambda *_: pytest.fail("compiled again"))
-    assert plan_encode(model, jax.numpy.dtype("float32"), "cpu:1", MeshShape(), Bucket(64, 2), 1) == first
+    assert plan_encode(model, Compute("float32"), "cpu:1", MeshShape(), Bucket(64, 2), 1) == first
 
 
 def test_a_compiler_of_another_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +103,7 @@ def test_a_compiler_of_another_time_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(jax.stages.Compiled, "as_text", refuse)
     with pytest.raises(ValueError, match=r"async-update instruction\).*pip install 'instructor-jax\[tpu\]'"):
-        plan_encode(MODEL, jax.numpy.dtype("float32"), "cpu:1", MeshShape(), Bucket(64, 2), 1)
+        plan_encode(MODEL, Compute("float32"), "cpu:1", MeshShape(), Bucket(64, 2), 1)
 
 
 def test_published_sizes_need_no_folder() -> None:

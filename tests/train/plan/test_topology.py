@@ -3,7 +3,7 @@ import importlib.util
 import jax
 import pytest
 
-from instructor_jax.train.plan.topology import devices_of, is_tpu
+from instructor_jax.train.plan.topology import devices_of, is_here
 
 
 @pytest.mark.parametrize("name", ["v5e:3x3", "v5e:16", "v5e:32x32", "v5p:4x4", "v9:2x2", "banana"])
@@ -15,7 +15,7 @@ def test_a_wrong_name_lists_the_right_ones(name: str) -> None:
 
 
 def test_devices_of_this_machine() -> None:
-    assert not is_tpu("cpu:4")
+    assert is_here("cpu:4")
     assert devices_of("cpu") == jax.devices()
     assert devices_of("cpu:4") == jax.devices()[:4]
     with pytest.raises(ValueError, match=rf"there are {jax.device_count()} devices"):
