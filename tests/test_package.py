@@ -38,7 +38,7 @@ STOREYS = (
 INSIDE = {
     "evaluation": (("mteb",), ("local", "prompt_retrieval", "report", "studies")),
     "train": (
-        ("data", "cluster"),
+        ("data", "cluster", "export"),
         ("settings",),
         ("medi.files",),
         ("medi.storage",),

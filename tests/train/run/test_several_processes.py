@@ -47,7 +47,7 @@ def test_slurm_needs_no_flags(data, tokenizer, tmp_path) -> None:
 
 def test_torchrun_needs_no_flags(data, tokenizer, tmp_path) -> None:
     pytest.importorskip("torch")
-    settings = [tokenizer, "steps=4"]
+    settings = [tokenizer, "steps=6"]
     finish(start(data, tmp_path / "one", settings, devices=1))
     printed = finish(start_under_torchrun(data, tmp_path / "two", settings, processes=2, devices=1))
     assert "2 processes" in printed[0]
@@ -57,7 +57,7 @@ def test_torchrun_needs_no_flags(data, tokenizer, tmp_path) -> None:
 
 def test_a_plain_tpu_vm_slice_needs_no_flags(data, tokenizer, tmp_path) -> None:
     """The metadata servers are of this machine and the devices are CPUs; the command is that of a slice."""
-    settings = [tokenizer, "steps=4", "checkpoints.every=2"]
+    settings = [tokenizer, "steps=6", "checkpoints.every=3"]
     finish(start(data, tmp_path / "one", settings, devices=1))
     with metadata_server(attributes(0, 2)) as first, metadata_server(attributes(1, 2)) as second:
         printed = finish(*start_on_tpu_vms(data, tmp_path / "two", settings, [first, second], devices=1))
