@@ -49,6 +49,7 @@ def convert(
       flax_model.msgpack of transformers
       T5X checkpoints, legacy (also in one file) or Orbax
       our own Orbax folders
+      the folder of a training run, or one of its checkpoints
       a trainer's file of PyTorch weights alone
 
     Weights keep their dtype, bit for bit. A name that is unknown,

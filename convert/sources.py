@@ -16,6 +16,7 @@ from instructor_jax.config import BackboneConfig, ModelConfig
 from instructor_jax.io.folders import encoder_folder, projection_weights, read_folder, read_params
 from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.own_folder import OWN_CONFIG
+from instructor_jax.io.run_checkpoint import is_run, open_checkpoint
 from instructor_jax.io.settings.family import backbone_in
 from instructor_jax.io.weights.adapters import refuse_lone_adapter
 from instructor_jax.io.weights.names import PROJECTION, encoder_arrays, params_from_torch
@@ -75,6 +76,9 @@ def read_source(path: Path) -> Source:
         title = backbone_of(folder.config.encoder).title
         kind = "sentence-transformers" if (path / "modules.json").is_file() else f"PyTorch {title}"
         return Source(folder, read_params(folder), kind)
+    if is_run(path):
+        checkpoint = open_checkpoint(path)
+        return Source(checkpoint.folder, checkpoint.params(), f"step {checkpoint.step:,} of a training run")
     for module, kind in ((from_flax, "Flax msgpack"), (from_t5x, "T5X")):
         if module.recognises(path):
             encoder, arrays = module.read(path)

@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "search": ("instructor_jax.commands.search:search", "Find the nearest lines of a corpus for each query."),
     "serve": ("instructor_jax.server.main:serve", "Serve embeddings to OpenAI's, TEI's and Cohere's clients."),
     "train": ("instructor_jax.train.main:train", "Train a model on a mixture; resumable, on any number of devices."),
+    "export": ("instructor_jax.train.export.main:export", "Write the model of a run's checkpoint, on any machine."),
     "plan": ("instructor_jax.train.plan.main:plan", "Plan a training run for devices that need not be there."),
     "medi": ("instructor_jax.train.medi.main:app", "Build, import, inspect and measure the training mixture."),
     "evaluate": ("instructor_jax.evaluation.main:evaluate", "Score a model on the paper's tasks and on local data."),

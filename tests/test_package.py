@@ -39,7 +39,7 @@ STOREYS = (
 INSIDE = {
     "evaluation": (("mteb",), ("local", "prompt_retrieval", "report", "studies")),
     "train": (
-        ("data",),
+        ("data", "cluster", "export"),
         ("settings",),
         ("medi.files",),
         ("medi.storage",),

@@ -65,8 +65,8 @@ def train(
         dry_run: Check what can be checked, say what would be trained and what was not checked, and write nothing; needs
             neither data nor output.
         show: Print all settings of the recipe, and stop.
-        coordinator: HOST:PORT of process 0, for several processes that no scheduler started.
-        processes: How many they are.
+        coordinator: HOST:PORT of process 0, for several processes that no scheduler or launcher started.
+        processes: How many they are; 1 alone where a scheduler speaks of others that are none of this run.
         process: Which of them this is, from 0.
     """
     from .own_loss import loss_name

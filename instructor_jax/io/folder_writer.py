@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from instructor_jax.io.model_folder import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES, import_orbax
 from instructor_jax.io.printable import one_line
 from instructor_jax.io.settings.model import MODEL_SETTINGS
-from instructor_jax.io.weights.names import PROJECTION, check_params, params_to_torch
+from instructor_jax.io.weights.names import PROJECTION, check_params, params_to_torch, torch_shapes
+from instructor_jax.io.weights.pieces import Piece
 from instructor_jax.io.weights.safetensors_files import write_safetensors
+from instructor_jax.io.weights.safetensors_stream import SafetensorsStream
 from instructor_jax.version import __version__
 
 _MODULES = "sentence_transformers.models."
@@ -46,31 +48,68 @@ def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[
     """
     config = folder.config
     arrays = params_to_torch(config, params)
-    settings = backbone_of(config.encoder).write_config(config.encoder)
-    if any(array.dtype == np.float16 for array in arrays.values()):
-        settings |= {"dtype": "float32", "torch_dtype": "float32"}  # transformers 5's name, and that of those before
+    half = any(array.dtype == np.float16 for array in arrays.values())
     projection = arrays.pop(PROJECTION, None)
-    kinds = ["Transformer", "Pooling"] + ["Dense"] * (projection is not None) + ["Normalize"] * config.normalize
-    names = ["" if index == 0 else f"{index}_{kind}" for index, kind in enumerate(kinds)]
     with _appearing(target) as draft:
-        _write_json(draft / "config.json", settings)
+        _write_all_but_weights(draft, folder, half)
         write_safetensors(draft / "model.safetensors", arrays)
-        modules = [
-            {"idx": index, "name": str(index), "path": name, "type": _MODULES + kind}
-            for index, (name, kind) in enumerate(zip(names, kinds, strict=True))
-        ]
-        _write_json(draft / "modules.json", modules)
-        _write_json(draft / "sentence_bert_config.json", {"max_seq_length": config.max_length, "do_lower_case": False})
-        _write_json(draft / MODEL_SETTINGS, {"__version__": {}, **_about(folder)})
-        _write_json(_made(draft / "1_Pooling") / "config.json", _pooling(config))
         if projection is not None:
-            dense = _made(draft / "2_Dense")
-            _write_json(dense / "config.json", _dense(config))
-            write_safetensors(dense / "model.safetensors", {"linear.weight": projection})
-        if config.normalize:
-            _made(draft / names[-1])
-        _copy_tokenizer(folder.path, draft)
-        _write_ranges(draft, folder)
+            write_safetensors(draft / "2_Dense" / "model.safetensors", {"linear.weight": projection})
+
+
+def write_in_pieces(target: Path, folder: ModelFolder, found: Iterable[Piece], dtype: Any) -> None:
+    """Writes the same folder from weights that come piece by piece, each written as it comes, in one dtype.
+
+    Args:
+        target: where; must not exist, or be an empty folder.
+        folder: configuration and prompts; its `path` is where the tokenizer's files are copied from.
+        found: all pieces of the model, in any order.
+        dtype: what they are written in.
+
+    Raises:
+        ValueError: the target is not empty, or the pieces are not those of the configuration.
+        OSError: it cannot be written; nothing is left then.
+    """
+    shapes = torch_shapes(folder.config)
+    kind = np.dtype(dtype)
+    projection = shapes.pop(PROJECTION, None)
+    with _appearing(target) as draft, contextlib.ExitStack() as files:
+        _write_all_but_weights(draft, folder, kind == np.float16)
+        encoder = files.enter_context(SafetensorsStream(draft / "model.safetensors", shapes, kind))
+        dense = None
+        if projection is not None:
+            path = draft / "2_Dense" / "model.safetensors"
+            dense = files.enter_context(SafetensorsStream(path, {"linear.weight": projection}, kind))
+        for piece in found:
+            if dense is not None and piece.torch_name == PROJECTION:
+                dense.write("linear.weight", piece.for_torch(kind))
+            else:
+                encoder.write(piece.torch_name, piece.for_torch(kind))
+
+
+def _write_all_but_weights(draft: Path, folder: ModelFolder, half: bool) -> None:
+    """Writes sentence-transformers' settings of a model and its tokenizer; `half` says that its weights are float16."""
+    config = folder.config
+    settings = backbone_of(config.encoder).write_config(config.encoder)
+    if half:
+        settings |= {"dtype": "float32", "torch_dtype": "float32"}  # transformers 5's name, and that of those before
+    kinds = ["Transformer", "Pooling"] + ["Dense"] * (config.projection is not None) + ["Normalize"] * config.normalize
+    names = ["" if index == 0 else f"{index}_{kind}" for index, kind in enumerate(kinds)]
+    _write_json(draft / "config.json", settings)
+    modules = [
+        {"idx": index, "name": str(index), "path": name, "type": _MODULES + kind}
+        for index, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    ]
+    _write_json(draft / "modules.json", modules)
+    _write_json(draft / "sentence_bert_config.json", {"max_seq_length": config.max_length, "do_lower_case": False})
+    _write_json(draft / MODEL_SETTINGS, {"__version__": {}, **_about(folder)})
+    _write_json(_made(draft / "1_Pooling") / "config.json", _pooling(config))
+    if config.projection is not None:
+        _write_json(_made(draft / "2_Dense") / "config.json", _dense(config))
+    if config.normalize:
+        _made(draft / names[-1])
+    _copy_tokenizer(folder.path, draft)
+    _write_ranges(draft, folder)
 
 
 def write_own(target: Path, folder: ModelFolder, params: dict[str, Any]) -> None:
@@ -89,16 +128,35 @@ def write_own(target: Path, folder: ModelFolder, params: dict[str, Any]) -> None
     ocp = import_orbax()
     check_params(folder.config, params)
     with _appearing(target) as draft:
-        content = {"format_version": FORMAT_VERSION, "written_by": f"instructor-jax {__version__}"}
-        _write_json(draft / OWN_CONFIG, {**content, "model": dataclasses.asdict(folder.config)})
-        _write_json(draft / MODEL_SETTINGS, _about(folder))
+        _write_own_settings(draft, folder)
         try:
             with ocp.StandardCheckpointer() as checkpointer:
                 checkpointer.save((draft / OWN_PARAMS).resolve(), jax.tree.map(np.asarray, params))
         except Exception as error:  # Orbax and TensorStore raise many kinds where a file cannot be written
             raise OSError(f"Orbax: {one_line(str(error) or type(error).__name__, 300)}") from error
-        _copy_tokenizer(folder.path, draft)
-        _write_ranges(draft, folder)
+
+
+def write_without_weights(target: Path, folder: ModelFolder) -> None:
+    """Writes our own folder without its weights: what a run keeps beside its checkpoints, so that each is a model.
+
+    Args:
+        target: where; must not exist, or be an empty folder.
+        folder: configuration and prompts; its `path` is where the tokenizer's files are copied from.
+
+    Raises:
+        ValueError: the target is not empty.
+        OSError: it cannot be written; nothing is left then.
+    """
+    with _appearing(target) as draft:
+        _write_own_settings(draft, folder)
+
+
+def _write_own_settings(draft: Path, folder: ModelFolder) -> None:
+    content = {"format_version": FORMAT_VERSION, "written_by": f"instructor-jax {__version__}"}
+    _write_json(draft / OWN_CONFIG, {**content, "model": dataclasses.asdict(folder.config)})
+    _write_json(draft / MODEL_SETTINGS, _about(folder))
+    _copy_tokenizer(folder.path, draft)
+    _write_ranges(draft, folder)
 
 
 def check_target(target: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -42,10 +42,11 @@ def start(
     flags: Sequence[str] = (),
     cache: Path | None = None,
     variables: Mapping[str, str] = MappingProxyType({}),
+    launcher: Sequence[str] = (sys.executable,),
 ) -> subprocess.Popen[str]:
     """Starts a program; `settings` come after the common ones. Programs with one `cache` compile once.
 
-    `variables` are added to its environment.
+    `variables` are added to its environment; `launcher` runs a module, as Python does and torchrun.
     """
     environment = {
         **os.environ,
@@ -56,7 +57,7 @@ def start(
         **variables,
     }
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)  # that of the test run; here `cache` says what is shared
-    command = [sys.executable, "-m", "instructor_jax", "train", "tiny", f"data={data}", f"output={output}"]
+    command = [*launcher, "-m", "instructor_jax", "train", "tiny", f"data={data}", f"output={output}"]
     return subprocess.Popen(
         [*command, *SETTINGS, *settings, *flags],
         env=environment,
@@ -102,6 +103,37 @@ def start_under_slurm(
         )
         for index in range(processes)
     ]
+
+
+def start_under_torchrun(
+    data: Path, output: Path, settings: Sequence[str], processes: int, devices: int
+) -> subprocess.Popen[str]:
+    """Starts torchrun, which starts the processes of one run."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    return start(data, output, settings, devices, launcher=[*launcher, "--master-port", str(free_port())])
+
+
+def start_on_tpu_vms(
+    data: Path, output: Path, settings: Sequence[str], metadata: Sequence[str], devices: int
+) -> list[subprocess.Popen[str]]:
+    """Starts one command on the hosts of a slice, each with the address of its metadata server, and CPUs for chips."""
+    common = {"JAX_FORCE_TPU_INIT": "1", "JAX_COORDINATOR_PORT": str(free_port())}
+    left = {"TPU_SKIP_MDS_QUERY"}  # JAX sets it where a machine has no chips, as the one of the tests
+    with without(left):
+        return [
+            start(data, output, settings, devices, variables={**common, "GCE_METADATA_IP": address})
+            for address in metadata
+        ]
+
+
+@contextlib.contextmanager
+def without(names: Iterable[str]) -> Iterator[None]:
+    """Runs a block without some environment variables."""
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 def _free_slurm_job() -> int:

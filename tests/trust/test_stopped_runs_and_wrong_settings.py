@@ -10,7 +10,8 @@ import pytest
 
 from instructor_jax.cli import main
 from instructor_jax.evaluation.hub_access import offline_unless_reachable
-from instructor_jax.train.run.distributed import Processes, in_cluster
+from instructor_jax.train.cluster.detection import in_cluster
+from instructor_jax.train.run.distributed import Processes
 from instructor_jax.train.run.metrics_file import read_lines
 from instructor_jax.train.run.preemption import INTERRUPTED, PREEMPTED, StoppedEarly, StopRequest
 

@@ -23,6 +23,7 @@ from instructor_jax.sharding import named_sharding
 
 from ..compiled_step import compiled_step
 from ..data.pipeline import host_batches, to_devices
+from ..export.sharded_pieces import sharded_pieces
 from ..metrics import TaskSums
 from ..own_loss import loss_name
 from ..settings.comparison import differences
@@ -31,7 +32,7 @@ from ..step import TrainState, abstract_state, held_out_sums, new_state, state_s
 from .checkpoints import Checkpoints
 from .config_check import require_same_config
 from .distributed import is_main, quiet
-from .export import export
+from .export import export, note_model
 from .metrics_logger import MetricsLogger, OnMetrics
 from .parameters import gathered, placed_params
 from .preemption import StopRequest
@@ -129,6 +130,8 @@ class _Run:
 
     def _begin(self) -> tuple[TrainState, int]:
         """Returns the state to go on from, and how many steps were made."""
+        if is_main():
+            note_model(self.prepared)
         latest = self.checkpoints.latest
         if latest is None:
             return self._fresh(), 0
@@ -179,7 +182,7 @@ class _Run:
         if self.evaluate is not None and every and (step % every == 0 or step == self.config.steps):
             log.flush()
             with log.paused():
-                scores = self.evaluate(gathered(state.params, self.prepared.mesh))
+                scores = self.evaluate(gathered(state.params, self.config.model, self.prepared.mesh))
             log.evaluated(step, scores)
 
     def _measure(self, state: TrainState, step: int, log: MetricsLogger) -> float | None:
@@ -199,9 +202,11 @@ class _Run:
 
     def _export(self, state: TrainState) -> None:
         """Writes the trained model as a folder for this library and sentence-transformers."""
-        params = gathered(state.params, self.prepared.mesh)
+        found = sharded_pieces(state.params, self.config.model, self.prepared.mesh)
         if is_main():
-            export(self.prepared, params)
+            export(self.prepared, found)
+        for _ in found:  # what is left of it: all processes put the pieces together in step
+            pass
 
 
 def check_same_run(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:

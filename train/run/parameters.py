@@ -1,7 +1,5 @@
 """Parameters on the way between a folder, the mesh and the host."""
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import jax
@@ -10,8 +8,10 @@ import numpy as np
 from instructor_jax.config import ModelConfig
 from instructor_jax.io.folders import read_params
 from instructor_jax.io.model_folder import ModelFolder
+from instructor_jax.io.weights.pieces import assembled
 from instructor_jax.nn.model import Params, param_shardings
-from instructor_jax.sharding import named_sharding
+
+from ..export.sharded_pieces import sharded_pieces
 
 
 def placed_params(folder: ModelFolder, model: ModelConfig, mesh: jax.sharding.Mesh) -> Params:
@@ -24,12 +24,9 @@ def placed_params(folder: ModelFolder, model: ModelConfig, mesh: jax.sharding.Me
     return jax.tree.map(place, read_params(folder), param_shardings(model, mesh))
 
 
-def gathered(params: Params, mesh: jax.sharding.Mesh) -> Params:
-    """Returns all parameters as NumPy arrays on every process."""
-    return jax.device_get(_replicate(mesh)(params))
+def gathered(params: Params, config: ModelConfig, mesh: jax.sharding.Mesh) -> Params:
+    """Returns all parameters as NumPy arrays on every process, put together piece by piece.
 
-
-@cache
-def _replicate(mesh: jax.sharding.Mesh) -> Callable[[Params], Params]:
-    """Returns one function per mesh, since a new one at every call would be compiled at every call."""
-    return jax.jit(lambda params: params, out_shardings=named_sharding(mesh))
+    A device holds no more than one layer of one parameter besides its own part.
+    """
+    return assembled(sharded_pieces(params, config, mesh), config)

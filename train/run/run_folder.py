@@ -11,14 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from instructor_jax.io.file_lock import only_process
+from instructor_jax.io.own_folder import OWN_CONFIG
+from instructor_jax.io.run_checkpoint import CHECKPOINTS as CHECKPOINTS  # where a run's results lie: one place to ask
+from instructor_jax.io.run_checkpoint import MODEL as MODEL
+from instructor_jax.io.run_checkpoint import MODEL_SETTINGS as MODEL_SETTINGS
 from instructor_jax.pages.own_pages import is_our_page
 
 from ..distill.output_names import AXES, START
 from .metrics_file import FILE, read_lines
 from .report import REPORT
 
-CHECKPOINTS = "checkpoints"
-MODEL = "model"  # folder of the exported model
 LOCK = "train.lock"
 _CHECKPOINT = re.compile(r"\d+|\d+\.orbax-checkpoint-tmp.*|.*\.orbax.*|descriptor")
 
@@ -75,6 +77,10 @@ def _is_model(path: Path) -> bool:
     return path.is_dir() and (path / "modules.json").is_file()
 
 
+def _is_model_settings(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and (path / OWN_CONFIG).is_file()
+
+
 def _is_tokenizer(path: Path) -> bool:
     return path.is_dir() and (path / "tokenizer.json").is_file() and (path / "spiece.model").is_file()
 
@@ -88,6 +94,7 @@ _CLAIMED: tuple[tuple[str, Callable[[Path], bool], str], ...] = (
     (FILE, _is_metrics, "a run's metrics"),
     (REPORT, is_our_page, "a run's report"),
     (MODEL, _is_model, "a model's folder"),
+    (MODEL_SETTINGS, _is_model_settings, "what a run notes of its model"),
     (START, _is_model, "a model's folder"),
     ("tokenizer", _is_tokenizer, "a tokenizer that a run made"),
     (AXES, _is_file, "a run's file"),

@@ -20,7 +20,7 @@ from instructor_jax.io.json_files import parse_json
 from instructor_jax.io.printable import one_line, shown
 from instructor_jax.io.weights.git_lfs import LFS_POINTER
 
-_DTYPES = {
+DTYPES = {
     "F64": np.dtype(np.float64),
     "F32": np.dtype(np.float32),
     "F16": np.dtype(np.float16),
@@ -70,10 +70,10 @@ def _check_header(path: Path) -> None:
 
 
 def _view(content: mmap.mmap, start: int, name: str, entry: Mapping[str, Any]) -> np.ndarray:
-    dtype, shape, (begin, end) = _DTYPES.get(entry["dtype"]), entry["shape"], entry["data_offsets"]
+    dtype, shape, (begin, end) = DTYPES.get(entry["dtype"]), entry["shape"], entry["data_offsets"]
     if dtype is None:
         raise ValueError(
-            f"tensor {shown(name, 80)} has the dtype {one_line(entry['dtype'], 40)}; known are {', '.join(_DTYPES)}"
+            f"tensor {shown(name, 80)} has the dtype {one_line(entry['dtype'], 40)}; known are {', '.join(DTYPES)}"
         )
     if len(shape) > AXES or any(size > AXIS for size in shape):
         raise ValueError(f"tensor {shown(name, 80)} has {len(shape)} axes, up to {max(shape):,} long; no weight has")
@@ -97,7 +97,7 @@ def write_safetensors(
         OSError: the file cannot be written.
     """
     for name, array in tensors.items():
-        if array.dtype not in _DTYPES.values():
+        if array.dtype not in DTYPES.values():
             raise ValueError(f"tensor {shown(name, 80)} has dtype {array.dtype}, which is not written to {path}.")
     # The library writes an array's memory as it lies, so a transposed view would come out scrambled.
     dense = {name: np.asarray(array, order="C") for name, array in tensors.items()}

@@ -1,6 +1,7 @@
 import pytest
 
-from instructor_jax.train.run.distributed import Processes, in_cluster
+from instructor_jax.train.cluster.detection import in_cluster
+from instructor_jax.train.run.distributed import Processes, find
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,12 @@ def test_flags_come_together() -> None:
         Processes("host:1", 2)
     with pytest.raises(ValueError, match=r"--process=2 must be in \[0, --processes=2\)"):
         Processes("host:1", 2, 2)
+
+
+def test_one_process_may_stand_alone(monkeypatch) -> None:
+    """A scheduler's variables would start several; the flag overrides them."""
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    assert find(Processes(count=1)) is None
+    with pytest.raises(ValueError, match="not how they find each other"):
+        find(Processes())

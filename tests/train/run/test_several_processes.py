@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ..programs import finish, losses, start, start_several, start_under_slurm
+from ..cluster.metadata_server import attributes, metadata_server
+from ..programs import finish, losses, start, start_on_tpu_vms, start_several, start_under_slurm, start_under_torchrun
 from ..small_runs import write_mixture
 
 pytestmark = pytest.mark.slow
@@ -39,6 +40,27 @@ def test_slurm_needs_no_flags(data, tokenizer, tmp_path) -> None:
     settings = [tokenizer, "steps=10"]
     finish(start(data, tmp_path / "one", settings, devices=1))
     printed = finish(*start_under_slurm(data, tmp_path / "two", settings, processes=2, devices=1))
+    assert "2 processes" in printed[0]
+    one, two = (losses(tmp_path / name) for name in ("one", "two"))
+    np.testing.assert_allclose([x for _, x in two], [x for _, x in one], atol=1e-4)
+
+
+def test_torchrun_needs_no_flags(data, tokenizer, tmp_path) -> None:
+    pytest.importorskip("torch")
+    settings = [tokenizer, "steps=6"]
+    finish(start(data, tmp_path / "one", settings, devices=1))
+    printed = finish(start_under_torchrun(data, tmp_path / "two", settings, processes=2, devices=1))
+    assert "2 processes" in printed[0]
+    one, two = (losses(tmp_path / name) for name in ("one", "two"))
+    np.testing.assert_allclose([x for _, x in two], [x for _, x in one], atol=1e-4)
+
+
+def test_a_plain_tpu_vm_slice_needs_no_flags(data, tokenizer, tmp_path) -> None:
+    """The metadata servers are of this machine and the devices are CPUs; the command is that of a slice."""
+    settings = [tokenizer, "steps=6", "checkpoints.every=3"]
+    finish(start(data, tmp_path / "one", settings, devices=1))
+    with metadata_server(attributes(0, 2)) as first, metadata_server(attributes(1, 2)) as second:
+        printed = finish(*start_on_tpu_vms(data, tmp_path / "two", settings, [first, second], devices=1))
     assert "2 processes" in printed[0]
     one, two = (losses(tmp_path / name) for name in ("one", "two"))
     np.testing.assert_allclose([x for _, x in two], [x for _, x in one], atol=1e-4)

@@ -1,0 +1,1 @@
+"""Who the processes of a run are, as schedulers, launchers and TPU slices tell it."""
