@@ -14,7 +14,7 @@ from instructor_jax.option_types import WholeNumber
 
 _GROUP = Group("Model", sort_key=2)
 
-Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
+Precision = Literal["float32", "float16", "int8", "uint8", "binary", "ubinary"]
 BATCH_SIZE, DIMENSIONS, MAX_LENGTH = ROWS, SIZE, SIZE  # the most that an option may say
 Overflow = Literal["truncate", "error", "mean_of_windows"]  # a command tells how many were cut at its end
 

@@ -118,7 +118,7 @@ def test_indices_count_over_chunks(embedder: Instructor, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "float16"}, "precision='float16' must be one of float32"),
+        ({"precision": "float64"}, "precision='float64' must be one of float32"),
         ({"on_overflow": "ignore"}, "on_overflow='ignore' must be one of warn, error, truncate, mean_of_windows"),
         ({"output_value": "pooled"}, "output_value='pooled' must be 'sentence_embedding'"),
         ({"batch_size": 0}, "batch_size=0 must be at least 1"),

@@ -22,6 +22,7 @@ STOREYS = (
     ("backbones.published",),  # the published models of all families
     ("arguments", "option_types", "markdown", "pages"),
     ("io",),  # every file that is read or written
+    ("origins",),  # where the data come from
     ("text", "losses"),  # strings -> packed tokens; pure functions on vectors
     ("nn",),  # what encoders are made of
     ("backbones.t5",),  # a family, met by name through `backbones.registry`

@@ -1,11 +1,13 @@
 """The options by which a command reads a table: its format, and which of its columns are texts, titles and ids."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Group, Parameter
 
+from instructor_jax.io.tables.many_files import ManyTables
 from instructor_jax.io.tables.records import Table
 from instructor_jax.io.tables.tables import FormatName, format_of, open_table
 
@@ -30,6 +32,10 @@ class TableOptions:
     def open(self, path: Path) -> Table:
         """Open a file the way these options say; see `open_table`."""
         return open_table(path, format=self.format, header=self.header, quotes=self.quotes, delimiter=self.delimiter)
+
+    def open_all(self, paths: Sequence[Path]) -> Table:
+        """Open one file or several, one after the other as one table; see `open_table`."""
+        return self.open(paths[0]) if len(paths) == 1 else ManyTables(paths, self.open)
 
 
 @Parameter(name="*", group=Group("Input", sort_key=1))

@@ -1,4 +1,8 @@
-"""Blocks of rows of text: the unit that is encoded by one call, kept as one part, and told apart by a hash."""
+"""Blocks of rows of text: what is encoded by one call and told apart by a hash.
+
+A part of a bulk job is a fixed range of rows, whatever they hold; it is one block, or several where its texts are very
+long. So the rows of a part are known before anything is read.
+"""
 
 import dataclasses
 import hashlib
@@ -20,14 +24,15 @@ class TextRow(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TextBlock:
-    """A fixed range of the rows of one input, the unit that is encoded by one call.
+    """Rows of one input that follow one another, the unit that is encoded by one call.
 
     Attributes:
-        index: number of the block, from 0.
+        index: number of the part that the rows belong to, from 0.
         first_row: number of its first row, from 0.
         texts: the texts, one for each row.
         instructions: one for each row, or None where the table has no such column.
         ids: one for each row, or None where the table has no such column.
+        ends_part: whether it holds the part's last row; another block of the part follows otherwise.
     """
 
     index: int
@@ -35,6 +40,7 @@ class TextBlock:
     texts: list[str]
     instructions: list[str] | None
     ids: list[str] | None
+    ends_part: bool = True
 
     def sentences(self) -> list[str] | list[list[str]]:
         """What `Instructor.encode` takes: texts, or pairs where every row has its own instruction."""
@@ -53,26 +59,30 @@ class TextBlock:
         return digest.hexdigest()
 
 
-def text_blocks(rows: Iterable[TextRow], size: int, characters: int = PART_CHARACTERS) -> Iterator[TextBlock]:
-    """Cut rows into blocks of `size`; the last one may be shorter, and so is one of very long texts.
+def text_blocks(
+    rows: Iterable[TextRow], size: int, characters: int = PART_CHARACTERS, *, first_part: int = 0
+) -> Iterator[TextBlock]:
+    """Cut rows into parts of `size`, the last one maybe shorter, and parts of very long texts into several blocks.
 
     Args:
         rows: the rows.
-        size: rows of a block.
+        size: rows of a part.
         characters: a block ends with the row that reaches so many, so that a block fits into memory.
+        first_part: number of the part that begins with the first of these rows.
 
     Raises:
         ValueError: size is not in [1, `ROWS`].
     """
     if not 1 <= size <= ROWS:
         raise ValueError(f"part size={size} must be at least 1 and at most {ROWS:,}")
-    index = first_row = long = 0
+    first_row, long, last = first_part * size, 0, 0
     texts, instructions, ids = [], [], []
-
-    def block() -> TextBlock:
-        return TextBlock(index, first_row, texts, instructions or None, ids or None)
+    waiting: TextBlock | None = None  # whether it ends its part is known at the next row, or at the end
 
     for text, instruction, identifier in rows:
+        if waiting is not None:
+            yield waiting
+            waiting = None
         texts.append(text)
         long += len(text)
         if instruction is not None:
@@ -81,9 +91,17 @@ def text_blocks(rows: Iterable[TextRow], size: int, characters: int = PART_CHARA
         if identifier is not None:
             ids.append(identifier)
             long += len(identifier)
-        if len(texts) == size or long >= characters:
-            yield block()
-            index, first_row, long = index + 1, first_row + len(texts), 0
+        last = first_row + len(texts)
+        if last % size == 0 or long >= characters:
+            ends = last % size == 0
+            block = TextBlock(first_row // size, first_row, texts, instructions or None, ids or None, ends)
+            first_row, long = last, 0
             texts, instructions, ids = [], [], []
-    if texts:
-        yield block()
+            if ends:
+                yield block
+            else:
+                waiting = block
+    if waiting is not None:
+        yield dataclasses.replace(waiting, ends_part=True)
+    elif texts:
+        yield TextBlock(first_row // size, first_row, texts, instructions or None, ids or None)

@@ -11,6 +11,7 @@ from typing import Any
 from instructor_jax.commands.table_options import InputOptions
 from instructor_jax.commands.text_blocks import TextRow
 from instructor_jax.io.printable import one_line
+from instructor_jax.io.tables.places import Place
 from instructor_jax.io.tables.records import Table, listed
 
 # Names by which the columns of public text data sets usually go; the first that is present is taken.
@@ -75,13 +76,16 @@ def text_columns(table: Table, options: InputOptions, *, own_instructions: bool 
     )
 
 
-def read_texts(table: Table, options: InputOptions, *, own_instructions: bool = True) -> Iterator[TextRow]:
+def read_texts(
+    table: Table, options: InputOptions, *, own_instructions: bool = True, start: Place | None = None
+) -> Iterator[TextRow]:
     """The rows of a table.
 
     Args:
         table: an opened table; its records are consumed.
         options: which column is which.
         own_instructions: take a column `instruction` even where no option names it.
+        start: where in the table to begin; its records are then not consumed.
 
     Raises:
         ValueError: a column is missing or ambiguous, or a value is no text; with the file, the line and the value.
@@ -90,7 +94,7 @@ def read_texts(table: Table, options: InputOptions, *, own_instructions: bool = 
     columns = [name for name in (chosen.text, chosen.title, chosen.instruction, chosen.id) if name is not None]
 
     def rows() -> Iterator[TextRow]:
-        for number, values in table.records(columns, optional=[chosen.title] if chosen.title else ()):
+        for number, values in table.records(columns, [chosen.title] if chosen.title else (), start):
             text, *more = values
             title = more.pop(0) if chosen.title is not None else ""
             own = more.pop(0) if chosen.instruction is not None else ""

@@ -1,4 +1,4 @@
-"""Small vectors: truncated dimensions, int8/uint8 with stored ranges, and one bit per dimension.
+"""Small vectors: truncated dimensions, float16, int8/uint8 with stored ranges, and one bit per dimension.
 
 Ranges belong to a model, not to a batch: taken from the batch at hand, the same text would get other bytes in other
 company, and a single query would get nothing but zeros. So they are computed once, stored, and required.
@@ -7,11 +7,11 @@ company, and a single query would get nothing but zeros. So they are computed on
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Float, Float16, Float32, Shaped
 
 from instructor_jax.arguments import one_of
 
-Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
+Precision = Literal["float32", "float16", "int8", "uint8", "binary", "ubinary"]
 
 
 def check_precision(precision: str) -> None:
@@ -57,8 +57,9 @@ def quantize(
 ) -> Shaped[np.ndarray, "n columns"]:
     """Vectors in the given precision, by the formulas of sentence-transformers' `quantize_embeddings`.
 
-    int8 and uint8 divide each dimension's range into 255 steps (values outside it are clipped); binary packs the signs
-    of eight dimensions into a byte (`ubinary`), shifted by 128 for `binary`.
+    float16 keeps 11 bits of each number, half the bytes. int8 and uint8 divide each dimension's range into 255 steps
+    (values outside it are clipped); binary packs the signs of eight dimensions into a byte (`ubinary`), shifted by 128
+    for `binary`.
 
     Args:
         vectors: float32.
@@ -66,11 +67,14 @@ def quantize(
         ranges: from `ranges_of`; needed for int8 and uint8.
 
     Raises:
-        ValueError: the precision is unknown, ranges are missing, or the dimension is no multiple of 8 for bits.
+        ValueError: the precision is unknown, ranges are missing, the dimension is no multiple of 8 for bits, or a
+            number is too large for float16.
     """
     check_precision(precision)
     if precision == "float32":
         return vectors
+    if precision == "float16":
+        return _as_float16(vectors)
     if precision in ("binary", "ubinary"):
         if vectors.shape[1] % 8:
             raise ValueError(f"precision={precision!r} packs 8 dimensions into a byte; {vectors.shape[1]} do not fit.")
@@ -85,3 +89,10 @@ def quantize(
     steps = (high - low) / 255
     levels = np.clip(np.floor((vectors - low) / np.where(steps == 0, 1, steps)), 0, 255)
     return levels.astype(np.uint8) if precision == "uint8" else (levels - 128).astype(np.int8)
+
+
+def _as_float16(vectors: Float32[np.ndarray, "n dim"]) -> Float16[np.ndarray, "n dim"]:
+    largest = np.abs(vectors).max(initial=0.0)
+    if largest > np.finfo(np.float16).max:  # of a model that does not normalise its vectors
+        raise ValueError(f"precision='float16' holds numbers up to 65,504; a vector has {largest:g}. Use float32.")
+    return vectors.astype(np.float16)

@@ -59,12 +59,13 @@ def _locked(path: Path, wait: bool) -> Iterator[None]:
         os.close(descriptor)
 
 
-def lock(descriptor: int, *, wait: bool = False) -> None:
+def lock(descriptor: int, *, wait: bool = False, shared: bool = False) -> None:
     """Locks an open file for this process; the system frees it should the process die. Does nothing on Windows.
 
     Args:
         descriptor: of the open file.
         wait: until another process has freed it; otherwise raise at once.
+        shared: together with others that share it; a lock that is held already is changed to this kind.
 
     Raises:
         BlockingIOError: another process holds it.
@@ -74,4 +75,4 @@ def lock(descriptor: int, *, wait: bool = False) -> None:
         import fcntl
     except ImportError:  # Windows
         return
-    fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))

@@ -51,6 +51,8 @@ class Instructor:
         together = hashlib.blake2b(repr((pairs, batch_size)).encode()).digest()[0]
         vectors = np.stack([vector(self.name, *pair) for pair in pairs]) * np.float32(1 + together * 2.0**-23)
         vectors = vectors[:, :truncate_dim]
+        if precision == "float16":
+            vectors = vectors.astype(np.float16)
         if precision == "int8":
             vectors = np.clip(vectors * 127, -127, 127).astype(np.int8)
         info = SimpleNamespace(token_counts=np.array([len(text.split()) + 1 for _, text in pairs]), truncated=long)

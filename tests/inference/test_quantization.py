@@ -70,8 +70,8 @@ def test_ranges_are_required_and_come_from_enough_vectors() -> None:
 
 @pytest.mark.usefixtures("unchecked")
 def test_an_unknown_precision_is_refused() -> None:
-    with pytest.raises(ValueError, match="precision='float16' must be one of float32, int8"):
-        quantize(unit_vectors(1), "float16", None)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="precision='float64' must be one of float32, float16, int8"):
+        quantize(unit_vectors(1), "float64", None)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("dim", [1, 7, 48])
@@ -94,3 +94,13 @@ def test_truncation_stays_within_the_dimensions() -> None:
 
 def test_a_zero_vector_stays_zero() -> None:
     np.testing.assert_array_equal(unit_length(np.zeros((2, 3), np.float32)), np.zeros((2, 3)))
+
+
+def test_float16_keeps_eleven_bits_and_refuses_what_it_cannot_hold() -> None:
+    vectors = unit_vectors(50)
+    half = quantize(vectors, "float16", None)
+    assert half.dtype == np.float16
+    # half a unit in the last of 11 bits; below 2**-14 numbers are subnormal, with steps of 2**-24
+    assert np.all(np.abs(half.astype(np.float32) - vectors) <= np.maximum(np.abs(vectors) * 2.0**-11, 2.0**-25))
+    with pytest.raises(ValueError, match="holds numbers up to 65,504; a vector has 100000"):
+        quantize(vectors[:1] * 0 + np.float32(1e5), "float16", None)

@@ -243,12 +243,13 @@ def test_too_many_columns_are_no_table(tmp_path):
         texts(tmp_path, "a.csv", f"{header}\n", header=False)
 
 
-def test_parts_end_early_where_texts_are_long():
-    given = [TextRow("x" * 10, "i" * 5, "n")] * 10
+def test_parts_of_long_texts_are_several_blocks():
+    given = [TextRow("x" * 10, "i" * 5, "n")] * 14
     blocks = list(text_blocks(given, 8, characters=40))
-    assert [len(block.texts) for block in blocks] == [3, 3, 3, 1]
-    assert [block.first_row for block in blocks] == [0, 3, 6, 9]
-    assert [block.index for block in blocks] == [0, 1, 2, 3]
+    assert [len(block.texts) for block in blocks] == [3, 3, 2, 3, 3]
+    assert [block.first_row for block in blocks] == [0, 3, 6, 8, 11]
+    assert [block.index for block in blocks] == [0, 0, 0, 1, 1]
+    assert [block.ends_part for block in blocks] == [False, False, True, False, True]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from instructor_jax.option_types import WholeNumber
 
 from ..data.task_names import chosen_tasks
 from .options import MiningOptions, RowOptions
+from .sources_list import fetch, sources
 
 if TYPE_CHECKING:
     from .files.records import Source
@@ -22,6 +23,8 @@ app: App = App(
     help_format="plaintext",
     version_flags=[],
 )
+app.command(sources)
+app.command(fetch)
 
 
 @app.command

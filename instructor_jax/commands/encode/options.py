@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from instructor_jax.commands.table_options import InputOptions
-from instructor_jax.commands.text_files import TextColumns
 from instructor_jax.model_options import ModelOptions, Overflow, Precision, model_name
 from instructor_jax.option_types import WholeNumber
 
@@ -18,14 +17,19 @@ class OutputOptions:
     """Where the vectors go.
 
     Attributes:
-        output: .npy (ids go beside it), .jsonl or .parquet.
+        output: .npy (ids go beside it), .jsonl or .parquet; with --parts a folder.
         part_size: Rows of a part, the unit that a restart goes on from.
         overwrite: Replace an output that exists, also one that this command did not make.
+        parts: Leave the parts as they are, a folder of Parquet files with a manifest: for more rows than a file holds.
+        shard: Make a share of the parts: INDEX/COUNT, from 0, or auto (arrays of Slurm, indexed jobs of Kubernetes,
+            Cloud Run, mpirun, TPU slices). The same command without it joins them.
     """
 
     output: Annotated[Path, Parameter(name=["--output", "-o"])]
     part_size: WholeNumber = 8192
     overwrite: Annotated[bool, Parameter(negative="")] = False
+    parts: Annotated[bool, Parameter(negative="")] = False
+    shard: str | None = None
 
 
 @Parameter(name="*", group=Group("Vectors", sort_key=3))
@@ -35,7 +39,8 @@ class VectorOptions:
 
     Attributes:
         batch_size: Most texts in one call of the device; by default the number of tokens decides.
-        precision: Type of the vectors' numbers; int8 and uint8 need the ranges stored with the model.
+        precision: Type of the vectors' numbers (binary: a bit for each); int8 and uint8 need the ranges stored with the
+            model.
         truncate_dim: Keep only so many leading dimensions, normalised again.
         on_overflow: What to do with a text longer than the model's limit; the summary counts such texts.
     """
@@ -50,7 +55,7 @@ def deciding_options(
     instruction: str | None,
     part_size: int,
     reading: InputOptions,
-    columns: TextColumns,
+    title_column: str | None,
     model: ModelOptions,
     vectors: VectorOptions,
 ) -> dict[str, Any]:
@@ -69,5 +74,5 @@ def deciding_options(
         "part_size": part_size,
         **dataclasses.asdict(vectors),
         **how_read,
-        "title_column": columns.title,
+        "title_column": title_column,
     }

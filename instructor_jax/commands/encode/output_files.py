@@ -15,9 +15,10 @@ from instructor_jax.io.atomic import is_temporary_name
 from instructor_jax.io.json_files import Fields, read_json
 from instructor_jax.io.ownership import Claim
 
+MANIFEST = "_manifest.json"  # of an output that is a folder; readers of folders of Parquet leave such names out
 LAYOUT = 1  # of the folder and the summary; raised when they change
-_PART = re.compile(r"part-[0-9]{6,9}(\.npy|\.jsonl|\.parquet|\.ids\.txt|\.json)")
-_NAMES = ("lock", "options.json", "probe.npy", "written.json")
+_PART = re.compile(r"part-[0-9]{6,9}(\.npy|\.jsonl|\.parquet|\.ids\.txt|\.json|\.claim)")
+_NAMES = ("lock", "options.json", "probe.npy", "written.json", "index.json", "_manifest.json")
 
 
 def parts_folder(output: Path) -> Path:
@@ -31,7 +32,9 @@ def leaving_folder(output: Path) -> Path:
 
 
 def summary_path(output: Path) -> Path:
-    """The small JSON file beside an output that says how it was made."""
+    """The small JSON file that says how an output was made: beside it, or within one that is a folder."""
+    if output.is_dir():
+        return output / MANIFEST
     return output.with_name(output.name + ".json")
 
 
@@ -57,13 +60,17 @@ def read_summary(output: Path) -> dict[str, Any] | None:
     return None
 
 
-def output_claims(output: Path, *, ids_beside: bool) -> list[Claim]:
+def output_claims(output: Path, *, ids_beside: bool, as_folder: bool = False) -> list[Claim]:
     """Everything that making `output` may write, replace or remove.
 
     Args:
         output: the file that will be made.
         ids_beside: whether ids go to a file of their own.
+        as_folder: whether it will be a folder of parts.
     """
+    parts = Claim(parts_folder(output), is_parts_folder, replaceable=False)
+    if as_folder:
+        return [parts, Claim(output, is_output_folder, replaceable=False)]
 
     def replaceable(path: Path) -> bool:
         return is_of_this_run(output, path) or may_overwrite(output)
@@ -71,7 +78,7 @@ def output_claims(output: Path, *, ids_beside: bool) -> list[Claim]:
     claims = [
         Claim(output, replaceable),
         Claim(summary_path(output), lambda path: read_summary(output) is not None or replaceable(path)),
-        Claim(parts_folder(output), is_parts_folder, replaceable=False),
+        parts,
         Claim(leaving_folder(output), is_parts_folder, replaceable=False),
     ]
     ids = Claim(ids_path(output), lambda path: ids_are_ours(output) or replaceable(path))
@@ -123,6 +130,21 @@ def is_parts_folder(folder: Path) -> bool:
         return False
     # Without options.json only what is made before it may be there.
     return "options.json" in found or all(name == "lock" or is_temporary_name(name) for name in found)
+
+
+def is_output_folder(folder: Path) -> bool:
+    """Whether a folder is a finished output of `encode`: a manifest, parts, and nothing else."""
+    if folder.is_symlink() or not folder.is_dir() or read_summary(folder) is None:
+        return False
+    with os.scandir(folder) as entries:
+        return all(entry.is_file(follow_symlinks=False) and _is_our_name(entry.name) for entry in entries)
+
+
+def tidy_output_folder(folder: Path) -> None:
+    """Remove from a finished output folder what only an unfinished one needs."""
+    for name in [path.name for path in folder.iterdir()]:
+        if name != MANIFEST and not name.endswith(".parquet") and _is_our_name(name):
+            (folder / name).unlink(missing_ok=True)
 
 
 def remove_parts_folder(folder: Path) -> None:

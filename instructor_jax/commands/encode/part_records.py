@@ -1,4 +1,4 @@
-"""The record of a finished part: how many rows it holds, from which rows it was made, and how large its files are."""
+"""What is written as one part, and the record of a finished one: rows, a hash of what they were, its files' sizes."""
 
 import dataclasses
 import hashlib
@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.json_files import Fields, read_json
@@ -20,7 +22,7 @@ class PartRecord:
 
     Attributes:
         rows: how many rows it holds.
-        input: hash of those rows, `TextBlock.digest`.
+        input: hash of those rows, `part_digest`.
         tokens: tokens read by the encoder.
         truncated: texts that were longer than the model's limit.
         bytes: size of the file of vectors, by which one that was cut is noticed; None in parts of older versions.
@@ -33,6 +35,29 @@ class PartRecord:
     truncated: int
     bytes: int | None = None
     ids_bytes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedPart:
+    """What is written as one part.
+
+    Attributes:
+        index: number of the part.
+        first_row: number of its first row, from 0.
+        vectors: [rows, dim], or the bytes of a small precision.
+        ids: one for each row, or None.
+        input: hash of its rows, `part_digest`.
+        tokens: tokens read by the encoder.
+        truncated: texts that were longer than the model's limit.
+    """
+
+    index: int
+    first_row: int
+    vectors: np.ndarray
+    ids: list[str] | None
+    input: str
+    tokens: int
+    truncated: int
 
 
 def read_record(path: Path) -> PartRecord:
@@ -49,6 +74,11 @@ def read_record(path: Path) -> PartRecord:
         fields.whole("truncated", most=_LARGEST),
         *(fields.whole(key, most=_LARGEST) if key in fields else None for key in ("bytes", "ids_bytes")),
     )
+
+
+def part_digest(blocks: Sequence[str]) -> str:
+    """Returns the hash of a part's rows from the hashes of its blocks, which is nearly always a single one."""
+    return blocks[0] if len(blocks) == 1 else combined_digest(blocks)
 
 
 def combined_digest(digests: Sequence[str]) -> str:

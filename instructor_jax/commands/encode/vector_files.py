@@ -27,21 +27,28 @@ class VectorFormat:
         holds_ids: whether ids are in the file itself; otherwise they go to a text file beside it.
         write: writes one part: path, vectors, ids, number of the first row (the id of a row without one is its number).
         join: joins parts, in order, to one file: paths of the parts, path of the whole.
+        as_folder: whether the output is the folder of the parts, which are not joined.
     """
 
     suffix: str
     holds_ids: bool
     write: Callable[[Path, np.ndarray, Sequence[str] | None, int], None]
     join: Callable[[Sequence[Path], Path], None]
+    as_folder: bool = False
 
 
-def vector_format(output: Path) -> VectorFormat:
-    """The format that an output's suffix names.
+def vector_format(output: Path, *, as_folder: bool = False) -> VectorFormat:
+    """The format that an output's suffix names, or that of a folder of Parquet parts.
 
     Raises:
         ValueError: the suffix is not one of .npy, .parquet, .jsonl.
         ImportError: .parquet without the extra `tables`.
     """
+    if as_folder:
+        if output.suffix in _FORMATS:
+            raise ValueError(f"{output}: --parts makes a folder of .parquet files; name it without a suffix")
+        _pyarrow()
+        return dataclasses.replace(_FORMATS[".parquet"], as_folder=True)
     if output.suffix not in _FORMATS:
         raise ValueError(
             f"{output}: unknown suffix {output.suffix!r} of an output; it must be one of {', '.join(_FORMATS)}"

@@ -8,10 +8,12 @@ other is taken; where both may be meant, the file is refused until --delimiter s
 import csv
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from instructor_jax.io.bounds import COLUMNS, LINE_BYTES
+from instructor_jax.io.tables.gzip_files import open_bytes
+from instructor_jax.io.tables.places import Place, is_wanted
 from instructor_jax.io.tables.records import LineBased, Record, listed, require_names
 from instructor_jax.io.tables.text_lines import TextLines
 
@@ -19,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 _NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "bar": "|", "space": " "}
 _CANDIDATES = (",", ";", "\t", "|")
+_MARK = b"\xef\xbb\xbf"  # that some programs write before UTF-8
 _SHOWN = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "pipe"}
 # So many lines and characters are looked at.
 _HEAD_LINES, _HEAD_CHARACTERS = 50, 1 << 20
@@ -55,16 +58,13 @@ class DelimitedTable(LineBased):
 
     def __init__(self, lines: TextLines, *, delimiter: str | None, usual: str, header: bool, quotes: bool) -> None:
         super().__init__(lines)
-        self._in_record = 0  # characters since the record's beginning, the line breaks in its quotes included
         head = _head(lines)
         quoting: Any = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
         if delimiter is None:
             delimiter = _delimiter_of(head, usual, header, quoting, self.name)
         csv.field_size_limit(LINE_BYTES)  # of the whole process; Python's default of 131,072 is a long article
-        self._reader = csv.reader(
-            self._counted(itertools.chain(head, lines)), delimiter=delimiter, quoting=quoting, strict=True
-        )
-        self._fields = self._parse()
+        self._delimiter, self._quoting, self._header = delimiter, quoting, header
+        self._fields = self._parse(itertools.chain(head, lines))
         first = next(self._fields, None)
         if first is None:
             raise ValueError(f"{self.name}: holds no record")
@@ -75,20 +75,25 @@ class DelimitedTable(LineBased):
             self._fields = itertools.chain([first], self._fields)
         require_names(self.name, self.columns, " (--no-header if it has no header)")
 
-    def _counted(self, lines: Iterable[str]) -> Iterator[str]:
-        """The lines; a quotation mark that is never closed must not swallow the rest of the file into memory."""
-        for line in lines:
-            self._in_record += len(line)
-            if self._in_record > LINE_BYTES:
-                raise csv.Error(f"the record that begins here has more than {LINE_BYTES:,} characters")
-            yield line
+    def _parse(self, lines: Iterable[str], before: int = 0) -> Iterator[tuple[int, list[str]]]:
+        """Line number and fields of each record; `before` lines lie before the first."""
+        in_record = 0  # characters since the record's beginning, the line breaks in its quotes included
 
-    def _parse(self) -> Iterator[tuple[int, list[str]]]:
+        def counted() -> Iterator[str]:
+            # A quotation mark that is never closed must not swallow the rest of the file into memory.
+            nonlocal in_record
+            for line in lines:
+                in_record += len(line)
+                if in_record > LINE_BYTES:
+                    raise csv.Error(f"the record that begins here has more than {LINE_BYTES:,} characters")
+                yield line
+
+        reader = csv.reader(counted(), delimiter=self._delimiter, quoting=self._quoting, strict=True)
         while True:
-            number = self._reader.line_num + 1
-            self._in_record = 0
+            number = before + reader.line_num + 1
+            in_record = 0
             try:
-                fields = next(self._reader, None)
+                fields = next(reader, None)
             except csv.Error as error:
                 hint = "if quotation marks are plain characters in this file, give --no-quotes"
                 raise ValueError(f"{self.name}, line {number}: {error}; {hint}") from error
@@ -97,10 +102,37 @@ class DelimitedTable(LineBased):
             if fields:
                 yield number, fields
 
-    def records(self, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Record]:
+    def places(self, step: int, first: int = 0) -> Generator[Place, None, int]:
+        """See `Table`."""
+        lines, _ = self._again()
+        compressed = lines.path.suffix.lower() == ".gz"
+        with open_bytes(lines.path) as file:
+            offset = len(_MARK) if file.read(len(_MARK)) == _MARK else 0  # which `lines` leave out
+
+        def measured() -> Iterator[str]:  # csv takes a line when it needs one: between records, all it took is read
+            nonlocal offset
+            for line in lines:
+                offset += len(line) if line.isascii() else len(line.encode("utf-8", "surrogateescape"))
+                yield line
+
+        row, begins, before = -1 if self._header else 0, offset, 0
+        for _ in self._parse(measured()):
+            if row >= 0 and is_wanted(row, step, first):
+                yield Place(row, None if compressed else begins, before)
+            row, begins, before = row + 1, offset, lines.number
+        return max(row, 0)
+
+    def records(
+        self, columns: Sequence[str], optional: Sequence[str] = (), start: Place | None = None
+    ) -> Iterator[Record]:
         """See `Table`."""
         width, chosen = len(self.columns), [self.columns.index(column) for column in columns]
-        for number, fields in self._fields:
+        found = self._fields
+        if start is not None:
+            lines, left_out = self._again(start)
+            left_out += self._header if start.offset is None else 0
+            found = itertools.islice(self._parse(lines, lines.number), left_out, None)
+        for number, fields in found:
             if len(fields) != width:
                 raise ValueError(
                     f"{self.name}, line {number}: has {len(fields)} fields, must have {width} like the first record"

@@ -4,12 +4,13 @@ Only the chosen columns are read. How many rows are taken at a time depends on h
 small file that unpacks to much (a long text repeated by reference) does not fill the memory.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from instructor_jax.io.bounds import LINE_BYTES, MIB
 from instructor_jax.io.printable import one_line
+from instructor_jax.io.tables.places import Place
 from instructor_jax.io.tables.records import Record, Table, listed, require_names
 from instructor_jax.io.tables.text_lines import is_stdin
 
@@ -45,6 +46,7 @@ class ParquetTable(Table):
         self._files = parquet_files(path) if path.is_dir() else [path]
         self.columns = ()
         self._rows = 0
+        self._rows_of: list[int] = []  # of each file
         for number, file in enumerate(self._files):
             with self._open(file) as opened:
                 columns, rows = tuple(opened.schema_arrow.names), opened.metadata.num_rows
@@ -54,22 +56,34 @@ class ParquetTable(Table):
                 )
             self.columns = columns
             self._rows += max(rows, 0)
+            self._rows_of.append(max(rows, 0))
         require_names(self.name, self.columns)
         self._read = 0
         self._opened: Any = None
         self._flat: list[str] = []  # chosen columns of plain values
         self._repeated: Any = None  # the same file, its repeated texts kept as references
 
-    def records(self, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Record]:
+    def places(self, step: int, first: int = 0) -> Generator[Place, None, int]:
+        """See `Table`; the files' footers tell it."""
+        yield from (Place(row) for row in range(first, self._rows, step))
+        return self._rows
+
+    def records(
+        self, columns: Sequence[str], optional: Sequence[str] = (), start: Place | None = None
+    ) -> Iterator[Record]:
         """See `Table`."""
-        for file in self._files:
+        self._read = left_out = 0 if start is None else start.row
+        for file, rows in zip(self._files, self._rows_of, strict=True):
+            if left_out and left_out >= rows:
+                left_out -= rows
+                continue
             chosen = list(dict.fromkeys(columns))
             self._opened = self._open(file)
             schema = self._opened.schema_arrow
             self._flat = [name for name in chosen if schema.field(name).type.num_fields == 0]
             self._repeated = self._open(file, read_dictionary=self._flat)
             try:
-                for batch in self._batches(chosen):
+                for batch in self._batches(chosen, left_out):
                     values_of = {column: self._values(batch, column) for column in chosen}
                     lists = [values_of[column] for column in columns]
                     for values in zip(*lists, strict=True):
@@ -77,12 +91,21 @@ class ParquetTable(Table):
                         yield self._read, values
             finally:
                 self.close()
+            left_out = 0
 
-    def _batches(self, columns: list[str]) -> Iterator[Any]:
+    def _batches(self, columns: list[str], left_out: int) -> Iterator[Any]:
+        """The rows of the open file but for the first `left_out`; whole row groups of those are not read."""
         try:
             for group in range(self._opened.metadata.num_row_groups):
+                rows = self._opened.metadata.row_group(group).num_rows
+                if left_out and left_out >= rows:
+                    left_out -= rows
+                    continue
                 size = self._rows_at_once(group, columns)
-                yield from self._opened.iter_batches(batch_size=size, row_groups=[group], columns=columns)
+                for batch in self._opened.iter_batches(batch_size=size, row_groups=[group], columns=columns):
+                    if left_out < len(batch):
+                        yield batch.slice(left_out)
+                    left_out = max(left_out - len(batch), 0)
         except self._errors as error:
             raise self._damaged(error) from error
 

@@ -1,11 +1,12 @@
 """What all kinds of tables have in common: named columns, and records in order, once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
 from instructor_jax.io.bounds import COLUMNS
 from instructor_jax.io.printable import one_line
+from instructor_jax.io.tables.places import Place
 from instructor_jax.io.tables.text_lines import TextLines
 
 Record = tuple[int, tuple[Any, ...]]  # line or row number, counted from 1, and the values of the chosen columns
@@ -24,12 +25,23 @@ class Table:
     unit: str = "line"
     columns: tuple[str, ...]
 
-    def records(self, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Record]:
-        """Each record's number and its values of `columns`; can be called once.
+    def records(
+        self, columns: Sequence[str], optional: Sequence[str] = (), start: Place | None = None
+    ) -> Iterator[Record]:
+        """Each record's number and its values of `columns`; can be called once, and any number of times with a place.
 
         Args:
             columns: names, each of them in `self.columns`.
             optional: those that a record may lack (an object of JSON lines); its value is then None.
+            start: where to begin, one of `places`; nothing before it is read, but in compressed files.
+        """
+        raise NotImplementedError
+
+    def places(self, step: int, first: int = 0) -> Generator[Place, None, int]:
+        """Where the records `first`, `first + step`, ... begin; what it returns is the number of all records.
+
+        Raises:
+            ValueError: the table can be read once only.
         """
         raise NotImplementedError
 
@@ -53,6 +65,17 @@ class LineBased(Table):
     def __init__(self, lines: TextLines) -> None:
         self.name = lines.name
         self._lines = lines
+        self._share: TextLines | None = None  # the lines of the share that is being read
+
+    def _again(self, start: Place | None = None) -> tuple[TextLines, int]:
+        """The lines anew, from a place on, and how many records to leave out before it is reached."""
+        if self._share is not None:
+            self._share.close()
+        if start is not None and start.offset is not None:
+            self._share = self._lines.again(start.offset, start.line)
+            return self._share, 0
+        self._share = self._lines.again()
+        return self._share, start.row if start is not None else 0
 
     def fraction_read(self) -> float | None:
         """See `Table`."""
@@ -61,6 +84,8 @@ class LineBased(Table):
     def close(self) -> None:
         """See `Table`."""
         self._lines.close()
+        if self._share is not None:
+            self._share.close()
 
 
 def require_names(table: str, names: Sequence[str], hint: str = "") -> None:

@@ -4,13 +4,16 @@ At most one record (of parquet: one batch of rows) is in memory, so a table may 
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from instructor_jax.io.json_files import parse_json, shown_value
+from instructor_jax.io.tables.arrow_dataset import ArrowDatasetTable, is_arrow_dataset
 from instructor_jax.io.tables.delimited import DelimitedTable, delimiter_named
+from instructor_jax.io.tables.gzip_files import open_bytes
 from instructor_jax.io.tables.parquet import ParquetTable
+from instructor_jax.io.tables.places import Place, byte_lines_with_ends, is_wanted
 from instructor_jax.io.tables.records import LineBased, Record, Table, listed, require_names
 from instructor_jax.io.tables.text_lines import TextLines, is_stdin
 
@@ -36,7 +39,7 @@ def open_table(
     quotes: bool = True,
     delimiter: str | None = None,
 ) -> Table:
-    """Open a file, a folder of Parquet files, or standard input for "-" and "/dev/stdin".
+    """Open a file, a folder of Parquet files, a data set on disk, or standard input for "-" and "/dev/stdin".
 
     Args:
         path: the file; a last suffix .gz means that it is compressed.
@@ -50,6 +53,8 @@ def open_table(
         OSError: the file cannot be opened.
         ImportError: parquet without the extra `tables`.
     """
+    if format is None and is_arrow_dataset(path):
+        return ArrowDatasetTable(path)
     format = format or format_of(path)
     if delimiter is not None and format not in _USUAL:
         raise ValueError(f"{path}: --delimiter is for .csv and .tsv, not for {format}; leave it out")
@@ -93,10 +98,17 @@ class LinesTable(LineBased):
 
     columns = ("text",)
 
-    def records(self, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Record]:
+    def records(
+        self, columns: Sequence[str], optional: Sequence[str] = (), start: Place | None = None
+    ) -> Iterator[Record]:
         """See `Table`."""
-        for line in self._lines:
-            yield self._lines.number, (line,) * len(columns)
+        lines, left_out = (self._lines, 0) if start is None else self._again(start)
+        for line in itertools.islice(lines, left_out, None):
+            yield lines.number, (line,) * len(columns)
+
+    def places(self, step: int, first: int = 0) -> Generator[Place, None, int]:
+        """See `Table`."""
+        return (yield from _line_places(self._lines, step, first, lambda line: True))
 
 
 class JsonLinesTable(LineBased):
@@ -104,7 +116,7 @@ class JsonLinesTable(LineBased):
 
     def __init__(self, lines: TextLines) -> None:
         super().__init__(lines)
-        self._objects = self._parse()
+        self._objects = self._parse(lines)
         first = next(self._objects, None)
         if first is None:
             raise ValueError(f"{self.name}: holds no JSON object")
@@ -112,22 +124,55 @@ class JsonLinesTable(LineBased):
         require_names(self.name, self.columns)
         self._objects = itertools.chain([first], self._objects)
 
-    def _parse(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        for line in self._lines:
+    def _parse(self, lines: TextLines) -> Iterator[tuple[int, dict[str, Any]]]:
+        for line in lines:
             if not line or line.isspace():
                 continue
-            where = f"{self.name}, line {self._lines.number}"
+            where = f"{self.name}, line {lines.number}"
             value = parse_json(line, where, constants=True)  # published data hold NaN; text columns refuse it
             if not isinstance(value, dict):
                 raise ValueError(f"{where}: must be a JSON object, got {shown_value(value)}")
-            yield self._lines.number, value
+            yield lines.number, value
 
-    def records(self, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Record]:
+    def places(self, step: int, first: int = 0) -> Generator[Place, None, int]:
         """See `Table`."""
-        for number, value in self._objects:
+        return (yield from _line_places(self._lines, step, first, _is_no_blank_line))
+
+    def records(
+        self, columns: Sequence[str], optional: Sequence[str] = (), start: Place | None = None
+    ) -> Iterator[Record]:
+        """See `Table`."""
+        objects = self._objects
+        if start is not None:
+            lines, left_out = self._again(start)
+            objects = itertools.islice(self._parse(lines), left_out, None)
+        for number, value in objects:
             try:
                 yield number, tuple([value.get(name) if name in optional else value[name] for name in columns])
             except KeyError as error:
                 raise ValueError(
                     f"{self.name}, line {number}: has no {error.args[0]!r}; its keys: {listed(list(value))}"
                 ) from None
+
+
+def _line_places(
+    lines: TextLines, step: int, first: int, is_record: Callable[[bytes], bool]
+) -> Generator[Place, None, int]:
+    lines.again().close()  # refuses standard input, and what is no text
+    row = offset = number = 0
+    compressed = lines.path.suffix.lower() == ".gz"
+    with open_bytes(lines.path) as file:
+        for line in byte_lines_with_ends(file, lines.name):
+            if is_record(line):
+                if is_wanted(row, step, first):
+                    yield Place(row, None if compressed else offset, number)
+                row += 1
+            offset, number = offset + len(line), number + 1
+    return row
+
+
+def _is_no_blank_line(line: bytes) -> bool:
+    if line[:1] == b"{":
+        return True
+    text = line.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    return bool(text) and not text.isspace()

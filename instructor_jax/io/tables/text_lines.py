@@ -53,15 +53,18 @@ class TextLines:
     Args:
         path: the file; a last suffix .gz means that it is compressed.
         keep_ends: give every line with its end as it is; otherwise without.
+        offset: byte to begin at, of a file that is not compressed; a line begins there.
+        before: how many lines lie before it.
 
     Raises:
         ValueError: it is no UTF-8 text; with the line, or with what it is instead.
         OSError: it cannot be read.
     """
 
-    def __init__(self, path: Path, *, keep_ends: bool = False) -> None:
+    def __init__(self, path: Path, *, keep_ends: bool = False, offset: int = 0, before: int = 0) -> None:
         self.name = "standard input" if is_stdin(path) else str(path)
-        self.number = 0
+        self.path = path
+        self.number = before
         self._keep_ends = keep_ends
         self._owned = not is_stdin(path)
         if not self._owned and (sys.stdin is None or sys.stdin.closed):
@@ -71,7 +74,10 @@ class TextLines:
             self._size = os.fstat(self._raw.fileno()).st_size if self._owned and path.is_file() else 0
             compressed = path.suffix.lower() == ".gz" and self._owned
             unpacked = io.BufferedReader(gzip.GzipFile(fileobj=self._raw), 1 << 20) if compressed else self._raw  # type: ignore[arg-type]
-            self._refuse_other_kinds(unpacked, compressed)
+            if offset:
+                self._raw.seek(offset)
+            else:
+                self._refuse_other_kinds(unpacked, compressed)
             # What is not UTF-8 becomes a lone surrogate, so that it can be told with its line.
             self._text = io.TextIOWrapper(
                 unpacked, "utf-8", errors="surrogateescape", newline="" if keep_ends else None
@@ -127,6 +133,16 @@ class TextLines:
     def _damaged_gzip(self, error: Exception) -> ValueError:
         hint = "; if it is plain text, give it a name without .gz" if isinstance(error, gzip.BadGzipFile) else ""
         return ValueError(f"{self.name}: damaged gzip data after line {self.number}: {error}{hint}")
+
+    def again(self, offset: int = 0, before: int = 0) -> "TextLines":
+        """The same file opened anew, at a byte where a line begins; with the number of lines before it.
+
+        Raises:
+            ValueError: it is standard input, which can be read once only.
+        """
+        if not self._owned:
+            raise ValueError("standard input cannot be read in shares; write it to a file first")
+        return TextLines(self.path, keep_ends=self._keep_ends, offset=offset, before=before)
 
     def fraction_read(self) -> float | None:
         """Position in the file (of a compressed one: in its compressed bytes) relative to its size."""

@@ -1,0 +1,47 @@
+"""Which files a command's inputs mean: files, folders of files, patterns; in an order that is the same everywhere."""
+
+import glob
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from instructor_jax.io.tables.arrow_dataset import is_arrow_dataset
+from instructor_jax.io.tables.tables import format_of
+from instructor_jax.io.tables.text_lines import is_stdin
+
+_MAGIC = re.compile(r"[*?\[]")
+
+
+def input_files(inputs: Sequence[Path]) -> list[Path]:
+    """The tables that inputs mean, in order: inputs as they are given, files of a folder or pattern by name.
+
+    A folder of Parquet files and a data set on disk are one table each and stay as they are.
+
+    Raises:
+        ValueError: nothing is given, a pattern fits nothing, a folder holds what is no table, or standard input is
+            given beside other inputs.
+    """
+    if not inputs:
+        raise ValueError("no input is given; name a file, a folder, a pattern such as 'part-*.jsonl', or - (a pipe)")
+    if len(inputs) > 1 and any(is_stdin(path) for path in inputs):
+        raise ValueError("standard input cannot be read beside other inputs; give it alone, or files alone")
+    return [file for given in inputs for file in _files_of(given)]
+
+
+def _files_of(given: Path) -> list[Path]:
+    if _MAGIC.search(str(given)) and not given.exists():
+        found = sorted(Path(path) for path in glob.glob(str(given), recursive=True))
+        if not found:
+            raise ValueError(f"no file fits the pattern {given}; check it, and put it into quotation marks")
+        return found
+    if not given.is_dir() or is_arrow_dataset(given):
+        return [given]
+    visible = sorted(path for path in given.iterdir() if not path.name.startswith((".", "_")))
+    if not visible or any(path.is_dir() or path.suffix == ".parquet" for path in visible):
+        return [given]  # a folder of Parquet files, or one that is refused as such
+    for path in visible:
+        try:
+            format_of(path)
+        except ValueError as error:
+            raise ValueError(f"{given}: holds {path.name}, which is no table; give a folder of tables alone") from error
+    return visible
