@@ -100,8 +100,8 @@ class ProtocolOptions:
             chosen = dataclasses.replace(chosen, clustering_tokens=self.clustering_tokens or None)
         return chosen
 
-    def table(self, parameters: int, known: InstructionTable) -> InstructionTable:
-        """Returns the instructions for a model of this many parameters, made from the known ones.
+    def table(self, parameters: int, known: InstructionTable | None = None) -> InstructionTable:
+        """Returns the instructions for a model of this many parameters, made from the known ones or the default ones.
 
         Raises:
             ValueError: a broken file, or one together with `without_instructions`.
@@ -109,7 +109,8 @@ class ProtocolOptions:
         if self.without_instructions:
             if self.instructions is not None:
                 raise ValueError("--instructions and --without-instructions exclude each other.")
-            return known.without()
+            return (known or default_table()).without()
+        known = known or default_table()
         if self.instructions is None:
             return known
         return known.overridden_by(self.instructions, self.instructions_size or published_size(parameters))
@@ -174,9 +175,9 @@ def evaluate(
         raise ValueError("no model is named; give a folder, a name on the hub, st:FOLDER, tfidf or default")
     log_to_stderr()
     refuse_other_reports(output)
+    known, described = _instructions(chosen)
     if chosen.benchmark in ("mteb", "all") or chosen.benchmark not in OWN:
         offline_unless_reachable()
-    known, described = _instructions(chosen)
     request = chosen.request(output, protocol.protocol(), keep_vectors=keep_vectors)
     scores: list[TaskScore] = []
     for name in model:

@@ -3,7 +3,6 @@
 Import this module before a table is opened again: the import is what makes LanceDB know the name that it stored.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -115,7 +114,7 @@ class InstructorFunction(TextEmbeddingFunction):
         }
         return {**super().safe_model_dump(), **instructions}
 
-    def _vectors(self, texts: Sequence[str | None], side: Side) -> list[np.ndarray | None]:
+    def _vectors(self, texts: Any, side: Side) -> list[np.ndarray | None]:
         present = [text for text in texts if text is not None]
         vectors = iter(self._embedder.vectors(present, side))
         return [None if text is None else next(vectors) for text in texts]

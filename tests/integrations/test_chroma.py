@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -44,12 +45,12 @@ def test_each_side_has_its_own_instruction(tiny_folder: Path, truth) -> None:
 def test_a_collection_on_disk_is_opened_without_a_function(tiny_folder: Path, tmp_path: Path, truth) -> None:
     own = function(tiny_folder, query_instruction=QUERY, document_instruction=DOCUMENT)
     client = chromadb.PersistentClient(str(tmp_path / "store"))
-    collection = client.create_collection("notes", embedding_function=own)
+    collection = client.create_collection("notes", embedding_function=cast(Any, own))
     collection.add(ids=[str(number) for number in range(len(TEXTS))], documents=TEXTS)
-    stored = collection.get(include=["embeddings"])["embeddings"]
+    stored = cast(Any, collection.get(include=["embeddings"])["embeddings"])
     np.testing.assert_allclose(stored, truth(TEXTS, DOCUMENT), atol=CLOSE)
     reopened = client.get_collection("notes")
-    found = reopened.query(query_texts=[TEXTS[1]], n_results=len(TEXTS), include=["distances", "documents"])
+    found: Any = reopened.query(query_texts=[TEXTS[1]], n_results=len(TEXTS), include=["distances", "documents"])
     cosines = truth(TEXTS[1:2], QUERY) @ truth(TEXTS, DOCUMENT).T
     order = np.argsort(-cosines[0])
     assert found["documents"][0] == [TEXTS[place] for place in order]
@@ -60,7 +61,9 @@ def test_a_collection_on_disk_is_opened_without_a_function(tiny_folder: Path, tm
 @pytest.mark.slow
 def test_another_process_opens_it_without_a_function(tiny_folder: Path, tmp_path: Path) -> None:
     own = function(tiny_folder, query_instruction="", document_instruction="")
-    collection = chromadb.PersistentClient(str(tmp_path / "store")).create_collection("notes", embedding_function=own)
+    collection = chromadb.PersistentClient(str(tmp_path / "store")).create_collection(
+        "notes", embedding_function=cast(Any, own)
+    )
     collection.add(ids=[str(number) for number in range(len(TEXTS))], documents=TEXTS)
     for text in TEXTS[:2]:
         done = subprocess.run(

@@ -40,9 +40,10 @@ def test_a_table_embeds_its_column_and_its_queries_and_is_opened_again(tiny_fold
 
 def test_both_roles(tiny_folder: Path, truth) -> None:
     own = function(tiny_folder, query_instruction=QUERY, source_instruction=DOCUMENT)
-    np.testing.assert_allclose(own.compute_query_embeddings(TEXTS[0]), truth(TEXTS[:1], QUERY), atol=CLOSE)
+    np.testing.assert_allclose(np.asarray(own.compute_query_embeddings(TEXTS[0])), truth(TEXTS[:1], QUERY), atol=CLOSE)
     first, none = own.compute_source_embeddings([TEXTS[0], None])
     assert none is None
+    assert first is not None
     np.testing.assert_allclose(first, truth(TEXTS[:1], DOCUMENT)[0], atol=CLOSE)
 
 

@@ -103,6 +103,6 @@ def _plain(name: str) -> str:
 
 def _rendered(metadata: Any) -> TaskInstructions:
     domains = [domain for domain in metadata.domains or () if domain not in _NO_DOMAINS]
-    domain = _DOMAINS.get(domains[0], domains[0].lower()) if domains else ""
+    domain = str(_DOMAINS.get(domains[0], domains[0].lower())) if domains else ""
     sides = [str(Instruction(domain, text_type, objective)) for text_type, objective in _KINDS[metadata.type]]
     return TaskInstructions(sides[0], sides[-1])
