@@ -5,6 +5,7 @@ prompts that MTEB keeps for other models ("Given a claim, find documents that re
 """
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -97,6 +98,7 @@ def _of(table: InstructionTable, task: str) -> TaskInstructions:
     return TaskInstructions(table.of(task, "query"), table.of(task, "document"))
 
 
+@functools.cache
 def _plain(name: str) -> str:
     return _VERSION.sub("", name.removeprefix("Nano")).lower()
 

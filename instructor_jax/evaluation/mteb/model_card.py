@@ -80,6 +80,22 @@ def read_model_card(folder: Path) -> ModelCard:
     )
 
 
+def fetch_model_card(name: str, revision: str | None) -> ModelCard:
+    """Reads the card of a model on the hub, or in its cache; one that says nothing where there is none, or no network.
+
+    Raises:
+        ValueError: it is no UTF-8, too large, or its front matter is no YAML.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    try:  # of a model, only what it computes with was fetched
+        file = huggingface_hub.hf_hub_download(name, CARD, revision=revision)
+    except (EntryNotFoundError, HfHubHTTPError):
+        return ModelCard()
+    return read_model_card(Path(file).parent)
+
+
 def _front_matter(text: str, file: Path) -> Mapping[str, Any]:
     """Returns what stands between two lines of three dashes at the beginning, as YAML of plain values."""
     found = re.match(r"---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|$)", text, re.DOTALL)

@@ -14,7 +14,7 @@ from instructor_jax.config import parameter_count
 from instructor_jax.evaluation.embedders import JaxEmbedder, folder_hash, jax_model_name
 from instructor_jax.evaluation.mteb.described import described
 from instructor_jax.evaluation.mteb.encoder import MtebEncoder
-from instructor_jax.evaluation.mteb.model_card import read_model_card
+from instructor_jax.evaluation.mteb.model_card import fetch_model_card, read_model_card
 from instructor_jax.evaluation.protocol import corrected
 from instructor_jax.evaluation.task_instructions import Side, default_table
 from instructor_jax.io.default_model import DEFAULT_MODEL
@@ -94,7 +94,7 @@ def instructor_meta(model: Any = DEFAULT_MODEL, *, name: str | None = None, revi
                 f"{argument}={shown(value)} must be {'organisation/model' if rule is _NAME else 'a commit or a word'}, "
                 "of letters, digits, dots, dashes and underscores."
             )
-    card = read_model_card(folder)
+    card = read_model_card(folder) if local else fetch_model_card(text, revision)
     of_hub = not called.startswith(("local/", "instructor-jax/"))
     parameters = parameter_count(config)
     return ModelMeta(

@@ -81,7 +81,7 @@ def test_every_text_task_of_every_benchmark_has_instructions_of_the_papers_form(
 
 @pytest.fixture
 def toy_benchmark(monkeypatch):
-    """A benchmark of two tasks on texts, one of them no task of the paper's, and one on pictures."""
+    """A benchmark of two tasks on texts, one of them no task of the paper's, and one on pictures; vectors are known."""
     import mteb
 
     whole = mteb.get_benchmark
@@ -97,11 +97,12 @@ def toy_benchmark(monkeypatch):
         return mteb.Benchmark(name=name, tasks=tasks()) if name == "Toy(eng, v1)" else whole(name)
 
     monkeypatch.setattr(mteb, "get_benchmark", get_benchmark)
+    monkeypatch.setattr("instructor_jax.evaluation.main.load", lambda name, **options: KnownVectors())
 
 
 @pytest.mark.usefixtures("toy_benchmark")
-def test_a_benchmark_runs_by_its_name_and_prints_what_its_tasks_are_read_under(tiny_folder, tmp_path, capsys):
-    evaluate(str(tiny_folder), output=tmp_path, chosen=TaskOptions(benchmark="Toy(eng, v1)"))
+def test_a_benchmark_runs_by_its_name_and_prints_what_its_tasks_are_read_under(tmp_path, capsys, request):
+    evaluate("known", output=tmp_path, chosen=TaskOptions(benchmark="Toy(eng, v1)"))
     printed = capsys.readouterr().out
     assert "STSBenchmark" in printed
     assert f"queries 'Represent the legal {QUESTION}', documents 'Represent the legal {DOCUMENT}' (metadata)" in printed
@@ -123,19 +124,23 @@ def test_a_benchmark_runs_by_its_name_and_prints_what_its_tasks_are_read_under(t
         for path in files.values()
         if path is not files["Toy(eng,_v1)/CIFAR10Clustering.json"]
     }
-    evaluate(str(tiny_folder), output=tmp_path, chosen=TaskOptions(benchmark="Toy(eng, v1)"))
+    evaluate("known", output=tmp_path, chosen=TaskOptions(benchmark="Toy(eng, v1)"))
     assert {path: path.stat().st_mtime_ns for path in before} == before  # finished tasks are not run again
 
 
-@pytest.mark.usefixtures("toy_benchmark")
-def test_what_is_printed_is_what_the_run_has(tiny_folder, tmp_path, capsys):
+@pytest.fixture
+def no_report(monkeypatch):
+    """Reports with their pictures take seconds to write; one test reads them."""
+    monkeypatch.setattr("instructor_jax.evaluation.report.write.write_report", lambda output: (output, output))
+
+
+@pytest.mark.usefixtures("toy_benchmark", "no_report")
+def test_what_is_printed_is_what_the_run_has(tmp_path, capsys):
     own = tmp_path / "own.csv"
     own.write_text("task,side,exact\nLegalBenchCorporateLobbying,both,Represent the bill: \n", encoding="utf-8")
     chosen = TaskOptions(benchmark="Toy(eng, v1)", tasks=("LegalBenchCorporateLobbying",))
-    evaluate(str(tiny_folder), output=tmp_path / "a", chosen=chosen, protocol=ProtocolOptions(instructions=own))
-    evaluate(
-        str(tiny_folder), output=tmp_path / "b", chosen=chosen, protocol=ProtocolOptions(without_instructions=True)
-    )
+    evaluate("known", output=tmp_path / "a", chosen=chosen, protocol=ProtocolOptions(instructions=own))
+    evaluate("known", output=tmp_path / "b", chosen=chosen, protocol=ProtocolOptions(without_instructions=True))
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Legal") and "(" in line]
     assert "'Represent the bill: ' (own.csv (" in lines[0]
     assert "'' (no instructions)" in lines[1]

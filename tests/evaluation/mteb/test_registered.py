@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from instructor_jax import Instructor
+from instructor_jax.evaluation.embedders import JaxEmbedder, folder_hash, jax_model_name
 from instructor_jax.evaluation.leaderboard import meta as print_meta
 from instructor_jax.evaluation.leaderboard import results as write_results
 from instructor_jax.evaluation.main import TaskOptions, evaluate
@@ -53,10 +54,9 @@ def test_mtebs_own_evaluate_takes_the_record(folder: Path, tmp_path: Path, monke
     tasks = [sts("STSBenchmark"), toy_task("LegalBenchCorporateLobbying", retrieval_data())]
     cache = mteb.ResultCache(tmp_path)
     outcome = mteb.evaluate(meta, tasks, cache=cache, co2_tracker=False, show_progress_bar=False)
-    model, rows = Instructor.from_pretrained(folder), tasks[0].dataset["test"]
-    first, second = (
-        model.encode(rows[side], instruction="Represent the statement: ") for side in ("sentence1", "sentence2")
-    )
+    model, rows = Instructor.from_pretrained(folder, devices="cpu:0"), tasks[0].dataset["test"]
+    sides = [list(rows[side]) for side in ("sentence1", "sentence2")]
+    first, second = (model.encode(side, instruction="Represent the statement: ") for side in sides)
     expected = spearmanr((first * second).sum(axis=1), rows["score"])[0]
     assert outcome.task_results[0].get_score() == pytest.approx(expected, abs=1e-6)  # ranks count, and mteb rounds
     written = tmp_path / "results" / "my-org__my-model" / "0123abc"
@@ -80,12 +80,13 @@ def test_a_registered_model_is_found_by_its_name(folder: Path, monkeypatch):
     model = mteb.get_model("my-org/my-model", device="cpu:0")
     metadata = mteb.get_task("STSBenchmark").metadata
     found = model.encode([{"text": ["a cat"]}], task_metadata=metadata, hf_split="test", hf_subset="default")
-    expected = Instructor.from_pretrained(folder).encode(["a cat"], instruction="Represent the statement: ")
+    expected = Instructor.from_pretrained(folder, devices="cpu:0").encode(
+        ["a cat"], instruction="Represent the statement: "
+    )
     np.testing.assert_allclose(found, expected, atol=2e-6)  # one text in other company
 
 
 def test_a_record_is_filled_from_folder_and_card(folder: Path, tiny_folder: Path):
-    from instructor_jax.evaluation.embedders import folder_hash
     from instructor_jax.evaluation.mteb.registered import instructor_meta, unknown_fields
 
     model = Instructor.from_pretrained(tiny_folder)
@@ -151,6 +152,26 @@ def test_a_broken_card_is_told(tiny_folder: Path, tmp_path: Path, card, told):
         read_model_card(tmp_path)
 
 
+def test_the_card_of_a_model_on_the_hub_is_fetched(folder: Path, monkeypatch):
+    import huggingface_hub
+    from huggingface_hub.errors import EntryNotFoundError
+
+    from instructor_jax.evaluation.mteb.model_card import ModelCard, fetch_model_card
+
+    asked = []
+
+    def download(name: str, file: str, *, revision: str | None) -> str:
+        asked.append((name, file, revision))
+        if name == "my-org/bare":
+            raise EntryNotFoundError("there is none")
+        return str(folder / file)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    assert fetch_model_card("my-org/my-model", "main").license == "mit"
+    assert fetch_model_card("my-org/bare", None) == ModelCard()
+    assert asked == [("my-org/my-model", "README.md", "main"), ("my-org/bare", "README.md", None)]
+
+
 def test_a_card_runs_no_code(tmp_path: Path):
     from instructor_jax.evaluation.mteb.model_card import read_model_card
 
@@ -165,6 +186,10 @@ def test_results_are_copied_into_the_leaderboards_form(folder: Path, tmp_path: P
     whole = mteb.get_benchmark
     toy = {"Toy": lambda: mteb.Benchmark(name="Toy", tasks=[sts("STSBenchmark")])}
     monkeypatch.setattr(mteb, "get_benchmark", lambda name: toy[name]() if name in toy else whole(name))
+    one_device = Instructor.from_pretrained(folder, devices="cpu:0")
+    evaluated = JaxEmbedder(one_device, jax_model_name(str(folder)), folder_hash(folder))
+    monkeypatch.setattr("instructor_jax.evaluation.main.load", lambda name, **options: evaluated)
+    monkeypatch.setattr("instructor_jax.evaluation.report.write.write_report", lambda output: (output, output))
     evaluate(str(folder), output=tmp_path / "results", chosen=TaskOptions(benchmark="Toy"))
     options = {"evaluation": tmp_path / "results", "to": tmp_path / "board", "name": "my-org/my-model"}
     write_results(str(folder), revision="0123abc", **options)
