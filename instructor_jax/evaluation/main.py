@@ -131,10 +131,6 @@ def evaluate(
 
       instructor-jax evaluate hkunlp/instructor-large --benchmark mteb -o results
 
-    Any other benchmark of MTEB, by its own name:
-
-      instructor-jax evaluate ./my-model --benchmark "MTEB(eng, v2)" -o results
-
     What lies in a folder of local data, without any network, beside
     sentence-transformers:
 
@@ -183,8 +179,7 @@ def evaluate(
     for name in model:
         embedder = load(name, data=chosen.data, batch_size=batch_size)
         table = protocol.table(embedder.parameters, known)
-        for line in instruction_lines(table, described):
-            print(printable(line))
+        print(*map(printable, instruction_lines(table, described)), sep="\n", end="\n" * bool(described))
         if study is None:
             scores += request.scores(embedder, table)
         else:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from instructor_jax.drop_in.original import INSTRUCTOR
 from instructor_jax.integrations.extras import absent
 from instructor_jax.integrations.instruction_sides import given_instruction
 from instructor_jax.integrations.two_sided import TwoSidedEmbedder
@@ -66,8 +65,8 @@ class InstructorEmbeddings(BaseModel, Embeddings):
         self._embedder = embedder
 
     @property
-    def client(self) -> INSTRUCTOR:
-        """The loaded model; its weights are shared with others of the same name and options, its settings are not."""
+    def client(self) -> Any:
+        """The loaded `INSTRUCTOR`; weights are shared with others of its name and options, its settings are not."""
         return self._embedder.model
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:

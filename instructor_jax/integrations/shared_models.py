@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from instructor_jax.arguments import model_name, unknown_keywords
-from instructor_jax.drop_in.original import INSTRUCTOR
 from instructor_jax.io.default_model import DEFAULT_MODEL
 from instructor_jax.io.printable import shown
 
@@ -32,7 +31,7 @@ LOADING = (
     "use_auth_token",
 )
 
-_LOADED: "weakref.WeakValueDictionary[str, INSTRUCTOR]" = weakref.WeakValueDictionary()
+_LOADED: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()
 _LOADING = threading.Lock()
 
 
@@ -54,7 +53,7 @@ def loading_options(argument: str, options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def shared_model(name: Any, options: Mapping[str, Any]) -> tuple[INSTRUCTOR, INSTRUCTOR]:
+def shared_model(name: Any, options: Mapping[str, Any]) -> tuple[Any, Any]:
     """Loads a model, or takes the loaded one of the same name and options.
 
     Args:
@@ -62,13 +61,15 @@ def shared_model(name: Any, options: Mapping[str, Any]) -> tuple[INSTRUCTOR, INS
         options: of `INSTRUCTOR`, from `loading_options`.
 
     Returns:
-        a model with settings of its own, and the one that it shares weights and programs with; whoever keeps the
-        second lets others find it.
+        an `INSTRUCTOR` with settings of its own, and the one that it shares weights and programs with; whoever keeps
+        the second lets others find it.
 
     Raises:
         ValueError: no such model, or an option that cannot be obeyed.
         OSError: the hub does not know it or cannot be reached.
     """
+    from instructor_jax.drop_in.original import INSTRUCTOR  # imports JAX
+
     text = model_name("model_name", name)
     # A path means another folder once the current one has changed.
     place = os.path.abspath(text) if text != DEFAULT_MODEL and os.path.isdir(text) else text
@@ -77,6 +78,6 @@ def shared_model(name: Any, options: Mapping[str, Any]) -> tuple[INSTRUCTOR, INS
         model = _LOADED.get(key)
         if model is None:
             model = INSTRUCTOR(text, **options)
-            model._made_of = options  # type: ignore[attr-defined] # the key may name objects by address: keep them alive
+            model._made_of = options  # pyright: ignore[reportAttributeAccessIssue] - the key may name objects by address: keep them alive
             _LOADED[key] = model
     return copy.copy(model), model

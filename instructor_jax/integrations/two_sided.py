@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Shaped
 
 from instructor_jax.arguments import flag, unknown_keywords
-from instructor_jax.drop_in.original import INSTRUCTOR
 from instructor_jax.integrations.instruction_sides import Side, given_instruction, side_instruction
 from instructor_jax.integrations.shared_models import loading_options, shared_model
 from instructor_jax.io.printable import shown
@@ -46,15 +45,15 @@ class TwoSidedEmbedder:
         self.document_instruction = given_instruction("document_instruction", self.document_instruction)
         self.loading = loading_options("model_kwargs", self.loading)
         self.encoding = _encoding_options(self.encoding)
-        self._models: tuple[INSTRUCTOR, INSTRUCTOR] | None = None
+        self._models: tuple[Any, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Returns the settings; the receiving process loads the model by its name."""
         return {**self.__dict__, "_models": None}
 
     @property
-    def model(self) -> INSTRUCTOR:
-        """The model; loaded here, the first time."""
+    def model(self) -> Any:
+        """The model, an `instructor_jax.INSTRUCTOR`; loaded here, the first time."""
         if self._models is None:
             self._models = shared_model(self.model_name, self.loading)
         return self._models[0]

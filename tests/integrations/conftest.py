@@ -12,6 +12,7 @@ from typing import Any
 # Read when the libraries are imported. Haystack's would write into the home folder, too.
 os.environ["ANONYMIZED_TELEMETRY"] = "False"
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # of DSPy and BERTopic; it fetches a list of prices otherwise
 
 import numpy as np
 import pytest
