@@ -94,7 +94,7 @@ def test_lancedb(tiny_folder: Path) -> None:
     pytest.importorskip("torch", reason="LanceDB's own class imports it")
     from lancedb.embeddings import get_registry
 
-    import instructor_jax.integrations.lancedb
+    from instructor_jax.integrations.lancedb import InstructorFunction
 
     fields = {"name": str(tiny_folder), "device": "cpu:0", "batch_size": 3, "show_progress_bar": False}
     defaults = {
@@ -103,6 +103,7 @@ def test_lancedb(tiny_folder: Path) -> None:
     }
     older = get_registry().get("instructor").create(**fields)
     newer = get_registry().get("instructor-jax").create(**fields, **defaults)
+    assert isinstance(newer, InstructorFunction)
     same(newer.compute_source_embeddings(TEXTS), older.compute_source_embeddings(TEXTS))
     same(newer.compute_query_embeddings(TEXTS[0]), older.compute_query_embeddings(TEXTS[0]))
     assert newer.ndims() == older.ndims()
