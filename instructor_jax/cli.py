@@ -29,6 +29,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "instructor_jax.evaluation.studies.compare_instructions:compare_instructions",
         "Rank instructions on a small labelled file.",
     ),
+    "leaderboard": (
+        "instructor_jax.evaluation.leaderboard:app",
+        "Prepare a model and its results for MTEB's leaderboard.",
+    ),
     "convert": ("instructor_jax.convert.main:app", "Move weights between PyTorch, T5X, Flax and Orbax folders."),
     "create": (
         "instructor_jax.commands.create:create",

@@ -32,7 +32,8 @@ STOREYS = (
     ("embedder",),  # Instructor
     ("drop_in.original",),  # INSTRUCTOR, under the original's signature
     ("__init__", "model_options"),  # the front door; the commands' options of a model
-    ("commands", "server", "evaluation", "train", "convert"),  # applications
+    ("commands", "server", "evaluation", "train", "convert", "integrations"),  # applications, and adapters
+    ("haystack_integrations.components.embedders.instructor_jax",),  # those that must lie in Haystack's namespace
     ("cli",),  # by name, when a verb is called
     ("__main__",),
 )
@@ -62,7 +63,7 @@ LIMITS = {
     "lines of the longest function": 70,
     "functions above 70 lines": 0,
     "files above 250 lines": 1,
-    "functions above 6 parameters": 17,
+    "functions above 6 parameters": 19,  # three have signatures that others set: two components of Haystack, one upload
     "public names without docstring": 0,
 }
 # The files that need an extra or something slow to import; everything else must do without.
@@ -90,6 +91,11 @@ ALLOWED = {
     "matplotlib": ("instructor_jax/pages/", "instructor_jax/commands/", "train/", "instructor_jax/evaluation/"),
     "jinja2": ("instructor_jax/pages/",),
     "orjson": ("instructor_jax/commands/", "instructor_jax/server/"),
+    "langchain_core": ("instructor_jax/integrations/langchain.py",),
+    "llama_index": ("instructor_jax/integrations/llama_index.py",),
+    "chromadb": ("instructor_jax/integrations/chroma.py",),
+    "lancedb": ("instructor_jax/integrations/lancedb.py",),
+    "haystack": ("haystack_integrations/components/embedders/instructor_jax/",),
 }
 
 
@@ -241,7 +247,11 @@ def test_optional_and_slow_imports_stay_in_their_files(repository: Path) -> None
                 continue
             if not any(path == place or (place.endswith("/") and path.startswith(place)) for place in allowed):
                 wrong.append(f"{path} imports {name}")
-            elif early and path.startswith("instructor_jax/") and not {"evaluation", "server"} & set(path.split("/")):
+            elif (
+                early
+                and path.startswith("instructor_jax/")
+                and not {"evaluation", "server", "integrations"} & set(path.split("/"))
+            ):
                 wrong.append(f"{path} imports {name} at its top")
     assert wrong == []
 

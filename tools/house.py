@@ -14,13 +14,14 @@ from functools import cached_property
 from pathlib import Path
 
 MAPPED = {"train": "instructor_jax.train", "convert": "instructor_jax.convert"}
+NAMESPACE = "haystack_integrations"  # Haystack's, of which one package is ours
 LONG_FILE, LONG_FUNCTION, MANY_PARAMETERS = 250, 70, 6
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def sources(checkout: Path) -> list[Path]:
     """Lists the product's Python files."""
-    return sorted(file for top in ("instructor_jax", *MAPPED) for file in (checkout / top).rglob("*.py"))
+    return sorted(file for top in ("instructor_jax", NAMESPACE, *MAPPED) for file in (checkout / top).rglob("*.py"))
 
 
 def package_of(path: Path, checkout: Path) -> str:

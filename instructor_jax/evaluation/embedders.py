@@ -81,11 +81,7 @@ class JaxEmbedder:
         from instructor_jax.embedder import Instructor
 
         loaded = Instructor.from_pretrained(model)
-        if model == DEFAULT_MODEL:
-            name = f"instructor-jax/{model}"
-        else:
-            name = f"local/{folder_name(Path(model))}" if Path(model).is_dir() else model
-        return cls(loaded, name, folder_hash(loaded.folder.whole), batch_size)
+        return cls(loaded, jax_model_name(model), folder_hash(loaded.folder.whole), batch_size)
 
     def encode(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:
         """See `Embedder`."""
@@ -188,6 +184,13 @@ def _pools_instruction(path: Path, *, default: bool) -> bool:
         return read_folder(path).config.pool_instruction
     except ValueError:
         return default
+
+
+def jax_model_name(model: str) -> str:
+    """Returns what a model is called in results: its name on the hub, or what stands for its folder."""
+    if model == DEFAULT_MODEL:
+        return f"instructor-jax/{model}"
+    return f"local/{folder_name(Path(model))}" if Path(model).is_dir() else model
 
 
 def folder_name(path: Path) -> str:

@@ -11,11 +11,13 @@ from cyclopts import Group, Parameter
 from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.evaluation.embedders import load
 from instructor_jax.evaluation.hub_access import offline_unless_reachable
+from instructor_jax.evaluation.mteb.described import Described
+from instructor_jax.evaluation.mteb.named_benchmarks import instruction_lines, known_instructions
 from instructor_jax.evaluation.protocol import Protocol, corrected, published
 from instructor_jax.evaluation.report.files import refuse_other_reports
 from instructor_jax.evaluation.request import Request
 from instructor_jax.evaluation.scores import TaskScore
-from instructor_jax.evaluation.selection import Benchmark
+from instructor_jax.evaluation.selection import OWN
 from instructor_jax.evaluation.studies.outcomes import Study
 from instructor_jax.evaluation.task_instructions import InstructionTable, Size, default_table, published_size
 from instructor_jax.io.log_lines import log_to_stderr
@@ -31,7 +33,8 @@ class TaskOptions:
     """Which tasks are run, and on which data.
 
     Attributes:
-        benchmark: Which tasks. "local" is every set of the data folder, "all" is everything.
+        benchmark: Which tasks: mteb (the paper's 56), billboard, prompt-retrieval, local (every set of the data
+            folder), all of these, or a benchmark of MTEB by its own name, such as "MTEB(eng, v2)".
         tasks: Only these tasks of the benchmark, by name.
         data: Folder of local data, a sub-folder for each set; MTEB's tasks are read from here too where it has them.
         limit: Most examples of a task. Both sides of a comparison get the same, but scores are not the tasks' own.
@@ -40,7 +43,7 @@ class TaskOptions:
             the agreement of labels is measured instead, which is not the paper's number.
     """
 
-    benchmark: Benchmark = "all"
+    benchmark: str = "all"
     tasks: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
     data: Path | None = None
     limit: WholeNumber | None = None
@@ -97,8 +100,8 @@ class ProtocolOptions:
             chosen = dataclasses.replace(chosen, clustering_tokens=self.clustering_tokens or None)
         return chosen
 
-    def table(self, parameters: int) -> InstructionTable:
-        """Returns the instructions for a model of this many parameters.
+    def table(self, parameters: int, known: InstructionTable | None = None) -> InstructionTable:
+        """Returns the instructions for a model of this many parameters, made from the known ones or the default ones.
 
         Raises:
             ValueError: a broken file, or one together with `without_instructions`.
@@ -106,10 +109,11 @@ class ProtocolOptions:
         if self.without_instructions:
             if self.instructions is not None:
                 raise ValueError("--instructions and --without-instructions exclude each other.")
-            return default_table().without()
+            return (known or default_table()).without()
+        known = known or default_table()
         if self.instructions is None:
-            return default_table()
-        return default_table().overridden_by(self.instructions, self.instructions_size or published_size(parameters))
+            return known
+        return known.overridden_by(self.instructions, self.instructions_size or published_size(parameters))
 
 
 def evaluate(
@@ -167,19 +171,27 @@ def evaluate(
         raise ValueError("no model is named; give a folder, a name on the hub, st:FOLDER, tfidf or default")
     log_to_stderr()
     refuse_other_reports(output)
-    if chosen.benchmark in ("mteb", "all"):
+    known, described = _instructions(chosen)
+    if chosen.benchmark in ("mteb", "all") or chosen.benchmark not in OWN:
         offline_unless_reachable()
     request = chosen.request(output, protocol.protocol(), keep_vectors=keep_vectors)
     scores: list[TaskScore] = []
     for name in model:
         embedder = load(name, data=chosen.data, batch_size=batch_size)
-        table = protocol.table(embedder.parameters)
+        table = protocol.table(embedder.parameters, known)
+        print(*map(printable, instruction_lines(table, described)), sep="\n", end="\n" * bool(described))
         if study is None:
             scores += request.scores(embedder, table)
         else:
             _run_study(study, request, embedder, table)
     if study is None:
         _finish(output, scores)
+
+
+def _instructions(chosen: TaskOptions) -> tuple[InstructionTable, dict[str, Described]]:
+    """Returns the known instructions; for a benchmark of MTEB those of its tasks, too, and where they come from."""
+    table = default_table()
+    return (table, {}) if chosen.benchmark in OWN else known_instructions(chosen.benchmark, chosen.tasks, table)
 
 
 def _run_study(study: Study, request: Request, embedder: Embedder, table: InstructionTable) -> None:

@@ -9,7 +9,7 @@ from instructor_jax.evaluation.mteb.jobs import MtebOptions
 from instructor_jax.evaluation.protocol import Protocol, corrected
 from instructor_jax.evaluation.runner import Run, describe, run_jobs
 from instructor_jax.evaluation.scores import Job, TaskScore
-from instructor_jax.evaluation.selection import Benchmark, select_jobs
+from instructor_jax.evaluation.selection import select_jobs
 from instructor_jax.evaluation.task_instructions import InstructionTable
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Request:
         study: Study that it is part of; such runs are reported by the study.
     """
 
-    benchmark: Benchmark
+    benchmark: str
     output: Path
     tasks: tuple[str, ...] = ()
     data: Path | None = None

@@ -6,16 +6,24 @@ A task of MTEB whose data lie in the data folder runs from there, any other from
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-from instructor_jax.evaluation.mteb.jobs import LOCAL, MTEB, MtebOptions, benchmark_tasks, hub_jobs, mteb_job
+from instructor_jax.evaluation.mteb.jobs import (
+    LOCAL,
+    MTEB,
+    MtebOptions,
+    benchmark_tasks,
+    hub_jobs,
+    mteb_job,
+)
+from instructor_jax.evaluation.mteb.named_benchmarks import named_jobs
 from instructor_jax.evaluation.scores import Job, TaskScore, missing
 
-Benchmark = Literal["mteb", "local", "billboard", "prompt-retrieval", "all"]
+# What `--benchmark` may be, beside the names that MTEB gives its own benchmarks.
+OWN = ("mteb", "local", "billboard", "prompt-retrieval", "all")
 
 
 def select_jobs(
-    benchmark: Benchmark,
+    benchmark: str,
     names: Sequence[str],
     options: MtebOptions,
     data: Path | None,
@@ -24,10 +32,10 @@ def select_jobs(
     """Returns the jobs of a benchmark, in a stable order.
 
     Args:
-        benchmark: which; "all" is the paper's 70 tasks and the local ones.
+        benchmark: which; "all" is the paper's 70 tasks and the local ones. Other names are those of MTEB's benchmarks.
         names: only these tasks; empty for all. CQADupstackRetrieval brings its twelve forums.
         options: how MTEB's tasks run.
-        data: folder of local data; only "mteb" can do without.
+        data: folder of local data; only "mteb" and MTEB's benchmarks can do without.
         language_model: folder or hub name of the language model for Prompt Retrieval.
 
     Raises:
@@ -35,11 +43,13 @@ def select_jobs(
         ImportError: mteb is absent and needed.
     """
     chosen = ("mteb", "local", "billboard", "prompt-retrieval") if benchmark == "all" else (benchmark,)
-    if data is None and chosen != ("mteb",):
+    if data is None and benchmark in OWN and benchmark != "mteb":
         raise ValueError(f"--benchmark {benchmark} reads local files; name their folder with --data.")
     if data is not None and not data.is_dir():
         raise ValueError(f"--data {data} is not a folder.")
     jobs: dict[str, list[Job]] = {}  # by task; an aggregate's parts go with it
+    if benchmark not in OWN:
+        jobs |= _with_local_data(named_jobs(benchmark, options), options, data)
     if "mteb" in chosen:
         jobs |= _mteb(options, data)
     if data is not None:
@@ -50,8 +60,14 @@ def select_jobs(
 
 
 def _mteb(options: MtebOptions, data: Path | None) -> dict[str, list[Job]]:
+    jobs = {name: hub_jobs(task, options) for name, task in benchmark_tasks().items()}
+    return _with_local_data(jobs, options, data)
+
+
+def _with_local_data(jobs: dict[str, list[Job]], options: MtebOptions, data: Path | None) -> dict[str, list[Job]]:
+    """Returns the jobs; those that are the paper's read the data folder where it has their data."""
     local = {} if data is None else _present(options, data)
-    return {name: local.get(name) or hub_jobs(task, options) for name, task in benchmark_tasks().items()}
+    return {name: local.get(name, own) if own[-1].benchmark == MTEB else own for name, own in jobs.items()}
 
 
 def _local(options: MtebOptions, data: Path) -> dict[str, list[Job]]:

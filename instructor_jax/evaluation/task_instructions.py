@@ -66,6 +66,10 @@ class InstructionTable:
         """Returns the same table with other instructions for some tasks, as the studies need it."""
         return InstructionTable({**self._instructions, **instructions}, source)
 
+    def completed_by(self, instructions: Mapping[str, TaskInstructions]) -> "InstructionTable":
+        """Returns the same table with the instructions of tasks that it did not know."""
+        return InstructionTable({**instructions, **self._instructions}, self.source)
+
     def without(self) -> "InstructionTable":
         """Returns the table without any instruction."""
         return self.replaced(dict.fromkeys(self._instructions, TaskInstructions("", "")), "no instructions")

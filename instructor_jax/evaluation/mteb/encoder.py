@@ -139,7 +139,7 @@ class MtebEncoder(AbsEncoder):
         if self._corpus is None:
             raise ValueError("index the corpus before searching it.")
         ids: list[str] = list(queries["id"])
-        vectors = self.encode_texts([str(text) for text in queries["text"]], task_metadata, "query")
+        vectors = self.encode_texts(query_texts(queries), task_metadata, "query")
         instruction = self.instruction(task_metadata, "document")
         blocks = self._blocks(task_metadata, instruction)
         documents: list[str] = list(self._corpus["id"])
@@ -164,6 +164,20 @@ def document_texts(corpus: Any) -> Iterator[str]:
         titles = batch.get("title") or [""] * len(batch["text"])
         for title, text in zip(titles, batch["text"], strict=True):
             yield f"{title} {text}".strip() if title else text.strip()
+
+
+def query_texts(queries: Any) -> list[str]:
+    """Returns the texts of queries, each with a blank and its own instruction behind it where it has one, as MTEB has.
+
+    Raises:
+        ValueError: a query is no text, as a conversation is not.
+    """
+    texts = list(queries["text"])
+    if any(not isinstance(text, str) for text in texts):
+        raise ValueError("its queries are conversations, which are not encoded; only texts are.")
+    if "instruction" not in queries.column_names:
+        return texts
+    return [f"{text} {own}" if own else text for text, own in zip(texts, queries["instruction"], strict=True)]
 
 
 def _ranked(

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import difflib
 import logging
 import warnings
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from instructor_jax.evaluation.embedder import Embedder
 from instructor_jax.evaluation.protocol import Protocol
 from instructor_jax.evaluation.scores import Job, TaskScore, missing
 from instructor_jax.evaluation.task_instructions import InstructionTable
+from instructor_jax.io.printable import shown
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -45,25 +47,35 @@ class MtebOptions:
     experiment: dict[str, Any] | None = None
 
 
-def benchmark_tasks() -> dict[str, Any]:
-    """Returns the paper's 56 tasks by name, as MTEB defines them (English subsets; MSMARCO's development split).
+def benchmark_tasks(benchmark: str = BENCHMARK) -> dict[str, Any]:
+    """Returns a benchmark's tasks by name, as MTEB defines them (the paper's: English; MSMARCO's development split).
+
+    Args:
+        benchmark: MTEB's name for it, or one of its aliases; the paper's 56 tasks by default.
 
     Raises:
+        ValueError: MTEB has no such benchmark.
         ImportError: mteb is absent.
     """
     try:
         import mteb
     except ImportError as error:
         raise ImportError("MTEB's tasks need mteb: pip install 'instructor-jax[eval]'") from error
-    return {task.metadata.name: task for task in mteb.get_benchmark(BENCHMARK).tasks}
+    try:
+        return {task.metadata.name: task for task in mteb.get_benchmark(benchmark).tasks}
+    except KeyError:
+        known = [found.name for found in mteb.get_benchmarks()]
+        close = difflib.get_close_matches(benchmark, known, n=3, cutoff=0.4)
+        meant = f"did you mean {', '.join(map(repr, close))}?" if close else f"it has {', '.join(known)}."
+        raise ValueError(f"--benchmark {shown(benchmark)} is neither ours nor one of MTEB's; {meant}") from None
 
 
-def hub_jobs(task: Any, options: MtebOptions) -> list[Job]:
+def hub_jobs(task: Any, options: MtebOptions, benchmark: str = MTEB) -> list[Job]:
     """Returns the job of a task with data from the hub or its cache; for CQADupstack thirteen, the last the mean."""
     if not task.is_aggregate:
-        return [mteb_job(task, options, MTEB)]
-    parts = [mteb_job(part, options, MTEB, kind=PART) for part in task.metadata.tasks]
-    return [*parts, _mean_job(task, parts, options)]
+        return [mteb_job(task, options, benchmark)]
+    parts = [mteb_job(part, options, benchmark, kind=PART) for part in task.metadata.tasks]
+    return [*parts, _mean_job(task, parts, options, benchmark)]
 
 
 def mteb_job(task: Any, options: MtebOptions, benchmark: str, *, kind: str | None = None, note: str = "") -> Job:
@@ -78,6 +90,8 @@ def mteb_job(task: Any, options: MtebOptions, benchmark: str, *, kind: str | Non
     """
     name, group = task.metadata.name, kind or task.metadata.type
     settings = {**_settings(options, task), "instructions": _instructions(options, name)}
+    if benchmark not in (MTEB, LOCAL):  # where splits and subsets are the benchmark's, not the paper's
+        settings["extent"] = extent(task)
 
     def run(embedder: Embedder) -> TaskScore:
         # MTEB may give the same object to every caller: what is set on it here must not reach the next one.
@@ -129,6 +143,8 @@ def _evaluate(task: Any, embedder: Embedder, options: MtebOptions, benchmark: st
         "seconds": round(result.evaluation_time or 0.0, 3),
         "mteb_file": path.relative_to(options.output).as_posix(),
     }
+    if benchmark not in (MTEB, LOCAL):
+        details["paper_protocol"] = False  # a figure of this benchmark, on its splits and subsets
     if task.metadata.name in encoder.without_instruction:
         long, texts = encoder.without_instruction[task.metadata.name]
         details["texts_without_instruction"] = f"{long} of {texts}"
@@ -167,7 +183,7 @@ def _metric(task: Any, protocol: Protocol) -> str:
     return task.metadata.main_score
 
 
-def _mean_job(task: Any, parts: Sequence[Job], options: MtebOptions) -> Job:
+def _mean_job(task: Any, parts: Sequence[Job], options: MtebOptions, benchmark: str) -> Job:
     """Returns the job that takes the mean of an aggregate's parts, from their files."""
     name, kind, metric = task.metadata.name, task.metadata.type, task.metadata.main_score
     settings = {**_settings(options, task), "parts": {part.task: dict(part.settings) for part in parts}}
@@ -180,7 +196,7 @@ def _mean_job(task: Any, parts: Sequence[Job], options: MtebOptions) -> Job:
         found = {part.task: load_result(part.task, meta, folder) for part in parts}
         absent = [part for part, result in found.items() if result is None]
         if absent:
-            return missing(MTEB, name, kind, metric, f"{len(absent)} of its {len(parts)} parts did not run")
+            return missing(benchmark, name, kind, metric, f"{len(absent)} of its {len(parts)} parts did not run")
         result = task.combine_task_results(list(found.values()))
         path = save_result(result, meta, folder, {})
         details = {
@@ -189,9 +205,14 @@ def _mean_job(task: Any, parts: Sequence[Job], options: MtebOptions) -> Job:
             "parts": {part: figure(each, metric) for part, each in found.items()},
             "mteb_file": path.relative_to(options.output).as_posix(),
         }
-        return TaskScore(MTEB, name, kind, figure(result, metric), metric, details)
+        return TaskScore(benchmark, name, kind, figure(result, metric), metric, details)
 
-    return Job(MTEB, name, kind, run, settings)
+    return Job(benchmark, name, kind, run, settings)
+
+
+def extent(task: Any) -> tuple[list[str], list[str]]:
+    """Returns the splits and the subsets of a task that are scored."""
+    return sorted(task.eval_splits), sorted(task.hf_subsets or [])
 
 
 def _settings(options: MtebOptions, task: Any) -> dict[str, Any]:

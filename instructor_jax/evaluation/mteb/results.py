@@ -36,6 +36,9 @@ def save_result(result: Any, meta: Any, folder: Path, encode_kwargs: Mapping[str
 
     target = refuse_other_results(result.task_name, meta, folder)
     target.parent.mkdir(parents=True, exist_ok=True)
+    before = load_result(result.task_name, meta, folder)
+    if before is not None and before.is_mergeable(result, raise_error=False):
+        result = before.merge(result)  # of another benchmark, with other splits or subsets of the same data
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as scratch:
         cache = mteb.ResultCache(scratch)
         draft = cache.get_task_result_path(result.task_name, meta)

@@ -1,0 +1,46 @@
+"""MTEB's result files of one model, copied under the name, revision and record that the leaderboard is to show."""
+
+from pathlib import Path
+from typing import Any
+
+from instructor_jax.evaluation.embedders import folder_hash, jax_model_name
+from instructor_jax.evaluation.mteb.results import META, load_result, refuse_other_results, save_result
+from instructor_jax.io.hub import resolve_model
+from instructor_jax.io.printable import shown
+
+
+def export_results(model: str, evaluation: Path, to: Path, meta: Any) -> list[Path]:
+    """Copies the results of a model's default run: TO/results/ORGANISATION__MODEL/REVISION/TASK.json.
+
+    Args:
+        model: the model as it was evaluated: a folder, a name on the hub, or "default".
+        evaluation: output folder of the evaluation.
+        to: folder of the copies; results of other models may lie there.
+        meta: the record to file them under, from `instructor_meta`.
+
+    Returns:
+        the copies, in the order of their tasks.
+
+    Raises:
+        ValueError: there are no results of this model as it is now.
+        NotOursError: a file that is no result of MTEB lies where one would be written.
+    """
+    folder = resolve_model(model, revision=None)
+    run = meta.model_copy(update={"name": jax_model_name(model), "revision": folder_hash(folder)})
+    source = evaluation / "mteb" / "results" / run.model_name_as_path() / run.revision
+    tasks = sorted(path.stem for path in source.glob("*.json") if path.name != META)
+    if not tasks:
+        raise ValueError(
+            f"{evaluation} has no results of {shown(model)} as it is now, of the default protocol and all examples "
+            f"({source} is absent or empty); run instructor-jax evaluate {model} --benchmark mteb -o {evaluation}"
+        )
+    for task in tasks:
+        refuse_other_results(task, meta, to)
+    written = []
+    for task in tasks:
+        result = load_result(task, run, evaluation / "mteb")
+        if result is None:
+            raise ValueError(f"{source / task}.json cannot be read; delete it and run the task again.")
+        to.mkdir(parents=True, exist_ok=True)
+        written.append(save_result(result, meta, to, {}))
+    return written
