@@ -90,4 +90,7 @@ def dtype_name(dtype: Any) -> Dtype:
             name = text
     if name == "float32" or name == "bfloat16":
         return name
-    raise ValueError(f"dtype={shown(dtype)} must be 'float32', 'bfloat16' or 'auto'; activations overflow in float16.")
+    raise ValueError(
+        f"dtype={shown(dtype)} must be 'float32' or 'bfloat16'; 'auto' takes the faster one that is near enough, and "
+        "activations overflow in float16."
+    )
