@@ -54,7 +54,7 @@ def chosen_dtype(dtype: Any, devices: Any = None) -> Dtype:
     Raises:
         ValueError: it is another type, or there is no device.
     """
-    if not isinstance(dtype, str) or dtype != "auto":  # NumPy reads a string that a type is compared with
+    if not isinstance(dtype, str) or dtype != "auto":  # a type is not compared with a string
         return dtype_name(dtype)
     platforms = {device.platform for device in (devices or chosen_devices(None))}
     return fastest_dtype(min(platforms), instruction_sets())
