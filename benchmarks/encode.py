@@ -153,7 +153,8 @@ def benchmark(*, out: Path | None = None, work: Work = Work(), plan: Plan = Plan
     with tempfile.TemporaryDirectory() as scratch:
         folder = plan.model or random_model(Path(scratch), workload, plan.size, work.seed)
         for dtype in plan.dtypes:
-            run = results["runs"][dtype] = {"processor": processor(machine)}
+            run: dict[str, Any] = {"processor": processor(machine)}
+            results["runs"][dtype] = run
             theirs = plan.peer_model or folder
             with Process(Ours, folder, dtype) as ours, Process(Peer, theirs, dtype, plan.peer_attentions) as peer:
                 run["about"] = {"ours": ours.about, "peer": peer.about}

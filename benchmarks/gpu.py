@@ -128,6 +128,8 @@ def run_all(output: Output, options: argparse.Namespace) -> int:
 def run_apart(command: list[str], seconds: float, output: Output) -> str | None:
     """Runs a section in its process, passing on its lines as they come; returns what went wrong with the process."""
     environment = {**os.environ, **_ENVIRONMENT}
+    if "--tiny" in command:  # compiled in a third of the time
+        environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
     if "cpu" not in environment.get("JAX_PLATFORMS", "cpu"):  # comparisons need both
         environment["JAX_PLATFORMS"] += ",cpu"
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)

@@ -9,7 +9,7 @@ from gpu_sections.figures import attempt, say
 from gpu_sections.work import attention_kinds, cast, model_of, pair_batch, token_batch, train_config, training
 
 from instructor_jax import Instructor
-from instructor_jax.nn.compute import Compute
+from instructor_jax.nn.compute import Attention, Compute
 from instructor_jax.nn.model import embed, init_params
 from instructor_jax.train.config import TrainConfig
 
@@ -51,7 +51,7 @@ def _packaged(cpu: Any, device: Any, tiny: bool) -> None:
         )
 
 
-def _embedded(model: Any, params: Any, batch: Any, golden: np.ndarray, dtype: str, attention: str) -> None:
+def _embedded(model: Any, params: Any, batch: Any, golden: np.ndarray, dtype: str, attention: Attention) -> None:
     placed = cast(jax.device_put(params, jax.devices()[0]), dtype)
     found = jax.jit(partial(embed, model, compute=Compute(dtype, attention=attention)))(placed, batch)
     _compared(f"embed, base size, {dtype}, {attention}", dtype, np.asarray(found, np.float32)[0], golden[0])

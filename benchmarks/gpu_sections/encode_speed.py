@@ -7,7 +7,7 @@ from gpu_sections.figures import attempt, median_seconds, say
 from gpu_sections.work import attention_kinds, cast, model_of, peak_flops, token_batch
 
 from instructor_jax.compilation import compiler_options
-from instructor_jax.nn.compute import Compute
+from instructor_jax.nn.compute import Attention, Compute
 from instructor_jax.nn.model import embed, init_params
 from instructor_jax.train.flops import training_flops_per_token
 
@@ -25,7 +25,7 @@ def encode_speed(size: str, lengths: tuple[int, ...], tiny: bool) -> None:
             )
 
 
-def _measured(size: str, model, params, length: int, attention: str, tiny: bool) -> None:
+def _measured(size: str, model, params, length: int, attention: Attention, tiny: bool) -> None:
     rows = 2 if tiny else TOKENS // length
     batch = jax.device_put(token_batch(1, rows, length, 1, rows), jax.devices()[0])
     options = compiler_options(jax.default_backend())

@@ -66,7 +66,7 @@ def _torch_model(config: Any, attention: str) -> Any:
         vocab_size=encoder.vocab, d_model=encoder.embed, d_kv=encoder.head_dim, d_ff=encoder.ffn,
         num_layers=encoder.layers, num_heads=encoder.heads, feed_forward_proj="relu",
     )  # fmt: skip
-    model = T5EncoderModel._from_config(settings, attn_implementation=attention, dtype=torch.bfloat16)
+    model: Any = T5EncoderModel._from_config(settings, attn_implementation=attention, dtype=torch.bfloat16)
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -54,7 +54,7 @@ def chosen_dtype(dtype: Any, devices: Any = None) -> Dtype:
     Raises:
         ValueError: it is another type, or there is no device.
     """
-    if dtype != "auto":
+    if not isinstance(dtype, str) or dtype != "auto":  # a type is not compared with a string
         return dtype_name(dtype)
     platforms = {device.platform for device in (devices or chosen_devices(None))}
     return fastest_dtype(min(platforms), instruction_sets())
@@ -90,4 +90,7 @@ def dtype_name(dtype: Any) -> Dtype:
             name = text
     if name == "float32" or name == "bfloat16":
         return name
-    raise ValueError(f"dtype={shown(dtype)} must be 'float32', 'bfloat16' or 'auto'; activations overflow in float16.")
+    raise ValueError(
+        f"dtype={shown(dtype)} must be 'float32' or 'bfloat16'; 'auto' takes the faster one that is near enough, and "
+        "activations overflow in float16."
+    )

@@ -80,8 +80,8 @@ class Engine:
         self._params = self._placed(params)
         # One sharding for every batch: groups over the devices. With one device the mesh has one place.
         self._batch_sharding = named_sharding(self._mesh, "batch")
-        options = compiler_options(self.platform, self._compute)
-        jit = partial(jax.jit, compiler_options=options, out_shardings=self._batch_sharding)
+        compiled_with = compiler_options(self.platform, self._compute)
+        jit = partial(jax.jit, compiler_options=compiled_with, out_shardings=self._batch_sharding)
         compute = Compute(dtype=self._compute, layout=self._layout)
         self._embed = jit(partial(embed, config, compute=compute))
         self._encode_tokens = jit(partial(encode_tokens, config, compute=compute))

@@ -50,7 +50,7 @@ def few_shapes(tiny_folder: Path) -> Instructor:
 
 def test_after_warmup_a_query_compiles_nothing_and_waits_for_nothing(few_shapes: Instructor) -> None:
     events: list[str] = []
-    jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: events.append(name))
+    jax.monitoring.register_event_duration_secs_listener(lambda event, duration_secs, **_: events.append(event))
     assert few_shapes.warmup() > 1
     events.clear()
     seconds = []

@@ -88,9 +88,9 @@ def test_it_gives_what_einsum_gives_gradients_included(on_a_gpu) -> None:
     out_weight = drawn(2, 8, 16)
 
     def result(backend: AttentionBackend, x, weights, table):
-        states = tuple(backend.project(x, weight) for weight in weights)
+        query, key, value = (backend.project(x, weight) for weight in weights)
         bias = table[:, backend.by_offset(lambda offset: offset + 15)]
-        return backend.join(backend.attend(states, bias, DropoutSite(0.0, 1), None), out_weight)
+        return backend.join(backend.attend((query, key, value), bias, DropoutSite(0.0, 1), None), out_weight)
 
     def loss(backend, *arguments):
         out = result(backend, *arguments).astype(jnp.float32)
@@ -116,7 +116,7 @@ def test_a_row_with_too_many_texts_gives_no_wrong_vectors(on_a_gpu) -> None:
     assert most_texts(16) == 4
     backend = attention_backend(Compute("bfloat16", attention="cudnn"), CONFIG, segments)
     states = jnp.ones((1, 1, 16, 2, 8), jnp.bfloat16)
-    out = backend.attend((states,) * 3, jnp.zeros((2, 16, 16)), DropoutSite(0.0, 1), None)
+    out = backend.attend((states, states, states), jnp.zeros((2, 16, 16)), DropoutSite(0.0, 1), None)
     assert np.isnan(np.asarray(out, np.float32)[0, 0, 4:]).all()
     assert np.isfinite(np.asarray(out, np.float32)[0, 0, :4]).all()
 
