@@ -15,6 +15,8 @@ import instructor_jax
 
 from .conftest import CLOSE, DOCUMENT, QUERY, TEXTS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:

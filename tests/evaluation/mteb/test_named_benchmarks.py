@@ -63,18 +63,18 @@ def test_every_text_task_of_every_benchmark_has_instructions_of_the_papers_form(
     from instructor_jax.evaluation.mteb.described import described, is_known_kind
 
     table, texts = default_table(), 0
-    for benchmark in mteb.get_benchmarks():
-        for task in benchmark.tasks:
-            if is_known_kind(task.metadata):
-                found = described(task.metadata, table)
-                texts += 1
-                if found.origin == "metadata":
-                    assert lint_instruction(found.instructions.query) == [], task.metadata.name
-                    assert lint_instruction(found.instructions.document) == [], task.metadata.name
-            elif set(task.metadata.modalities) != {"text"}:
-                with pytest.raises(ValueError, match="texts are encoded"):
-                    described(task.metadata, table)
-    assert texts > 1000
+    tasks = {task.metadata.name: task.metadata for benchmark in mteb.get_benchmarks() for task in benchmark.tasks}
+    for metadata in tasks.values():
+        if is_known_kind(metadata):
+            found = described(metadata, table)
+            texts += 1
+            if found.origin == "metadata":
+                assert lint_instruction(found.instructions.query) == [], metadata.name
+                assert lint_instruction(found.instructions.document) == [], metadata.name
+        elif set(metadata.modalities) != {"text"}:
+            with pytest.raises(ValueError, match="texts are encoded"):
+                described(metadata, table)
+    assert texts > 500
     with pytest.raises(ValueError, match="is a task of the kind"):
         described(mteb.get_task("CIFAR10Clustering").metadata, table)
 
