@@ -167,6 +167,7 @@ def test_queries_with_instructions_of_their_own_are_read_with_them():
 
 def test_results_of_other_subsets_join_those_that_lie_there(tmp_path: Path):
     import mteb
+    from mteb.results import TaskResult
 
     from instructor_jax.evaluation.mteb.encoder import MtebEncoder
     from instructor_jax.evaluation.mteb.results import load_result, save_result
@@ -179,7 +180,7 @@ def test_results_of_other_subsets_join_those_that_lie_there(tmp_path: Path):
                 subset: {"cosine_spearman": 0.5, "main_score": 0.5, "hf_subset": subset, "languages": ["eng-Latn"]}
             }
         }
-        result = mteb.results.TaskResult.from_task_results(mteb.get_task("STSBenchmark"), scores, evaluation_time=1.0)
+        result = TaskResult.from_task_results(mteb.get_task("STSBenchmark"), scores, evaluation_time=1.0)
         save_result(result, meta, tmp_path, {})
     stored = load_result("STSBenchmark", meta, tmp_path)
     assert stored is not None
