@@ -7,6 +7,7 @@ this library stands in its place, whose vectors tests/trust and tests/inference 
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ import pytest
 import instructor_jax
 
 from .conftest import CLOSE, DOCUMENT, QUERY, TEXTS
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +38,7 @@ def test_langchain(tiny_folder: Path) -> None:
     from instructor_jax.integrations.langchain import InstructorEmbeddings
 
     for instructions in ({}, {"embed_instruction": DOCUMENT, "query_instruction": QUERY}):
-        fields = {
+        fields: dict[str, Any] = {
             "model_name": str(tiny_folder),
             "model_kwargs": {"device": "cpu:0"},
             "encode_kwargs": {"normalize_embeddings": True, "batch_size": 3},
@@ -62,7 +65,7 @@ def test_llama_index(tiny_folder: Path) -> None:
 
     from instructor_jax.integrations.llama_index import InstructorEmbedding
 
-    fields = {
+    fields: dict[str, Any] = {
         "model_name": str(tiny_folder),
         "query_instruction": QUERY,
         "text_instruction": DOCUMENT,
@@ -96,8 +99,8 @@ def test_lancedb(tiny_folder: Path) -> None:
 
     from instructor_jax.integrations.lancedb import InstructorFunction
 
-    fields = {"name": str(tiny_folder), "device": "cpu:0", "batch_size": 3, "show_progress_bar": False}
-    defaults = {
+    fields: dict[str, Any] = {"name": str(tiny_folder), "device": "cpu:0", "batch_size": 3, "show_progress_bar": False}
+    defaults: dict[str, Any] = {
         "source_instruction": "represent the document for retrieval",
         "query_instruction": "represent the document for retrieving the most similar documents",
     }
@@ -121,13 +124,13 @@ def test_haystack(tiny_folder: Path) -> None:
     from haystack_integrations.components.embedders import instructor_jax as newer
 
     for instruction in (None, DOCUMENT):
-        fields = {"model": str(tiny_folder), "device": ComponentDevice.from_str("cpu"), "batch_size": 3}
-        given = {} if instruction is None else {"instruction": instruction}
+        fields: dict[str, Any] = {"model": str(tiny_folder), "device": ComponentDevice.from_str("cpu"), "batch_size": 3}
+        given: dict[str, Any] = {} if instruction is None else {"instruction": instruction}
         text = older.InstructorTextEmbedder(**fields, **given)
         text.warm_up()
         own = newer.InstructorTextEmbedder(**fields, instruction=instruction or "Represent the sentence")
         same(own.run(TEXTS[0])["embedding"], text.run(TEXTS[0])["embedding"])
-        more = {"progress_bar": False, "normalize_embeddings": True, "meta_fields_to_embed": ["title"]}
+        more: dict[str, Any] = {"progress_bar": False, "normalize_embeddings": True, "meta_fields_to_embed": ["title"]}
         document = older.InstructorDocumentEmbedder(**fields, **given, **more, embedding_separator=" - ")
         document.warm_up()
         ours = newer.InstructorDocumentEmbedder(

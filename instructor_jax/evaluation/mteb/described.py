@@ -66,7 +66,7 @@ def described(metadata: Any, table: InstructionTable) -> Described:
     Raises:
         ValueError: it is no task on texts, or of a kind without instructions.
     """
-    known = set(table.tasks())
+    known = table.tasks()
     if metadata.name in known:
         return Described(_of(table, metadata.name), TABLE)
     if not is_known_kind(metadata):
@@ -75,7 +75,7 @@ def described(metadata: Any, table: InstructionTable) -> Described:
             f"{metadata.name} is a task of the kind {metadata.type} on {things}; texts are encoded, of the kinds "
             f"{', '.join(_KINDS)}."
         )
-    plain = {_plain(name): name for name in sorted(known, reverse=True)}
+    plain = _plain_names(tuple(known))
     for name in (metadata.name, *(metadata.adapted_from or ())):
         near = name if name in known else plain.get(_plain(name))
         if near is not None:
@@ -98,7 +98,12 @@ def _of(table: InstructionTable, task: str) -> TaskInstructions:
     return TaskInstructions(table.of(task, "query"), table.of(task, "document"))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4)
+def _plain_names(names: tuple[str, ...]) -> dict[str, str]:
+    """Returns the tasks of a table by their names without version; where several share one, the first by name."""
+    return {_plain(name): name for name in sorted(names, reverse=True)}
+
+
 def _plain(name: str) -> str:
     return _VERSION.sub("", name.removeprefix("Nano")).lower()
 

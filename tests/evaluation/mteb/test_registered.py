@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_a_registered_model_is_found_by_its_name(folder: Path, monkeypatch):
     monkeypatch.setattr("mteb.models.get_model_meta.MODEL_REGISTRY", known)
     register(instructor_meta(folder, name="my-org/my-model"))
     assert mteb.get_model_meta("my-org/my-model").embed_dim == 48
-    model = mteb.get_model("my-org/my-model", device="cpu:0")
+    model: Any = mteb.get_model("my-org/my-model", device="cpu:0")
     metadata = mteb.get_task("STSBenchmark").metadata
     found = model.encode([{"text": ["a cat"]}], task_metadata=metadata, hf_split="test", hf_subset="default")
     expected = Instructor.from_pretrained(folder, devices="cpu:0").encode(
