@@ -1,14 +1,15 @@
-"""The options of `encode`: what the vectors are like and where they go; which of all options decide the bytes."""
+"""The options of `encode`: what the vectors are like, where they go, and who makes them."""
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from instructor_jax.commands.table_options import InputOptions
-from instructor_jax.model_options import ModelOptions, Overflow, Precision, model_name
+from instructor_jax.model_options import Overflow, Precision
 from instructor_jax.option_types import WholeNumber
+
+_MOST = 1 << 16  # workers, or CPUs of one
 
 
 @Parameter(name="*", group=Group("Output", sort_key=0))
@@ -32,6 +33,56 @@ class OutputOptions:
     shard: str | None = None
 
 
+_ENGINE = Group("Engine", sort_key=4)
+
+
+@Parameter(name="*", group=Group("Output", sort_key=0))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EngineOptions(OutputOptions):
+    """Where the vectors go, and who makes the parts.
+
+    Attributes:
+        output: .npy (ids go beside it), .jsonl or .parquet; with --parts a folder.
+        part_size: Rows of a part, the unit that a restart goes on from.
+        overwrite: Replace an output that exists, also one that this command did not make.
+        parts: Leave the parts as they are, a folder of Parquet files with a manifest: for more rows than a file holds.
+        shard: Make a share of the parts: INDEX/COUNT, from 0, or auto (arrays of Slurm, indexed jobs of Kubernetes,
+            Cloud Run, mpirun, TPU slices). The same command without it joins them.
+        engine: "local" makes the parts in this process, "ray" by workers of a Ray cluster that see the same files.
+        address: Of the Ray cluster, or auto for the one that this machine is part of; by default one is started here.
+        workers: Workers of the engine; by default as many as the cluster holds.
+        cpus_per_worker: CPUs that a worker is given, and kept to.
+        gpus_per_worker: GPUs of a worker; two workers may share one by 0.5.
+        tpus_per_worker: TPU chips of a worker; usually all of a host.
+    """
+
+    engine: Annotated[Literal["local", "ray"], Parameter(group=_ENGINE)] = "local"
+    address: Annotated[str | None, Parameter(group=_ENGINE)] = None
+    workers: Annotated[WholeNumber | None, Parameter(group=_ENGINE)] = None
+    cpus_per_worker: Annotated[float, Parameter(group=_ENGINE)] = 1.0
+    gpus_per_worker: Annotated[float, Parameter(group=_ENGINE)] = 0.0
+    tpus_per_worker: Annotated[WholeNumber, Parameter(group=_ENGINE)] = 0
+
+    def check(self) -> None:
+        """Refuses options of an engine that cannot be meant.
+
+        Raises:
+            ValueError: a number is out of range, or an option belongs to another engine.
+        """
+        for name, least in (("cpus_per_worker", 0.01), ("gpus_per_worker", 0), ("tpus_per_worker", 0), ("workers", 1)):
+            value = getattr(self, name)
+            if value is not None and not least <= value <= _MOST:
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{option} {value} must be at least {least} and at most {_MOST:,}")
+        if self.engine == "ray":
+            if self.shard is not None:
+                raise ValueError("--engine ray shares the parts out itself; leave --shard away")
+        elif (self.address, self.workers, self.gpus_per_worker, self.tpus_per_worker) != (None, None, 0, 0):
+            raise ValueError(
+                "--address, --workers, --gpus-per-worker and --tpus-per-worker are for --engine ray; add it"
+            )
+
+
 @Parameter(name="*", group=Group("Vectors", sort_key=3))
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VectorOptions:
@@ -49,30 +100,3 @@ class VectorOptions:
     precision: Precision = "float32"
     truncate_dim: WholeNumber | None = None
     on_overflow: Overflow = "truncate"
-
-
-def deciding_options(
-    instruction: str | None,
-    part_size: int,
-    reading: InputOptions,
-    title_column: str | None,
-    model: ModelOptions,
-    vectors: VectorOptions,
-) -> dict[str, Any]:
-    """Returns everything but the rows and the files' names that decides the bytes of the output, as JSON values."""
-    chosen = {
-        "model": model_name(model),
-        "revision": model.revision,
-        "dtype": model.dtype,
-        "max_length": model.max_length,
-    }
-    how_read = dataclasses.asdict(reading)
-    del how_read["title"]  # whether titles are joined is told by which: null, as in summaries before there were titles
-    return {
-        **chosen,
-        "instruction": instruction,
-        "part_size": part_size,
-        **dataclasses.asdict(vectors),
-        **how_read,
-        "title_column": title_column,
-    }

@@ -6,6 +6,7 @@ processes may make one part: they write the same bytes, each whole or not at all
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,25 @@ def claimed(folder: Path, part: int) -> Iterator[bool]:
         yield ours
         if ours:
             path.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def wait_until_left(folder: Path, seconds: float = 60.0) -> None:
+    """Waits until no process has parts open, as when the workers of an engine are told to end; not for ever.
+
+    Args:
+        folder: the parts.
+        seconds: the longest wait; who joins the parts then says what is wrong.
+    """
+    until = time.monotonic() + seconds
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        while time.monotonic() < until:
+            with contextlib.suppress(BlockingIOError):
+                lock(descriptor)
+                return
+            time.sleep(0.05)
     finally:
         os.close(descriptor)
 

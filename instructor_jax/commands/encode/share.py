@@ -8,15 +8,16 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from instructor_jax.commands.console import say
 from instructor_jax.commands.encode.encoder import PartEncoder, encoded_part
+from instructor_jax.commands.encode.engines.shards import Shard
+from instructor_jax.commands.encode.job import OpenedJob
 from instructor_jax.commands.encode.part_claims import claimed
 from instructor_jax.commands.encode.part_index import PartIndex
 from instructor_jax.commands.encode.parts import PartStore
 from instructor_jax.commands.encode.progress import progress
-from instructor_jax.commands.table_options import InputOptions
 from instructor_jax.commands.text_blocks import TextBlock, text_blocks
 from instructor_jax.commands.text_files import read_texts
-from instructor_jax.io.tables.records import Table
 
 _PAUSE = 1.0  # seconds between looks at the parts that other processes are making
 
@@ -25,25 +26,20 @@ class PartReader:
     """Reads the rows of single parts; of parts that follow one another each row once.
 
     Args:
-        table: the opened input.
-        reading: how its columns are read.
+        opened: the job and its input.
         index: where the parts begin.
-        part_size: rows of a part.
-        own_instructions: take a column `instruction` even where no option names it.
     """
 
-    def __init__(
-        self, table: Table, reading: InputOptions, index: PartIndex, part_size: int, *, own_instructions: bool
-    ) -> None:
-        self._table, self._reading, self._index = table, reading, index
-        self._size, self._own = part_size, own_instructions
+    def __init__(self, opened: OpenedJob, index: PartIndex) -> None:
+        self._opened, self._index = opened, index
         self._next, self._blocks = -1, iter(())
 
     def blocks(self, part: int) -> Iterator[TextBlock]:
         """The blocks of a part; all of them have to be taken before another part is read."""
         if part != self._next:
-            rows = read_texts(self._table, self._reading, own_instructions=self._own, start=self._index.places[part])
-            self._blocks = text_blocks(rows, self._size, first_part=part)
+            job, place = self._opened.job, self._index.places[part]
+            rows = read_texts(self._opened.table, job.reading, own_instructions=job.own_instructions, start=place)
+            self._blocks = text_blocks(rows, job.target.part_size, first_part=part)
         self._next = part + 1
         for block in self._blocks:
             yield block
@@ -96,3 +92,29 @@ def make_share(parts: Iterable[int], rows: int, store: PartStore, make: Callable
                 return made
             waiting = left
     raise AssertionError  # pragma: no cover - the loop ends by its return
+
+
+def encode_share(opened: OpenedJob, shard: Shard) -> None:
+    """Makes the parts of one shard.
+
+    Raises:
+        ValueError: the input cannot be read in shares, or a row cannot be encoded.
+    """
+    job = opened.job
+    size = job.target.part_size
+    if job.is_made():
+        say(f"{job.target.output}: complete already; --shard {shard.index}/{shard.count} has nothing to do")
+        return
+    started = time.perf_counter()
+    with opened.store(shared=True) as store:
+        index = opened.index(store)
+        parts = shard.share(len(index.places))
+        rows = min(parts.stop * size, index.rows) - parts.start * size if parts else 0
+        reader, encoder = PartReader(opened, index), opened.encoder(store)
+        made = make_share(parts, rows, store, lambda part: make_part(part, reader, encoder, store))
+        done, count = store.parts_there(), len(index.places)
+    seconds = time.perf_counter() - started
+    say(f"shard        {shard.index} of {shard.count}: {len(parts):,} of {count:,} parts, {rows:,} rows")
+    say(f"made         {made:,} rows in {seconds:,.1f} s, {made / seconds:,.0f} rows/s")
+    rest = "the same command without --shard joins them" if done == count else "others are still to come"
+    say(f"parts        {done:,} of {count:,} are made; {rest}")

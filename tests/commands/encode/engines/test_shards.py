@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from instructor_jax.commands.encode.shards import Shard, shard_named
+from instructor_jax.commands.encode.engines.shards import Shard, shard_named
 
-FAKE = Path(__file__).parents[1] / "fake_embedder.py"
+FAKE = Path(__file__).parents[2] / "fake_embedder.py"
 
 
 @pytest.fixture
@@ -103,13 +103,13 @@ def test_two_processes_with_one_share_make_every_part_once(folder):
 
 def test_a_part_of_very_long_texts_is_one_part(folder, run, fake, monkeypatch):
     """What fits no memory at once is encoded by several calls, of the same rows whoever makes the part."""
-    from instructor_jax.commands.encode import main, share
+    from instructor_jax.commands.encode import share, whole
     from instructor_jax.commands.text_blocks import text_blocks
 
     def small(rows, size, **options):
         return text_blocks(rows, size, 30, **options)
 
-    monkeypatch.setattr(main, "text_blocks", small)
+    monkeypatch.setattr(whole, "text_blocks", small)
     monkeypatch.setattr(share, "text_blocks", small)
     run(*command("plain.npy", part_size=8))
     calls = [len(call) for call in fake.loaded[0].calls]
