@@ -46,7 +46,7 @@ class Downloads:
         *,
         size: int = 0,
         sha256: str = "",
-        progress: Callable[[int], None] = lambda n: None,
+        progress: Callable[[int], object] = lambda n: None,
     ) -> None:
         """Downloads a file; goes on with what lies at `to`.
 
@@ -85,7 +85,7 @@ class Downloads:
                 f"but has {found}; nothing was kept"
             )
 
-    def _receive(self, address: str, to: Path, most: int, progress: Callable[[int], None]) -> None:
+    def _receive(self, address: str, to: Path, most: int, progress: Callable[[int], object]) -> None:
         """One request; appends what arrives."""
         self.sleep(self.pause)
         have = _length(to)

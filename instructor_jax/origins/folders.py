@@ -53,7 +53,7 @@ def is_right(root: Path, file: OriginFile) -> bool:
         return False
 
 
-def fetch_file(root: Path, file: OriginFile, downloads: Downloads, progress: Callable[[int], None]) -> None:
+def fetch_file(root: Path, file: OriginFile, downloads: Downloads, progress: Callable[[int], object]) -> None:
     """Downloads one file to its place; whole or not at all.
 
     Args:

@@ -10,6 +10,7 @@ from instructor_jax.io.tables.tables import format_of
 from instructor_jax.io.tables.text_lines import is_stdin
 
 _MAGIC = re.compile(r"[*?\[]")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")  # what is left of "s3://bucket/key" in a path
 
 
 def input_files(inputs: Sequence[Path]) -> list[Path]:
@@ -29,6 +30,8 @@ def input_files(inputs: Sequence[Path]) -> list[Path]:
 
 
 def _files_of(given: Path) -> list[Path]:
+    if _ADDRESS.match(str(given)) and not given.exists():
+        raise ValueError(f"{given} is an address; only files are read: mount the store, or copy the files")
     if _MAGIC.search(str(given)) and not given.exists():
         found = sorted(Path(path) for path in glob.glob(str(given), recursive=True))
         if not found:
