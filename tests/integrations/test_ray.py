@@ -1,6 +1,7 @@
 """The callable for map_batches and mapInArrow: the vectors of `Instructor.encode`, in columns that others read."""
 
 import pickle
+import sys
 
 import numpy as np
 import pyarrow
@@ -86,3 +87,23 @@ def test_a_model_is_not_sent(tiny_folder, embedder):
 def test_batches_that_cannot_be_used(batch, says, encoder):
     with pytest.raises(ValueError, match=says):
         encoder(batch)
+
+
+@pytest.mark.slow
+def test_spark_maps_it_over_a_frame(tiny_folder, embedder, monkeypatch):
+    sql = pytest.importorskip("pyspark.sql")
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    session = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    spark = session.config("spark.driver.host", "127.0.0.1").getOrCreate()
+    try:
+        rows = [(k, text) for k, text in enumerate(TEXTS)]
+        frame = spark.createDataFrame(rows, ["id", "text"]).coalesce(1)
+        encoder = InstructorEncoder(str(tiny_folder), "Represent the text: ", tokens_per_call=512)
+        made = frame.mapInArrow(encoder.map_in_arrow, "id long, text string, embedding array<float>").collect()
+    finally:
+        spark.stop()
+    assert [row.text for row in sorted(made, key=lambda row: row.id)] == TEXTS
+    vectors = np.array([row.embedding for row in sorted(made, key=lambda row: row.id)], np.float32)
+    # Spark cuts its own batches: other neighbours in a row of the packer, equal but for rounding in float32
+    expected = embedder.encode(TEXTS, instruction="Represent the text: ")
+    np.testing.assert_allclose(vectors, expected, atol=2e-6)

@@ -112,8 +112,8 @@ def serve(server, raw: Path, names: list[str]) -> int:
     return count
 
 
-FEW = ["eval_sts12_16", "exercism", "gemoji", "rust_book", "svamp", "tweeteval_stance"]
-MORE = ["argkp2021", "conala", "eval_ag_news", "medquad", "nl2bash", "peps"]
+FEW = ["eval_sts12_16", "gemoji", "rust_book", "svamp"]
+MORE = ["argkp2021", "conala", "eval_ag_news", "exercism", "medquad", "nl2bash", "peps", "tweeteval_stance"]
 
 
 @pytest.mark.parametrize("names", [FEW, pytest.param(MORE, marks=pytest.mark.slow)])
