@@ -5,11 +5,13 @@ standard error and exit code 2; anything else is told as a bug, in one line and 
 INSTRUCTOR_JAX_TRACEBACK=1 shows the traceback of both.
 """
 
+import dataclasses
 import difflib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from instructor_jax.commands.failures import told
@@ -98,7 +100,7 @@ def _run(arguments: Sequence[str]) -> object:
 
 def _application(verb: str | None):
     """The cyclopts application; of its verbs only `verb` is imported, the others show the summary of the table."""
-    from cyclopts import App
+    from cyclopts import App, Parameter
 
     from instructor_jax.version import __version__
 
@@ -114,6 +116,7 @@ def _application(verb: str | None):
         help=summary,
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(validator=_refuse_remote_paths),
     )
     for name, (target, summary) in VERBS.items():
         if name == verb:  # without `help`, so that its docstring is shown
@@ -122,6 +125,24 @@ def _application(verb: str | None):
         else:
             app.command(target, name=name, help=summary)
     return app
+
+
+def _refuse_remote_paths(kind: object, value: object) -> None:
+    """Refuses URLs where any verb takes paths; cyclopts calls it with what each parameter of a verb becomes.
+
+    Raises:
+        ValueError: the value, one of a list or a field of a record of options is a URL.
+    """
+    from instructor_jax.io.remote_places import refuse_remote
+
+    if isinstance(value, Path):
+        refuse_remote("path", value)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            _refuse_remote_paths(kind, one)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            _refuse_remote_paths(kind, getattr(value, field.name))
 
 
 def _console():

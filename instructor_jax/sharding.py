@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import jax
+import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 T = TypeVar("T")
@@ -25,11 +27,14 @@ class MeshShape:
         data: each holds other examples and a full copy of what `fsdp` and `tensor` do not split.
         fsdp: each holds other examples and a part of every parameter, gathered layer by layer.
         tensor: splits heads, feed-forward width and vocabulary of one and the same example.
+        slices: parts of `data` that only a slower network joins, such as TPU slices; each holds whole `fsdp` and
+            `tensor` groups. 0 for as many as the devices say, which is 1 where they say nothing.
     """
 
     data: int = -1
     fsdp: int = 1
     tensor: int = 1
+    slices: int = 0
 
     def resolve(self, devices: int) -> tuple[int, int, int]:
         """The three sizes for this number of devices.
@@ -47,6 +52,8 @@ class MeshShape:
             sizes[sizes.index(-1)] = devices // known
         if math.prod(sizes) != devices:
             raise ValueError(f"{self} does not fit {devices} devices: the product of the sizes must be {devices}.")
+        if self.slices < 0 or sizes[0] % (self.slices or 1):
+            raise ValueError(f"{self}: slices={self.slices} must divide data={sizes[0]}, which they are parts of.")
         return sizes[0], sizes[1], sizes[2]
 
 
@@ -79,7 +86,41 @@ def make_mesh(shape: MeshShape = MeshShape(), devices: Sequence[Device] | None =
     """
     devices = jax.devices() if devices is None else devices
     sizes = shape.resolve(len(devices))
-    return jax.make_mesh(sizes, _AXES, axis_types=(AxisType.Auto,) * len(_AXES), devices=devices)
+    types = (AxisType.Auto,) * len(_AXES)
+    slices = shape.slices or len({getattr(device, "slice_index", 0) for device in devices})
+    if slices == 1:
+        return jax.make_mesh(sizes, _AXES, axis_types=types, devices=devices)
+    if sizes[0] % slices:
+        raise ValueError(f"data={sizes[0]} must be a multiple of {slices}, the slices that the devices lie on.")
+    return Mesh(hybrid_grid(sizes, slices, devices), _AXES, axis_types=types)
+
+
+def hybrid_grid(sizes: tuple[int, int, int], slices: int, devices: Sequence[Device]) -> np.ndarray:
+    """Arranges devices of several slices: only `data` runs between slices, the other axes lie within one.
+
+    Devices that do not say their slice are dealt out in order, whole processes where there are several.
+
+    Args:
+        sizes: of the three axes of the mesh.
+        slices: how many there are; divides the first size.
+        devices: all of them.
+
+    Raises:
+        ValueError: the devices are of another number of slices, or the processes cannot be dealt out evenly.
+    """
+    inner, outer = (sizes[0] // slices, *sizes[1:]), (slices, 1, 1)
+    told = {getattr(device, "slice_index", 0) for device in devices}
+    if len(told) > 1:
+        if len(told) != slices:
+            raise ValueError(f"slices={slices} must be {len(told)}, the slices that the devices lie on, or 0.")
+        return mesh_utils.create_hybrid_device_mesh(inner, outer, devices)
+    processes = sorted({device.process_index for device in devices})
+    if len(processes) > 1 and len(processes) % slices:
+        raise ValueError(f"slices={slices} must divide the {len(processes)} processes; each lies within one slice.")
+    ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
+    each = len(ordered) // slices
+    grids = [mesh_utils.create_device_mesh(inner, ordered[i * each : (i + 1) * each]) for i in range(slices)]
+    return np.concatenate(grids, axis=0)
 
 
 def data_shards(mesh: Mesh) -> int:

@@ -1,6 +1,7 @@
 """The mesh and the table of axes, and that a sharded model gives the vectors of an unsharded one."""
 
 import ast
+import dataclasses
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,15 @@ from jax.sharding import AxisType, PartitionSpec
 
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.nn.model import abstract_params, embed, model_graph, param_shardings
-from instructor_jax.sharding import MeshShape, constrain, data_shards, make_mesh, named_sharding, partition_spec
+from instructor_jax.sharding import (
+    MeshShape,
+    constrain,
+    data_shards,
+    hybrid_grid,
+    make_mesh,
+    named_sharding,
+    partition_spec,
+)
 from instructor_jax.text.batches import TokenBatch
 
 from .small_models import SMALL, UMT5, leaves, random_params
@@ -45,6 +54,56 @@ def test_sizes(shape: MeshShape, devices: int, sizes: tuple[int, int, int]) -> N
 def test_sizes_that_do_not_fit(shape: MeshShape, devices: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         shape.resolve(devices)
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+    """A device of a slice, as far as meshes ask."""
+
+    id: int
+    process_index: int
+    slice_index: int
+    platform: str = "cpu"
+    device_kind: str = "cpu"
+
+
+def chips(slices: int, each: int = 4) -> list[Chip]:
+    """Devices in an order in which slices take turns, two to a process."""
+    numbers = [(number, index) for number in range(each) for index in range(slices)]
+    return [Chip(number * slices + index, number // 2 * slices + index, index) for number, index in numbers]
+
+
+@pytest.mark.parametrize(("sizes", "slices"), [((4, 2, 1), 2), ((2, 2, 2), 2), ((4, 1, 4), 4)])
+def test_only_examples_are_split_between_slices(sizes: tuple[int, int, int], slices: int) -> None:
+    grid = hybrid_grid(sizes, slices, chips(slices))
+    assert grid.shape == sizes
+    assert len(set(grid.flat)) == grid.size
+    for part in np.split(grid, slices, axis=0):
+        assert len({chip.slice_index for chip in part.flat}) == 1
+
+
+def test_devices_that_do_not_say_their_slice_are_dealt_out_by_process() -> None:
+    unsaid = [dataclasses.replace(chip, slice_index=0) for chip in chips(2)]
+    first, second = np.split(hybrid_grid((4, 2, 1), 2, unsaid), 2, axis=0)
+    assert {chip.process_index for chip in first.flat} == {0, 1}
+    assert {chip.process_index for chip in second.flat} == {2, 3}
+
+
+def test_slices_that_do_not_fit_are_told() -> None:
+    with pytest.raises(ValueError, match="must divide data=2"):
+        MeshShape(data=2, fsdp=4, slices=4).resolve(8)
+    with pytest.raises(ValueError, match="must divide data=8"):
+        MeshShape(slices=-1).resolve(8)
+    with pytest.raises(ValueError, match="slices=4 must be 2"):
+        hybrid_grid((4, 2, 1), 4, chips(2))
+    with pytest.raises(ValueError, match="must divide the 3 processes"):
+        hybrid_grid((2, 3, 1), 2, [Chip(number, number // 2, 0) for number in range(6)])
+
+
+def test_a_mesh_of_slices_is_one_of_the_same_sizes() -> None:
+    mesh = make_mesh(MeshShape(fsdp=2, slices=2))
+    assert dict(mesh.shape) == {"data": 4, "fsdp": 2, "tensor": 1}
+    assert mesh.axis_types == (AxisType.Auto,) * 3
 
 
 def test_axes_are_automatic_and_examples_are_split_by_two_of_them() -> None:

@@ -21,6 +21,7 @@ from instructor_jax.config import ModelConfig
 from instructor_jax.io.model_folder import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES, import_orbax
 from instructor_jax.io.printable import one_line
+from instructor_jax.io.remote_places import refuse_remote
 from instructor_jax.io.settings.model import MODEL_SETTINGS
 from instructor_jax.io.weights.names import PROJECTION, check_params, params_to_torch, torch_shapes
 from instructor_jax.io.weights.pieces import Piece
@@ -160,7 +161,8 @@ def _write_own_settings(draft: Path, folder: ModelFolder) -> None:
 
 
 def check_target(target: Path) -> None:
-    """Raises a `ValueError` where a folder could not be written: something is there already."""
+    """Raises a `ValueError` where a folder could not be written: a URL, or something is there already."""
+    refuse_remote("folder", target)
     if target.is_symlink():
         raise ValueError(f"{target} is a symbolic link, which a new folder would replace; name what it points to.")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):

@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -118,22 +118,11 @@ def start_on_tpu_vms(
 ) -> list[subprocess.Popen[str]]:
     """Starts one command on the hosts of a slice, each with the address of its metadata server, and CPUs for chips."""
     common = {"JAX_FORCE_TPU_INIT": "1", "JAX_COORDINATOR_PORT": str(free_port())}
-    left = {"TPU_SKIP_MDS_QUERY"}  # JAX sets it where a machine has no chips, as the one of the tests
-    with without(left):
-        return [
-            start(data, output, settings, devices, variables={**common, "GCE_METADATA_IP": address})
-            for address in metadata
-        ]
-
-
-@contextlib.contextmanager
-def without(names: Iterable[str]) -> Iterator[None]:
-    """Runs a block without some environment variables."""
-    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
-    try:
-        yield
-    finally:
-        os.environ.update(kept)
+    launcher = (sys.executable, str(Path(__file__).parent / "cluster" / "as_on_a_tpu_vm.py"))
+    return [
+        start(data, output, settings, devices, variables={**common, "GCE_METADATA_IP": address}, launcher=launcher)
+        for address in metadata
+    ]
 
 
 def _free_slurm_job() -> int:

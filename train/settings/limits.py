@@ -5,6 +5,7 @@ from typing import Any
 
 from instructor_jax.io.bounds import LAYERS, SIZE
 from instructor_jax.io.json_files import shown_value
+from instructor_jax.io.remote_places import refuse_remote
 
 _COUNT = 2**31 - 1  # steps are counted in 32 bits on the devices
 
@@ -31,8 +32,12 @@ _MOST: tuple[tuple[str, int, str], ...] = (
 )
 
 
+# Settings that name files or folders, or models that may be folders.
+_PLACES = ("data", "output", "init_from", "tokenizer", "mixture.avoid", "evaluation.data", "distill.teacher")
+
+
 def check_limits(settings: dict[str, Any]) -> None:
-    """Checks that every number is finite and of a size that a run can have.
+    """Checks that every number is finite and of a size that a run can have, and every place one of this machine.
 
     Args:
         settings: All settings of a run, by dotted key.
@@ -48,5 +53,7 @@ def check_limits(settings: dict[str, Any]) -> None:
                 most, why = next((most, why) for prefix, most, why in _MOST if key.startswith(prefix))
                 if abs(one) > most:
                     raise ValueError(f"{key}={shown_value(one)} must be at most {most:,}: {why}.")
+            if key in _PLACES:
+                refuse_remote(key, one)
             if isinstance(one, str) and "\0" in one:
                 raise ValueError(f"{key}={shown_value(one)} has a NUL character; no name or path has.")

@@ -36,6 +36,15 @@ def test_two_processes_give_the_curve_of_one(data, tokenizer, tmp_path, dropout:
     assert (tmp_path / "two" / "model" / "model.safetensors").is_file()
 
 
+def test_two_slices_of_two_processes_give_the_curve_of_one(data, tokenizer, tmp_path) -> None:
+    settings = [tokenizer, "steps=100", "checkpoints.every=100"]
+    finish(start(data, tmp_path / "one", settings, devices=1))
+    sliced = [*settings, "mesh.slices=2", "mesh.fsdp=2"]
+    finish(*start_several(data, tmp_path / "two", sliced, processes=4, devices=1))
+    one, two = (losses(tmp_path / name) for name in ("one", "two"))
+    np.testing.assert_allclose([x for _, x in two], [x for _, x in one], atol=1e-4)  # as above
+
+
 def test_slurm_needs_no_flags(data, tokenizer, tmp_path) -> None:
     settings = [tokenizer, "steps=10"]
     finish(start(data, tmp_path / "one", settings, devices=1))
