@@ -43,6 +43,7 @@ INSIDE = {
     "train": (
         ("data", "cluster", "export"),
         ("settings",),
+        ("watch",),
         ("medi.files",),
         ("medi.storage",),
         ("medi.readers",),

@@ -73,19 +73,16 @@ def write_in_pieces(target: Path, folder: ModelFolder, found: Iterable[Piece], d
     """
     shapes = torch_shapes(folder.config)
     kind = np.dtype(dtype)
-    projection = shapes.pop(PROJECTION, None)
+    dense = {"linear.weight": shapes.pop(PROJECTION)} if PROJECTION in shapes else {}
     with _appearing(target) as draft, contextlib.ExitStack() as files:
         _write_all_but_weights(draft, folder, kind == np.float16)
         encoder = files.enter_context(SafetensorsStream(draft / "model.safetensors", shapes, kind))
-        dense = None
-        if projection is not None:
-            path = draft / "2_Dense" / "model.safetensors"
-            dense = files.enter_context(SafetensorsStream(path, {"linear.weight": projection}, kind))
+        last = draft / "2_Dense" / "model.safetensors"
+        projection = files.enter_context(SafetensorsStream(last, dense, kind)) if dense else encoder
         for piece in found:
-            if dense is not None and piece.torch_name == PROJECTION:
-                dense.write("linear.weight", piece.for_torch(kind))
-            else:
-                encoder.write(piece.torch_name, piece.for_torch(kind))
+            is_last = piece.torch_name == PROJECTION
+            name = "linear.weight" if is_last else piece.torch_name
+            (projection if is_last else encoder).write(name, piece.for_torch(kind))
 
 
 def _write_all_but_weights(draft: Path, folder: ModelFolder, half: bool) -> None:

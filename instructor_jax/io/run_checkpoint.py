@@ -19,12 +19,10 @@ from instructor_jax.io.json_files import read_json
 from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.own_folder import import_orbax
 from instructor_jax.io.printable import one_line
+from instructor_jax.io.run_layout import CHECKPOINTS, MODEL, MODEL_SETTINGS
 from instructor_jax.io.weights.names import check_float, table
 from instructor_jax.io.weights.pieces import Piece, assembled, pieces
 
-CHECKPOINTS = "checkpoints"
-MODEL = "model"  # the model's folder of a finished run
-MODEL_SETTINGS = "model_settings"
 _STEP = re.compile(r"0|[1-9]\d{0,17}", re.ASCII)
 _PREFIX = "params"  # of the names of the weights in a checkpoint, before a dot
 Step = int | str  # of a checkpoint, or "best", or "latest"

@@ -10,7 +10,8 @@ from instructor_jax.config import parameter_count
 from instructor_jax.io.folder_writer import check_target, write_in_pieces
 from instructor_jax.io.ownership import same_or_inside
 from instructor_jax.io.printable import printable, shown
-from instructor_jax.io.run_checkpoint import CHECKPOINTS, MODEL_SETTINGS, Step, open_checkpoint
+from instructor_jax.io.run_checkpoint import Step, open_checkpoint
+from instructor_jax.io.run_layout import CHECKPOINTS, MODEL_SETTINGS
 
 
 def export(

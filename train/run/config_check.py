@@ -1,8 +1,11 @@
-"""All processes of a run must mean the same run. Compared before the first step: later they would hang in a collective
-that only some of them reach, or train on a blend of two mixtures without a word.
+"""All processes of a run must mean the same run, and a run that goes on must be the one that began.
+
+Processes are compared before the first step: later they would hang in a collective that only some of them reach, or
+train on a blend of two mixtures without a word.
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,6 +14,7 @@ import numpy as np
 from instructor_jax.io.json_files import parse_json
 from instructor_jax.requirements import installed_version
 
+from ..settings.comparison import differences
 from ..settings.flat import flat
 from ..settings.run_config import RunConfig
 
@@ -68,3 +72,29 @@ def _gathered(facts: dict[str, Any]) -> list[dict[str, Any]]:
         parse_json(row[:size].tobytes(), "what a process says of its run")
         for row, size in zip(rows, sizes, strict=True)
     ]
+
+
+def check_same_run(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
+    """Checks that a run may go on with these settings.
+
+    Raises:
+        ValueError: Its mixture, its loss or a setting that decides the losses is another.
+    """
+    if not isinstance(old.get("run"), dict) or not isinstance(old.get("fingerprint"), str):
+        raise ValueError(
+            f"{folder}: its latest checkpoint does not say what it is of; delete that checkpoint's folder."
+        )
+    if old.get("loss") != new.get("loss"):
+        before, now = (one.get("loss") or "the configured loss" for one in (old, new))
+        raise ValueError(
+            f"{folder} was trained with {before}, this run has {now}; give another output, or the old loss."
+        )
+    if old["fingerprint"] != new["fingerprint"]:
+        raise ValueError(
+            f"{folder} was trained on a mixture with fingerprint {old['fingerprint']}, this one has "
+            f"{new['fingerprint']}; give another output, or the old mixture."
+        )
+    changed = differences(old["run"], new["run"])
+    if changed:
+        told = ", ".join(f"{key} was {before!r} and is {now!r}" for key, (before, now) in list(changed.items())[:5])
+        raise ValueError(f"{folder} holds a run with other settings: {told}. Give another output, or the old settings.")

@@ -26,20 +26,24 @@ from ..data.pipeline import host_batches, to_devices
 from ..export.sharded_pieces import sharded_pieces
 from ..metrics import TaskSums
 from ..own_loss import loss_name
-from ..settings.comparison import differences
 from ..settings.flat import flat
 from ..step import TrainState, abstract_state, held_out_sums, new_state, state_shardings
+from ..watch.goodput import Goodput, lost_seconds
+from ..watch.hang import HangWatch
+from ..watch.save_interval import SaveInterval
+from ..watch.trace import TraceWindow
 from .checkpoints import Checkpoints
-from .config_check import require_same_config
+from .config_check import check_same_run, require_same_config
 from .distributed import is_main, quiet
 from .export import export, note_model
+from .metrics_file import FILE, read_lines
 from .metrics_logger import MetricsLogger, OnMetrics
 from .parameters import gathered, placed_params
 from .preemption import StopRequest
 from .prepared import Prepared
 from .run_folder import CHECKPOINTS as CHECKPOINTS  # where a run's results lie: one place to ask
+from .run_folder import HLO, PROFILE, held
 from .run_folder import MODEL as MODEL
-from .run_folder import held
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -109,12 +113,14 @@ class _Run:
     ) -> None:
         self.prepared, self.checkpoints, self.stop, self.evaluate = prepared, checkpoints, stop, evaluate
         self.on_metrics = on_metrics
+        self.began = time.perf_counter()
         self.config, self.folder = prepared.config, Path(prepared.run.output)
         everywhere = named_sharding(prepared.mesh)
         self.shardings = state_shardings(self.config, prepared.mesh)
         platform = prepared.mesh.devices.flat[0].platform
         jit = partial(jax.jit, compiler_options=compiler_options(platform, self.config.dtype))
-        self.step = compiled_step(self.config, prepared.mesh, self.shardings, prepared.loss)
+        options = prepared.run.compiler.options(str((self.folder / HLO).absolute()))
+        self.step = compiled_step(self.config, prepared.mesh, self.shardings, prepared.loss, options)
         self.sums = jit(partial(held_out_sums, self.config, loss=prepared.loss), out_shardings=everywhere)
         self.about: dict[str, Any] = {"run": flat(prepared.run), "fingerprint": prepared.fingerprint}
         if prepared.loss is not None:
@@ -122,6 +128,10 @@ class _Run:
 
     def go(self) -> Outcome:
         state, start = self._begin()
+        metrics = self.folder / FILE
+        lost = lost_seconds(read_lines(metrics), start) if is_main() and metrics.is_file() else 0.0
+        self.goodput = Goodput(self.began, lost)
+        self.interval = SaveInterval(self.prepared.run.checkpoints.minutes, self.prepared.run.log.every)
         log = MetricsLogger(self.folder, self.config, self.prepared.run.log, start, self.on_metrics)
         try:
             return self._steps(state, start, log)
@@ -149,39 +159,66 @@ class _Run:
 
     def _steps(self, state: TrainState, start: int, log: MetricsLogger) -> Outcome:
         run, steps, accuracy = self.prepared.run, self.config.steps, None
-        if start == 0:
-            self._evaluate(state, 0, log)
-            self._measure(state, 0, log)
-        with host_batches(self.prepared.batches, steps, start, run.workers, run.prefetch) as batches:
+        trace = TraceWindow(self.folder / PROFILE, run.profile, start)
+        with (
+            host_batches(self.prepared.batches, steps, start, run.workers, run.prefetch) as batches,
+            HangWatch(run.log.hang_seconds) as watch,
+            contextlib.closing(trace),
+        ):
+            if start == 0:
+                self._evaluate(state, 0, log)
+                self._measure(state, 0, log)
             for number in range(start + 1, steps + 1):
                 began = time.perf_counter()
-                batch = next(batches)
+                with self.goodput.of("input"):
+                    batch = next(batches)
                 waited = time.perf_counter() - began
-                state, metrics = self.step(state, to_devices(batch.batch, self.prepared.mesh, self.config.groups))
-                log.add(metrics, batch, waited)
+                trace.before(number)
+                with self.goodput.of("steps"):
+                    state, metrics = self.step(state, to_devices(batch.batch, self.prepared.mesh, self.config.groups))
+                    log.add(metrics, batch, waited)
+                trace.after(number, metrics)
+                watch.moved(number)
                 stopped = self.stop.requested(number)
                 last = stopped or number == steps
+                saved = last or number % run.checkpoints.every == 0 or self.interval.over(number)
                 measured = number % run.held_out.every == 0 or number == steps
-                if last or measured or number % run.checkpoints.every == 0:
-                    log.flush()  # raises where the loss is not finite, before anything of it is kept
+                if saved or measured:
+                    with self.goodput.of("steps"):
+                        log.flush()  # raises where the loss is not finite, before anything of it is kept
                     log.report()  # so that no line is about steps before and after a checkpoint
                 self._evaluate(state, number, log)
                 accuracy = self._measure(state, number, log) if measured else None
-                if last or number % run.checkpoints.every == 0:
-                    self.checkpoints.save(state, self.about, accuracy)
+                if saved:
+                    self._save(state, start, accuracy, last, log)
                 if stopped and number < steps:
-                    self.checkpoints.wait()
                     return Outcome(number, False, accuracy, self.folder / MODEL)
-        self.checkpoints.wait()
         self._export(state)
         return Outcome(steps, True, accuracy, self.folder / MODEL)
+
+    def _save(self, state: TrainState, start: int, accuracy: float | None, last: bool, log: MetricsLogger) -> None:
+        """Saves the state, in the background unless it is the last, and tells where the time went since the one before.
+
+        Args:
+            state: State to save.
+            start: Step that this call of `train` began at.
+            accuracy: Held-out accuracy of the state, where it was measured.
+            last: Whether to wait until it is saved.
+            log: Where the time is told.
+        """
+        with self.goodput.of("saving"):
+            self.checkpoints.save(state, self.about, accuracy)
+            self.interval.begin()
+            if last:
+                self.checkpoints.wait()
+        log.spent(start, self.goodput.line())
 
     def _evaluate(self, state: TrainState, step: int, log: MetricsLogger) -> None:
         """Calls the caller's evaluation where one is due after this step."""
         every = self.prepared.run.evaluation.every
         if self.evaluate is not None and every and (step % every == 0 or step == self.config.steps):
             log.flush()
-            with log.paused():
+            with log.paused(), self.goodput.of("measuring"):
                 scores = self.evaluate(gathered(state.params, self.config.model, self.prepared.mesh))
             log.evaluated(step, scores)
 
@@ -192,7 +229,7 @@ class _Run:
         total: TaskSums | None = None
         count = self.prepared.held_out_batches
         log.flush()
-        with log.paused(), host_batches(self.prepared.held_out, count) as batches:
+        with log.paused(), self.goodput.of("measuring"), host_batches(self.prepared.held_out, count) as batches:
             for batch in tqdm(batches, "held-out rows", count, leave=False, disable=quiet()):
                 placed = to_devices(batch.batch, self.prepared.mesh, self.config.groups)
                 sums = jax.device_get(self.sums(state.params, placed))
@@ -207,29 +244,3 @@ class _Run:
             export(self.prepared, found)
         for _ in found:  # what is left of it: all processes put the pieces together in step
             pass
-
-
-def check_same_run(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
-    """Checks that a run may go on with these settings.
-
-    Raises:
-        ValueError: Its mixture, its loss or a setting that decides the losses is another.
-    """
-    if not isinstance(old.get("run"), dict) or not isinstance(old.get("fingerprint"), str):
-        raise ValueError(
-            f"{folder}: its latest checkpoint does not say what it is of; delete that checkpoint's folder."
-        )
-    if old.get("loss") != new.get("loss"):
-        before, now = (one.get("loss") or "the configured loss" for one in (old, new))
-        raise ValueError(
-            f"{folder} was trained with {before}, this run has {now}; give another output, or the old loss."
-        )
-    if old["fingerprint"] != new["fingerprint"]:
-        raise ValueError(
-            f"{folder} was trained on a mixture with fingerprint {old['fingerprint']}, this one has "
-            f"{new['fingerprint']}; give another output, or the old mixture."
-        )
-    changed = differences(old["run"], new["run"])
-    if changed:
-        told = ", ".join(f"{key} was {before!r} and is {now!r}" for key, (before, now) in list(changed.items())[:5])
-        raise ValueError(f"{folder} holds a run with other settings: {told}. Give another output, or the old settings.")

@@ -54,6 +54,11 @@ def _checked(line: Any, where: str) -> dict[str, Any]:
     for name in NUMBERS:
         if name in fields:
             fields.number(name, least=-1e300, most=1e300)
+    if "goodput" in fields:
+        fields.whole("start", most=2**31)
+        inner = Fields(fields.any("goodput"), f"{where}, goodput")
+        for name in inner.content:
+            inner.number(name, least=0.0, most=1e300)
     for kind in ("held_out", "evaluation"):
         if kind in fields:
             inner = Fields(fields.any(kind), f"{where}, {kind}")

@@ -6,6 +6,7 @@ step stands there once, as it was computed.
 
 import contextlib
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -23,9 +24,12 @@ from ..data.batch_builder import HostBatch
 from ..flops import utilization
 from ..metrics import Metrics, TaskSums
 from ..settings.sections import LogConfig
+from ..watch.slow_steps import StepTimes
 from .distributed import is_main, quiet
 from .metrics_file import FILE, cut_after
 from .task_figures import by_task, teacher_cosine
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 OnMetrics = Callable[[int, dict[str, Any]], object]
 """Called with the step and a line of metrics.jsonl, less its step; its result is not used."""
@@ -56,6 +60,8 @@ class MetricsLogger:
             cut_after(self._path, start)
         self._pending: tuple[int, Metrics, HostBatch, float] | None = None
         self._step = start
+        self._times = StepTimes()
+        self._done: float | None = None  # when the last step was
         self._clear()
 
     def add(self, metrics: Metrics, batch: HostBatch, waited: float) -> None:
@@ -90,6 +96,10 @@ class MetricsLogger:
         self._collect(values, batch, waited)
         self._bar.update()
         self._step = step + 1
+        now = time.perf_counter()
+        if self._done is not None and (slow := self._times.add(self._step, now - self._done)):
+            logger.warning("%s", slow)
+        self._done = now
         if self._step % self._log.every == 0:
             self.report()
 
@@ -101,6 +111,7 @@ class MetricsLogger:
             yield
         finally:
             self._began += time.perf_counter() - began
+            self._done = None  # the time until the next step is finished is not that step's
 
     def held_out(self, step: int, sums: TaskSums) -> float:
         """Reports what was measured on held-out examples after `step` steps; returns the accuracy.
@@ -124,6 +135,16 @@ class MetricsLogger:
         self._write({"step": step, "evaluation": scores})
         self._scalars(step, {f"evaluation/{name}": score for name, score in scores.items()})
         self.say(f"step {step}: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
+
+    def spent(self, start: int, seconds: dict[str, float]) -> None:
+        """Notes where the time went since the last such line, in seconds by part.
+
+        Args:
+            start: Step that the run began at or went on from.
+            seconds: Result of `Goodput.line`.
+        """
+        if is_main():
+            self._append({"step": self._step, "start": start, "goodput": seconds})
 
     def say(self, text: str) -> None:
         """Prints a line above the progress bar."""
@@ -192,10 +213,13 @@ class MetricsLogger:
 
     def _write(self, line: dict[str, Any]) -> None:
         if is_main():
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, allow_nan=False) + "\n")
+            self._append(line)
             if self._on_metrics is not None:
                 self._on_metrics(line["step"], {key: value for key, value in line.items() if key != "step"})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
 
     def _scalars(self, step: int, values: dict[str, float]) -> None:
         if self._board is not None:

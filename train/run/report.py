@@ -9,6 +9,7 @@ from instructor_jax.io.atomic import whole_file
 from instructor_jax.pages.plots import COLOURS, Plot, label, plot
 from instructor_jax.pages.render import render
 
+from ..watch.goodput import PARTS, totals
 from .metrics_file import FILE, NUMBERS, read_lines
 
 REPORT = "report.html"
@@ -45,7 +46,7 @@ def report(lines: Sequence[Line], title: str) -> str:
         "report.html.jinja",
         title=title,
         lead=f"{steps[-1]['step']:,} steps" if steps else "No step was reported.",
-        figures=_figures(steps, measured),
+        figures=[*_figures(steps, measured), *_time(lines)],
         curves=_curves(steps, measured) if steps else [],
         evaluation=_evaluation(evaluated) if evaluated else None,
         tasks=_tasks(measured) if measured else [],
@@ -111,6 +112,18 @@ def _figures(steps: Sequence[Line], measured: Sequence[Line]) -> list[tuple[str,
     if measured:
         first, last = (measured[at]["held_out"]["accuracy"] for at in (0, -1))
         figures.append(("held-out accuracy", f"{last:.3f}", f"first {first:.3f}"))
+    return figures
+
+
+def _time(lines: Sequence[Line]) -> list[tuple[str, ...]]:
+    """Returns where the run's time went, each (what, value) or (what, value, remark)."""
+    spent = totals(lines)
+    if spent is None:
+        return []
+    parts = ", ".join(f"{name} {_duration(spent[name])}" for name in PARTS if spent[name] >= 0.5)
+    figures: list[tuple[str, ...]] = [("goodput", f"{spent['goodput']:.1%}", parts)]
+    if spent["restarts"]:
+        figures.append(("restarts", f"{spent['restarts']:.0f}", f"lost {_duration(spent['lost'])} of steps"))
     return figures
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from instructor_jax.io.file_lock import only_process
 from instructor_jax.io.own_folder import OWN_CONFIG
-from instructor_jax.io.run_checkpoint import CHECKPOINTS as CHECKPOINTS  # where a run's results lie: one place to ask
-from instructor_jax.io.run_checkpoint import MODEL as MODEL
-from instructor_jax.io.run_checkpoint import MODEL_SETTINGS as MODEL_SETTINGS
+from instructor_jax.io.run_layout import CHECKPOINTS as CHECKPOINTS  # where a run's results lie: one place to ask
+from instructor_jax.io.run_layout import MODEL as MODEL
+from instructor_jax.io.run_layout import MODEL_SETTINGS as MODEL_SETTINGS
 from instructor_jax.pages.own_pages import is_our_page
 
 from ..distill.output_names import AXES, START
@@ -22,6 +22,8 @@ from .metrics_file import FILE, read_lines
 from .report import REPORT
 
 LOCK = "train.lock"
+PROFILE = "profile"  # folder of traces
+HLO = "hlo"  # folder of the dumped programs
 _CHECKPOINT = re.compile(r"\d+|\d+\.orbax-checkpoint-tmp.*|.*\.orbax.*|descriptor")
 
 

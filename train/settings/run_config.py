@@ -19,7 +19,16 @@ from .flat import flat
 from .former_names import accepts_former_names, formerly
 from .limits import check_limits
 from .mixture_config import MixtureConfig
-from .sections import BatchConfig, CheckpointConfig, EvaluationConfig, HeldOutConfig, LogConfig, at_least
+from .sections import (
+    BatchConfig,
+    CheckpointConfig,
+    CompilerConfig,
+    EvaluationConfig,
+    HeldOutConfig,
+    LogConfig,
+    ProfileConfig,
+    at_least,
+)
 from .types import check_types
 
 
@@ -55,6 +64,8 @@ class RunConfig:
         prefetch: Number of batches that are built before they are needed.
         checkpoints: When the state is saved.
         log: How often metrics are reported.
+        profile: Steps that are traced.
+        compiler: How the step is compiled.
         held_out: Examples that are kept from training.
         evaluation: Evaluation tasks that are measured while training.
         export: Floating-point type of the weights in the trained model's folder; the two short ones halve it.
@@ -86,6 +97,8 @@ class RunConfig:
     prefetch: int = formerly("ahead", default=2)
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    profile: ProfileConfig = field(default_factory=ProfileConfig)
+    compiler: CompilerConfig = field(default_factory=CompilerConfig)
     held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     export: Literal["float32", "bfloat16", "float16"] = "float32"

@@ -5,7 +5,10 @@ Settings of what is computed lie with what they set: those of the loss in `objec
 """
 
 import dataclasses
+import re
 from typing import Any
+
+from instructor_jax.io.printable import shown
 
 from .types import check_types
 
@@ -57,14 +60,16 @@ class CheckpointConfig:
     Attributes:
         every: Number of steps between two checkpoints; one is also saved at the end and when the run is asked to stop.
         keep: Number of latest checkpoints that are kept; the one with the best held-out accuracy is kept besides.
+        minutes: Number of minutes after which one is saved besides, with the next line of metrics; 0 for none.
     """
 
     every: int = 500
     keep: int = 2
+    minutes: int = 0
 
     def __post_init__(self) -> None:
         check_types(self, "checkpoints.")
-        at_least(self, "checkpoints.", every=1, keep=1)
+        at_least(self, "checkpoints.", every=1, keep=1, minutes=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,14 +79,72 @@ class LogConfig:
     Attributes:
         every: Number of steps of a line of metrics.jsonl, whose figures are means over them.
         tensorboard: Whether TensorBoard's event files are written too.
+        hang_seconds: Number of seconds without a step after which the stacks of all threads go to the log; 0 for never.
     """
 
     every: int = 10
     tensorboard: bool = True
+    hang_seconds: int = 900
 
     def __post_init__(self) -> None:
         check_types(self, "log.")
-        at_least(self, "log.", every=1)
+        at_least(self, "log.", every=1, hang_seconds=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProfileConfig:
+    """A trace of a few steps, written to the folder `profile` of the run.
+
+    Attributes:
+        steps: Number of steps that are traced; 0 for none.
+        after: Number of steps before the first of them, counted from where the run starts or goes on; the first of all
+            compiles.
+    """
+
+    steps: int = 0
+    after: int = 5
+
+    def __post_init__(self) -> None:
+        check_types(self, "profile.")
+        at_least(self, "profile.", steps=0, after=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class CompilerConfig:
+    """How the training step is compiled.
+
+    Attributes:
+        flags: XLA's options for the step, each name=value, over those of this package.
+        dump: Whether the step's program is written to the folder `hlo` of the run, before and after optimisation.
+    """
+
+    flags: tuple[str, ...] = ()
+    dump: bool = False
+
+    def __post_init__(self) -> None:
+        check_types(self, "compiler.")
+        for flag in self.flags:
+            name, equals, _ = flag.partition("=")
+            if not equals or not name.startswith("xla_"):
+                raise ValueError(
+                    f"compiler.flags: {shown(flag)} must be name=value with a name of XLA, as in "
+                    "xla_tpu_enable_latency_hiding_scheduler=true."
+                )
+
+    def options(self, folder: str) -> dict[str, str | bool | int]:
+        """Returns the options by name, as `jax.jit` takes them: truth values and whole numbers as such.
+
+        Args:
+            folder: Folder of the dumped programs.
+        """
+        dumped = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True} if self.dump else {}
+        return {**dumped, **{name: _value(text) for name, text in (flag.split("=", 1) for flag in self.flags)}}
+
+
+def _value(text: str) -> str | bool | int:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    return int(text) if re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else text
 
 
 @dataclasses.dataclass(frozen=True)

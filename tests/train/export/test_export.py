@@ -15,7 +15,8 @@ from instructor_jax.convert.sources import read_source
 from instructor_jax.io.folder_writer import write_in_pieces, write_sentence_transformers, write_without_weights
 from instructor_jax.io.folders import read_folder
 from instructor_jax.io.model_folder import ModelFolder
-from instructor_jax.io.run_checkpoint import CHECKPOINTS, MODEL_SETTINGS, open_checkpoint
+from instructor_jax.io.run_checkpoint import open_checkpoint
+from instructor_jax.io.run_layout import CHECKPOINTS, MODEL_SETTINGS
 from instructor_jax.nn.model import Params
 from instructor_jax.sharding import MeshShape, make_mesh
 from instructor_jax.train.export.sharded_pieces import sharded_pieces
