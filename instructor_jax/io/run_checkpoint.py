@@ -137,7 +137,7 @@ def open_checkpoint(path: Path, step: Step = "latest") -> RunCheckpoint:
     dtype = settings.get("export", "float32") if isinstance(settings, dict) else "float32"
     if dtype not in ("float32", "bfloat16", "float16"):
         raise ValueError(f"{checkpoint} says export={one_line(repr(dtype), 60)}, which is no type of weights.")
-    return RunCheckpoint(_model(run), chosen, checkpoint / "state", dtype)
+    return RunCheckpoint(_model(run), chosen, (checkpoint / "state").absolute(), dtype)  # Orbax needs it so
 
 
 def _model(run: Path) -> ModelFolder:

@@ -111,6 +111,13 @@ def test_from_a_checkpoint(tmp_path, run, at_once, options: list[str], expected:
     assert files(tmp_path / "m") == files(at_once / expected)
 
 
+def test_a_run_may_be_named_from_the_current_folder(tmp_path, run, at_once, monkeypatch) -> None:
+    monkeypatch.chdir(run.parent)
+    with contextlib.redirect_stdout(io.StringIO()):
+        main(["export", run.name, str(tmp_path / "m")])
+    assert files(tmp_path / "m") == files(at_once / "3-bfloat16")
+
+
 def test_convert_reads_runs_and_single_checkpoints(run) -> None:
     for place, step in ((run, 3), (run / CHECKPOINTS, 3), (run / CHECKPOINTS / "1", 1)):
         source = read_source(place)
