@@ -56,7 +56,7 @@ def cudnn_attention(
         obstacle = f"it is for NVIDIA GPUs, and the program is for {platform}"
     elif compute.dtype != jnp.bfloat16:
         obstacle = f"it computes in bfloat16, not in {compute.dtype}"
-    elif row_keys is not None and config.dropout:
+    elif row_keys is not None and config.attention_dropout:
         obstacle = (
             "the weights that it drops in the backward pass would not be those of the forward pass; set dropout=False"
         )
