@@ -25,6 +25,7 @@ PLACES: dict[str, str] = {
     "bert": "instructor_jax.backbones.bert.family",
     "mpnet": "instructor_jax.backbones.mpnet.family",
     "qwen3": "instructor_jax.backbones.qwen3.family",
+    "modernbert": "instructor_jax.backbones.modernbert.family",
 }
 _DEFAULT = "t5"  # of folders that do not say, and of new models
 

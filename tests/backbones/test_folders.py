@@ -8,6 +8,7 @@ import pytest
 
 from instructor_jax import Instructor
 from instructor_jax.backbones.bert.config import BertConfig
+from instructor_jax.backbones.modernbert.config import ModernBertConfig
 from instructor_jax.backbones.mpnet.config import MPNetConfig
 from instructor_jax.backbones.qwen3.config import Qwen3Config
 from instructor_jax.config import DenseShape, ModelConfig
@@ -33,6 +34,7 @@ MODELS = {
             pool_instruction=True,
         ),
     ),
+    "modernbert": ("bytes", ModelConfig(ModernBertConfig(**_SHAPE, window=8, pad_id=3, eos_id=2), max_length=64, pooling="cls")),
     "qwen3": (
         "words",
         ModelConfig(

@@ -61,6 +61,36 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, dict[str, Any]]]] = {
             "gelu": {"hidden_act": "gelu_pytorch_tanh", "vocab_size": 211, "intermediate_size": 1024},
         },
     ),
+    "modernbert": (
+        "ModernBert",
+        {
+            "vocab_size": 97,
+            "hidden_size": 32,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "intermediate_size": 48,
+            "local_attention": 8,
+            "pad_token_id": 0,
+            "eos_token_id": 2,
+            "bos_token_id": 1,
+            "cls_token_id": 1,
+            "sep_token_id": 2,
+        },
+        {
+            "plain": {},
+            "biases": {"attention_bias": True, "mlp_bias": True, "norm_bias": True},
+            "one-layer": {"num_hidden_layers": 1, "norm_eps": 1e-3},
+            "every-second": {"global_attn_every_n_layers": 2, "local_attention": 5, "num_attention_heads": 2},
+            "full": {"global_attn_every_n_layers": 1, "vocab_size": 211},
+            "relu": {"hidden_activation": "relu", "intermediate_size": 1024, "num_hidden_layers": 2},
+            "bases": {
+                "rope_parameters": {
+                    "full_attention": {"rope_type": "default", "rope_theta": 500.0},
+                    "sliding_attention": {"rope_type": "default", "rope_theta": 70.0},
+                }
+            },
+        },
+    ),
 }
 VARIANTS = [(family, variant) for family, (_, _, variants) in FAMILIES.items() for variant in variants]
 # One of each family for what takes a compilation of its own.
