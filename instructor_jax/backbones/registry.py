@@ -26,6 +26,7 @@ PLACES: dict[str, str] = {
     "mpnet": "instructor_jax.backbones.mpnet.family",
     "qwen3": "instructor_jax.backbones.qwen3.family",
     "modernbert": "instructor_jax.backbones.modernbert.family",
+    "gemma3_text": "instructor_jax.backbones.gemma.family",
 }
 _DEFAULT = "t5"  # of folders that do not say, and of new models
 

@@ -61,6 +61,37 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, dict[str, Any]]]] = {
             "gelu": {"hidden_act": "gelu_pytorch_tanh", "vocab_size": 211, "intermediate_size": 1024},
         },
     ),
+    "gemma": (
+        "Gemma3Text",
+        {
+            "vocab_size": 97,
+            "hidden_size": 32,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 1,
+            "head_dim": 8,
+            "intermediate_size": 48,
+            "sliding_window": 8,
+            "sliding_window_pattern": 3,
+            "query_pre_attn_scalar": 8,
+            "use_bidirectional_attention": True,
+            "max_position_embeddings": 64,
+        },
+        {
+            "plain": {},
+            "causal": {"use_bidirectional_attention": False, "num_key_value_heads": 2},
+            "one-layer": {"num_hidden_layers": 1, "sliding_window": 5, "rms_norm_eps": 1e-3},
+            "wide-heads": {"head_dim": 24, "query_pre_attn_scalar": 30},
+            "biases": {"attention_bias": True, "sliding_window_pattern": 2, "num_key_value_heads": 4},
+            "silu": {"hidden_activation": "silu", "vocab_size": 211, "intermediate_size": 1024},
+            "bases": {
+                "rope_parameters": {
+                    "full_attention": {"rope_type": "default", "rope_theta": 500.0},
+                    "sliding_attention": {"rope_type": "default", "rope_theta": 70.0},
+                }
+            },
+        },
+    ),
     "modernbert": (
         "ModernBert",
         {
@@ -103,7 +134,7 @@ def random_encoder(family: str, variant: str, seed: int = 0) -> Any:
     import transformers
 
     name, common, variants = FAMILIES[family]
-    config = getattr(transformers, f"{name}Config")(**{**common, **variants[variant]})
+    config: Any = getattr(transformers, f"{name}Config")(**{**common, **variants[variant]})
     torch.manual_seed(seed)
     kind = getattr(transformers, f"{name}Model")
     model = (kind(config, add_pooling_layer=False) if family in ("bert", "mpnet") else kind(config)).eval()
