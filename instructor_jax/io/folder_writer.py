@@ -11,20 +11,18 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from instructor_jax.backbones.registry import backbone_of
-from instructor_jax.backbones.weight_names import dense_weight
-from instructor_jax.config import DenseShape, ModelConfig
 from instructor_jax.io.model_folder import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES, import_orbax
 from instructor_jax.io.printable import one_line
 from instructor_jax.io.settings.model import MODEL_SETTINGS
-from instructor_jax.io.settings.vector_modules import activation_class
-from instructor_jax.io.weights.names import PROJECTION, check_params, params_to_torch, torch_shapes
+from instructor_jax.io.settings.written_modules import dense_modules, pooling_settings
+from instructor_jax.io.weights.names import check_params, params_to_torch, torch_shapes
 from instructor_jax.io.weights.pieces import Piece
 from instructor_jax.io.weights.safetensors_files import write_safetensors
 from instructor_jax.io.weights.safetensors_stream import SafetensorsStream
@@ -51,7 +49,7 @@ def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[
     config = folder.config
     arrays = params_to_torch(config, params)
     half = any(array.dtype == np.float16 for array in arrays.values())
-    dense = _dense_modules(config)
+    dense = dense_modules(config)
     behind = [{stored: arrays.pop(name) for stored, name in module.names.items()} for module in dense]
     with _appearing(target) as draft:
         _write_all_but_weights(draft, folder, half)
@@ -75,7 +73,7 @@ def write_in_pieces(target: Path, folder: ModelFolder, found: Iterable[Piece], d
     """
     shapes = torch_shapes(folder.config)
     kind = np.dtype(dtype)
-    dense = _dense_modules(folder.config)
+    dense = dense_modules(folder.config)
     behind = [{stored: shapes.pop(name) for stored, name in module.names.items()} for module in dense]
     with _appearing(target) as draft, contextlib.ExitStack() as files:
         _write_all_but_weights(draft, folder, kind == np.float16)
@@ -95,7 +93,7 @@ def _write_all_but_weights(draft: Path, folder: ModelFolder, half: bool) -> None
     settings = backbone_of(config.encoder).write_config(config.encoder)
     if half:
         settings |= {"dtype": "float32", "torch_dtype": "float32"}  # transformers 5's name, and that of those before
-    dense = _dense_modules(config)
+    dense = dense_modules(config)
     kinds = ["Transformer", "Pooling"] + ["Dense"] * len(dense) + ["Normalize"] * config.normalize
     names = ["" if index == 0 else f"{index}_{kind}" for index, kind in enumerate(kinds)]
     _write_json(draft / "config.json", settings)
@@ -106,7 +104,7 @@ def _write_all_but_weights(draft: Path, folder: ModelFolder, half: bool) -> None
     _write_json(draft / "modules.json", modules)
     _write_json(draft / "sentence_bert_config.json", {"max_seq_length": config.max_length, "do_lower_case": False})
     _write_json(draft / MODEL_SETTINGS, {"__version__": {}, **_about(folder)})
-    _write_json(_made(draft / "1_Pooling") / "config.json", _pooling(config))
+    _write_json(_made(draft / "1_Pooling") / "config.json", pooling_settings(config))
     for module in dense:
         _write_json(_made(draft / module.place) / "config.json", module.settings)
     if config.normalize:
@@ -176,44 +174,6 @@ def _about(folder: ModelFolder) -> dict[str, Any]:
         "default_prompt_name": folder.default_prompt_name,
         "similarity_fn_name": folder.similarity_fn_name or "cosine",
     }
-
-
-def _pooling(config: ModelConfig) -> dict[str, Any]:
-    modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
-    return {
-        "word_embedding_dimension": config.encoder.embed,
-        **{
-            f"pooling_mode_{mode}": mode.removesuffix("_tokens").removesuffix("_token") == config.pooling
-            for mode in modes
-        },
-        "include_prompt": config.pool_instruction,
-    }
-
-
-class _DenseModule(NamedTuple):
-    """A Dense module: its folder, its config.json, and what its weights are called there and in our tables."""
-
-    place: str
-    settings: dict[str, Any]
-    names: dict[str, str]
-
-
-def _dense_modules(config: ModelConfig) -> list[_DenseModule]:
-    """Returns the Dense modules of a model: the layers before the projection, and the projection."""
-    modules = []
-    shapes = [*config.dense, *([] if config.projection is None else [DenseShape(config.projection, bias=False)])]
-    for index, (width, shape) in enumerate(zip(config.dense_widths, shapes, strict=False)):
-        names = {f"linear.{part}": dense_weight(index, part) for part in ("weight", "bias")[: 1 + shape.bias]}
-        if index == len(config.dense):
-            names = {"linear.weight": PROJECTION}
-        settings = {
-            "in_features": width,
-            "out_features": shape.size,
-            "bias": shape.bias,
-            "activation_function": activation_class(shape.activation),
-        }
-        modules.append(_DenseModule(f"{2 + index}_Dense", settings, names))
-    return modules
 
 
 @contextlib.contextmanager

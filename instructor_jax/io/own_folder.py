@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from instructor_jax.backbones.registry import PLACES, backbone_named, default_backbone
-from instructor_jax.config import DenseShape, ModelConfig
+from instructor_jax.config import DenseActivation, DenseShape, ModelConfig
 from instructor_jax.io.bounds import SIZE
 from instructor_jax.io.json_files import Fields, read_json, shown_value
 
@@ -92,7 +92,8 @@ def _dense_layers(fields: Fields) -> tuple[DenseShape, ...]:
     layers = []
     for number, item in enumerate(listed):
         layer = Fields(item, f"{fields.where}: dense[{number}]")
-        layers.append(DenseShape(layer.whole("size"), layer.flag("bias"), _one_of(layer, "activation", ())))  # pyright: ignore[reportArgumentType]
+        activation: Any = _one_of(layer, "activation", get_args(DenseActivation))
+        layers.append(DenseShape(layer.whole("size"), layer.flag("bias"), activation))
         layer.refuse_unread()
     return tuple(layers)
 

@@ -58,7 +58,10 @@ MODELS = {
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(name, marks=[] if name in ("bert", "gemma") else [pytest.mark.slow]) for name in MODELS],
+)
 def test_a_written_folder_is_read_converted_and_equal_in_sentence_transformers(family: str, tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers", reason="needs the extra `torch`")
     kind, config = MODELS[family]

@@ -16,7 +16,7 @@ from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.model import encode_tokens
 from instructor_jax.text.batches import TokenBatch
 
-from .torch_families import SOME, VARIANTS, plain, random_encoder, random_texts, rows
+from .torch_families import COMPILED, PLAIN, VARIANTS, plain, random_encoder, random_texts, rows
 
 pytest.importorskip("torch", reason="needs the extra `torch`")
 pytestmark = pytest.mark.torch
@@ -39,7 +39,7 @@ def of_pytorch(model: Any, batch: TokenBatch) -> Any:
     return model(tokens.masked_fill(mask == 0, pad), attention_mask=mask).last_hidden_state
 
 
-@pytest.mark.parametrize(("family", "variant"), VARIANTS)
+@pytest.mark.parametrize(("family", "variant"), COMPILED)
 def test_hidden_states_equal_pytorch_and_packing_changes_nothing(family: str, variant: str) -> None:
     import torch
 
@@ -73,7 +73,7 @@ def test_weights_and_settings_there_and_back_are_identical(family: str, variant:
     assert config.encoder.weight_count == sum(value.size for value in arrays.values())
 
 
-@pytest.mark.parametrize(("family", "variant"), SOME)
+@pytest.mark.parametrize(("family", "variant"), PLAIN)
 def test_bfloat16_stays_close(family: str, variant: str) -> None:
     config, arrays = plain(random_encoder(family, variant))
     batch = rows(random_texts(config.encoder.vocab, LENGTHS, seed=2), [[0], [1], [2], [3]], LENGTH)
@@ -83,7 +83,11 @@ def test_bfloat16_stays_close(family: str, variant: str) -> None:
         assert a @ b / (np.linalg.norm(a) * np.linalg.norm(b)) >= 0.999  # bfloat16 keeps 8 bits of each number
 
 
-@pytest.mark.parametrize(("family", "variant"), SOME)
+@pytest.mark.parametrize(
+    ("family", "variant"),
+    [pytest.param(*case, marks=[] if case[0] == "qwen3" else [pytest.mark.slow]) for case in PLAIN]
+    + [pytest.param("modernbert", "biases", marks=pytest.mark.slow)],
+)
 def test_gradients_equal_pytorch(family: str, variant: str) -> None:
     """Of a small loss of all states, with respect to every weight; our layers computed again in the backward pass."""
     import torch

@@ -7,7 +7,6 @@ import pytest
 from instructor_jax.backbones.bert.config import BertConfig
 from instructor_jax.backbones.gemma.config import GemmaConfig
 from instructor_jax.backbones.modernbert.config import ModernBertConfig
-from instructor_jax.backbones.mpnet.config import MPNetConfig
 from instructor_jax.backbones.qwen3.config import Qwen3Config
 from instructor_jax.config import DenseShape, ModelConfig
 from instructor_jax.nn.model import init_params
@@ -22,7 +21,6 @@ _MODELS = {
     "bert": ModelConfig(BertConfig(**_SHAPE, positions=16), max_length=16),
     # two heads of queries are split over devices, the one of keys that they share is not
     "qwen3": ModelConfig(Qwen3Config(**_SHAPE, kv_heads=1), max_length=16, pooling="lasttoken"),
-    "mpnet": ModelConfig(MPNetConfig(**_SHAPE, position_vectors=18), projection=8, max_length=16, pooling="cls"),
     "modernbert": ModelConfig(ModernBertConfig(**_SHAPE, window=4, pad_id=3, eos_id=2), max_length=16),
     "gemma": ModelConfig(
         GemmaConfig(**_SHAPE, kv_heads=1, window=4, full_every=2),

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
 from instructor_jax.config import ModelConfig
 from instructor_jax.io.settings.family import read_encoder_config
@@ -124,8 +125,14 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, dict[str, Any]]]] = {
     ),
 }
 VARIANTS = [(family, variant) for family, (_, _, variants) in FAMILIES.items() for variant in variants]
-# One of each family for what takes a compilation of its own.
-SOME = [(family, list(variants)[index]) for family, (_, _, variants) in FAMILIES.items() for index in (0, 1)]
+# The same, each of which is compiled; most of them among the slow tests.
+COMPILED = [
+    pytest.param(family, variant, marks=[pytest.mark.slow] if index > 1 else [])
+    for family, (_, _, variants) in FAMILIES.items()
+    for index, variant in enumerate(variants)
+]
+# One of each family for what takes a longer compilation of its own.
+PLAIN = [(family, "plain") for family in FAMILIES]
 
 
 def random_encoder(family: str, variant: str, seed: int = 0) -> Any:

@@ -69,7 +69,7 @@ def read_pooling(file: Path, width: int) -> tuple[PoolingKind, bool | None]:
     flags = [mode for flag, mode in _POOLING_FLAGS.items() if fields.flag(flag, False)]
     modes = fields.any("pooling_mode", flags or "mean")
     modes = modes if isinstance(modes, list) else [modes]
-    kind = modes[0] if len(modes) == 1 else None
+    kind: Any = modes[0] if len(modes) == 1 else None
     if kind not in get_args(PoolingKind):
         listed = ", ".join(shown_value(mode) for mode in modes[:6]) or "nothing"
         raise ValueError(
