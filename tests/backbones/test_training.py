@@ -1,4 +1,4 @@
-"""A training step of encoders beside T5, on one device and on eight: the same loss and the same update."""
+"""Training steps of encoders beside T5, on one device and on eight: the same losses, before an update and after it."""
 
 import jax
 import numpy as np
@@ -11,9 +11,9 @@ from instructor_jax.backbones.qwen3.config import Qwen3Config
 from instructor_jax.config import DenseShape, ModelConfig
 from instructor_jax.nn.model import init_params
 from instructor_jax.sharding import MeshShape, make_mesh
+from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.step import new_state, train_step
 
-from ..small_models import leaves
 from ..train.random_batches import random_batch, tiny_config
 
 _SHAPE = {"vocab": 64, "embed": 16, "layers": 2, "heads": 2, "head_dim": 8, "ffn": 32}
@@ -31,20 +31,19 @@ _MODELS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", _MODELS)
-def test_a_step_is_the_same_on_one_device_and_on_eight(family: str) -> None:
-    config = tiny_config(model=_MODELS[family], remat="full")
-    batch, results = random_batch(config, 0), []
+def test_steps_are_the_same_on_one_device_and_on_eight(family: str) -> None:
+    optimizer = OptimizerConfig(learning_rate=1e-3, warmup_steps=0, schedule="constant")
+    config = tiny_config(model=_MODELS[family], remat="full", optimizer=optimizer)
+    batch, losses = random_batch(config, 0), []
     for shape in (MeshShape(data=1), MeshShape(data=2, fsdp=2, tensor=2)):
         mesh = make_mesh(shape, jax.devices()[: 1 if shape.data == 1 else 8])
         with jax.set_mesh(mesh):
             state = new_state(config, init_params(config.model, 0, mesh))
-            new, metrics = jax.jit(train_step, static_argnums=0)(config, state, batch)
-            results.append((float(metrics.loss), leaves(jax.device_get(new.params))))
-    (loss, params), (other_loss, other_params) = results
-    assert np.isfinite(loss)
-    assert other_loss == pytest.approx(loss, abs=1e-5)  # float32 sums in another order, dropout included
-    before = leaves(jax.device_get(init_params(config.model, 0)))
-    assert any(np.abs(params[name] - before[name]).max() > 0 for name in params)
-    # AdamW divides a gradient by its own size: where that is rounding, so is the sign of an update of 1e-5 at most
-    for name, value in params.items():
-        assert np.abs(value - other_params[name]).max() <= 2.1e-5, name
+            run = jax.jit(train_step, static_argnums=0)
+            state, before = run(config, state, batch)
+            _, after = run(config, state, batch)
+            losses.append((float(before.loss), float(after.loss)))
+    assert np.isfinite(losses).all()
+    assert losses[0][1] < losses[0][0] - 1e-3  # it learns
+    # float32 sums in another order, dropout included; AdamW divides by gradients that may be rounding alone
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-4)
