@@ -15,7 +15,7 @@ def params_of(module: nnx.Module) -> dict:
 
 
 def merged(module: nnx.Module, params: dict) -> nnx.Module:
-    return nnx.merge(nnx.split(module)[0], nnx.State(params))
+    return nnx.merge(nnx.split(module)[0], nnx.State(jax.tree.map(jnp.asarray, params)))
 
 
 def test_norms_by_formula() -> None:
