@@ -88,6 +88,7 @@ class Ours:
 
         started = time.perf_counter()
         self._model = Instructor.from_pretrained(folder, dtype=dtype)
+        self._model.set_pooling_include_prompt(False)
         loaded = time.perf_counter()
         programs = self._model.warmup()
         self.about = {

@@ -13,7 +13,7 @@ import numpy as np
 
 from instructor_jax.backbones.registry import backbone_of
 from instructor_jax.config import BackboneConfig, ModelConfig
-from instructor_jax.io.folders import encoder_folder, projection_weights, read_folder, read_params
+from instructor_jax.io.folders import dense_weights, encoder_folder, read_folder, read_params
 from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.own_folder import OWN_CONFIG
 from instructor_jax.io.run_checkpoint import is_run, open_checkpoint
@@ -131,8 +131,8 @@ def _from_arrays(path: Path, encoder: BackboneConfig, arrays: dict[str, np.ndarr
     """Completes what bare weights, Flax and T5X checkpoints do not say: projection and normalisation."""
     if (path / "modules.json").is_file():  # Flax weights inside a sentence-transformers folder
         folder = read_folder(path)
-        if folder.config.projection is not None and PROJECTION not in arrays:
-            arrays = {**arrays, PROJECTION: projection_weights(folder)}
+        if PROJECTION not in arrays:
+            arrays = {**arrays, **dense_weights(folder)}
     else:
         width = arrays[PROJECTION].shape[0] if PROJECTION in arrays else None
         # dual encoders (gtr, sentence-t5, instructor) normalise after the projection; a plain T5 has neither

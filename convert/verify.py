@@ -15,11 +15,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from instructor_jax.backbones.registry import backbone_of
+from instructor_jax.backbones.weight_names import dense_name
 from instructor_jax.config import ModelConfig
+from instructor_jax.io.printable import few
 from instructor_jax.io.settings.family import backbone_in
+from instructor_jax.io.settings.vector_modules import activation_class
 from instructor_jax.io.tokenizers.folders import load_token_ids
 from instructor_jax.io.weights.adapters import has_adapter
-from instructor_jax.io.weights.names import PROJECTION, params_to_torch
+from instructor_jax.io.weights.names import params_to_torch
 from instructor_jax.io.weights.prefixes import plain_names
 from instructor_jax.io.weights.tensor_files import find_weights, read_tensors
 from instructor_jax.nn.compute import Compute
@@ -162,11 +165,19 @@ def _torch_encoder(source: Source) -> Any:
         return kind.from_pretrained(
             str(path), dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True
         ).eval()
-    model = kind(getattr(transformers, settings["architectures"][0].replace("EncoderModel", "Config"))(**settings))
+    model = kind(kind.config_class(**settings))
     arrays = params_to_torch(source.folder.config, source.params)
-    state = {name: torch.tensor(np.asarray(array, np.float32)) for name, array in arrays.items() if name != PROJECTION}
+    of_encoder = {entry.name.partition("{")[0] for entry in backbone.weights.table(source.folder.config.encoder)}
+    state = {
+        name: torch.tensor(np.asarray(array, np.float32))
+        for name, array in arrays.items()
+        if name.startswith(tuple(of_encoder))
+    }
     state |= dict.fromkeys(backbone.weights.embedding_copies, state[backbone.weights.embedding])
-    model.load_state_dict(state)
+    missing, unknown = model.load_state_dict(state, strict=False)
+    left = [name for name in missing if not backbone.weights.left_out.fullmatch(name)]
+    if left or unknown:
+        raise ValueError(f"transformers' {kind.__name__} does not take these weights: {few([*left, *unknown])}.")
     return model.eval()
 
 
@@ -181,11 +192,24 @@ def _is_as_transformers_reads(path: Path) -> bool:
 def _torch_vectors(
     config: ModelConfig, params: dict[str, Any], hidden: Any, keep: np.ndarray, unpooled: np.ndarray
 ) -> Float[np.ndarray, "rows dim"]:
-    """The original's pooling, projection and normalisation, in PyTorch."""
+    """The original's pooling, dense layers, projection and normalisation, in PyTorch."""
     import torch
 
-    counted = torch.from_numpy(keep & (np.arange(keep.shape[1]) >= unpooled[:, None])).float()[..., None]
+    pooled = keep & (np.arange(keep.shape[1]) >= unpooled[:, None])
+    if config.pooling != "mean":
+        order = pooled if config.pooling == "cls" else pooled[:, ::-1]
+        first = order.argmax(axis=1)
+        chosen = first if config.pooling == "cls" else keep.shape[1] - 1 - first
+        pooled = np.arange(keep.shape[1]) == chosen[:, None]
+    counted = torch.from_numpy(pooled).float()[..., None]
     vectors = (hidden * counted).sum(1) / counted.sum(1).clamp(min=1e-9)
+    for index, shape in enumerate(config.dense):
+        layer = params["dense"][dense_name(index)]
+        vectors = vectors @ torch.tensor(layer["weight"])
+        if shape.bias:
+            vectors = vectors + torch.tensor(layer["bias"])
+        function = getattr(torch.nn.modules, activation_class(shape.activation).rpartition(".")[2])
+        vectors = function()(vectors)
     if config.projection is not None:
         vectors = vectors @ torch.tensor(params["projection"])
     return (torch.nn.functional.normalize(vectors) if config.normalize else vectors).numpy()

@@ -1,4 +1,4 @@
-"""What a model is: an encoder of some family, and the pooling, projection and normalisation around it.
+"""What a model is: an encoder of some family, and the pooling, dense layers, projection and normalisation around it.
 
 A family's configuration is its own (`backbones/`); what the rest of the library asks of any of them is in
 `BackboneConfig`.
@@ -6,14 +6,27 @@ A family's configuration is its own (`backbones/`); what the rest of the library
 
 import dataclasses
 import importlib
-from typing import Any
+from typing import Any, Literal, get_args
 
-from instructor_jax.backbones.checks import check_flag, check_whole
+from instructor_jax.backbones.checks import check_choice, check_flag, check_whole
 from instructor_jax.backbones.configuration import BackboneConfig
 from instructor_jax.backbones.t5.config import T5Config as EncoderConfig  # the one family there was under this name
 from instructor_jax.io.bounds import SIZE
 
-__all__ = ["LONGEST", "BackboneConfig", "EncoderConfig", "ModelConfig", "parameter_count"]
+__all__ = [
+    "LONGEST",
+    "BackboneConfig",
+    "DenseActivation",
+    "DenseShape",
+    "EncoderConfig",
+    "ModelConfig",
+    "PoolingKind",
+    "parameter_count",
+]
+
+# sentence-transformers' names of the ways to pool, of which these can be computed.
+PoolingKind = Literal["mean", "cls", "lasttoken"]
+DenseActivation = Literal["identity", "tanh", "relu", "gelu", "silu", "sigmoid"]
 
 # A greater limit of a text's tokens means none: transformers writes 1e30 (`VERY_LARGE_INTEGER`) or 1e20
 # (`LARGE_INTEGER`).
@@ -31,18 +44,54 @@ _ENCODER = EncoderConfig()
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelConfig:
-    """An embedding model: encoder, instruction-masked mean pooling, then optional projection and normalisation.
+class DenseShape:
+    """A dense layer on the pooled vector: activation(weight x + bias).
 
-    A plain encoder's folder has neither projection nor normalisation: its embedding is the mean of the text tokens'
-    states.
+    Attributes:
+        size: Number of values that it gives.
+        bias: Whether it has a bias.
+        activation: The function of each value; identity for none.
+    """
+
+    size: int
+    bias: bool = True
+    activation: DenseActivation = "identity"
+
+    def __post_init__(self) -> None:
+        check_whole("DenseShape.size", self.size, 1, SIZE)
+        check_flag("DenseShape.bias", self.bias)
+        check_choice("DenseShape.activation", self.activation, get_args(DenseActivation))
+
+    @property
+    def is_projection(self) -> bool:
+        """Whether it is a matrix and nothing else."""
+        return not self.bias and self.activation == "identity"
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """An embedding model: encoder, instruction-masked pooling, then optional dense layers, projection, normalisation.
+
+    A plain encoder's folder has none of the three: its embedding is the mean of the text tokens' states.
+
+    Attributes:
+        encoder: Configuration of the encoder, of any family.
+        projection: Output size of the last dense layer where that is a matrix alone, as the 768 of every gtr,
+            sentence-t5 and instructor; None where there is none.
+        normalize: Whether vectors get unit length.
+        max_length: Most tokens of instruction and text, special tokens included.
+        pool_instruction: Whether the instruction is pooled like the text.
+        pooling: What becomes of the states of a text's pooled tokens: their mean, the first one or the last one.
+        dense: The dense layers before the projection, in their order.
     """
 
     encoder: BackboneConfig = _ENCODER
-    projection: int | None = None  # output size of the bias-free projection; 768 in every gtr, sentence-t5, instructor
+    projection: int | None = None
     normalize: bool = True
-    max_length: int = 512  # tokens of instruction + text, EOS included
-    pool_instruction: bool = False  # True only for folders that say so: their mean is over instruction and text
+    max_length: int = 512
+    pool_instruction: bool = False
+    pooling: PoolingKind = "mean"
+    dense: tuple[DenseShape, ...] = ()
 
     def __post_init__(self) -> None:
         if self.projection is not None:
@@ -50,17 +99,33 @@ class ModelConfig:
         check_whole("ModelConfig.max_length", self.max_length, 2, LONGEST, ": one token and EOS at least")
         for name in ("normalize", "pool_instruction"):
             check_flag(f"ModelConfig.{name}", getattr(self, name))
+        check_choice("ModelConfig.pooling", self.pooling, get_args(PoolingKind))
+        positions = self.encoder.positions
+        if positions is not None and self.max_length > positions:
+            raise ValueError(
+                f"ModelConfig.max_length={self.max_length} must be at most {positions}: the encoder has positions for "
+                "no more tokens of a text."
+            )
+        if self.projection is None and self.dense and self.dense[-1].is_projection:
+            raise ValueError("ModelConfig.dense must not end in a matrix alone; give its size as projection.")
+
+    @property
+    def dense_widths(self) -> tuple[int, ...]:
+        """Sizes of what goes into each dense layer, and of what leaves the last one."""
+        return (self.encoder.embed, *(layer.size for layer in self.dense))
 
     @property
     def embedding_dim(self) -> int:
         """Size of the vectors the model gives."""
-        return self.projection or self.encoder.embed
+        return self.projection or self.dense_widths[-1]
 
 
 def parameter_count(config: ModelConfig | BackboneConfig) -> int:
     """Number of weights, counted from the shapes (nothing is allocated)."""
     if isinstance(config, ModelConfig):
-        return config.encoder.weight_count + (config.projection or 0) * config.encoder.embed
+        widths = config.dense_widths
+        dense = sum((width + layer.bias) * layer.size for width, layer in zip(widths, config.dense, strict=False))
+        return config.encoder.weight_count + dense + (config.projection or 0) * widths[-1]
     return config.weight_count
 
 

@@ -65,6 +65,7 @@ _RULES: dict[str, str | tuple[str, ...] | None] = {
     "vocab": "tensor",
     "embed": "fsdp",
     "heads": "tensor",
+    "kv_heads": None,  # of grouped heads: often fewer than devices, so every one has them all
     "head_dim": None,
     "ffn": "tensor",
     "norm": None,

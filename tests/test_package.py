@@ -25,7 +25,9 @@ STOREYS = (
     ("origins",),  # where the data come from
     ("text", "losses"),  # strings -> packed tokens; pure functions on vectors
     ("nn",),  # what encoders are made of
-    ("backbones.t5",),  # a family, met by name through `backbones.registry`
+    # families, met by name through `backbones.registry`
+    ("backbones.t5", "backbones.bert", "backbones.qwen3", "backbones.modernbert", "backbones.gemma"),
+    ("backbones.mpnet",),  # a family made of another one's parts
     ("nn.model",),  # packed tokens -> vectors: an encoder of any family, pooling, projection
     ("inference", "publishing"),  # prepare, run, finish; a model's card and its upload
     ("drop_in",),  # what sentence-transformers' class offers besides

@@ -33,8 +33,8 @@ class OptimizerConfig:
             a `RunConfig` 0 stands for the run's own steps.
         final_fraction: Fraction of the learning rate that is left there.
         b1, b2, epsilon: Constants of AdamW.
-        weight_decay: Weight decay of AdamW, times the learning rate; it applies to all parameters but norm scales and
-            the position bias.
+        weight_decay: Weight decay of AdamW, times the learning rate; it applies to all parameters but norm scales,
+            biases and the position bias.
         relative: Whether AdamW's updates are multiplied by the root mean square of their parameter, as Adafactor's are.
             For random weights: T5's embeddings start sixteen times as large as its other matrices, and a step that
             moves them at all breaks those.
@@ -130,5 +130,9 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
 def decayed(params: Any) -> Any:
     """Returns which parameters weight decay applies to, as a tree of booleans."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, _: not any(getattr(key, "key", None) in _NOT_DECAYED for key in path), params
+        lambda path, _: not any(_is_not_decayed(str(getattr(key, "key", ""))) for key in path), params
     )
+
+
+def _is_not_decayed(name: str) -> bool:
+    return name in _NOT_DECAYED or name == "bias" or name.endswith("_bias")

@@ -41,5 +41,5 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     Raises:
         ValueError: it is none of them.
     """
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}={value!r} must be one of {', '.join(choices)}.")

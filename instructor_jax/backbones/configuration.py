@@ -45,6 +45,16 @@ class BackboneConfig(Protocol):
         ...
 
     @property
+    def attention_dropout(self) -> float:
+        """Share of the attention weights that are dropped in training."""
+        ...
+
+    @property
+    def positions(self) -> int | None:
+        """Most tokens of a text that the encoder has positions for; None for any number."""
+        ...
+
+    @property
     def pad_id(self) -> int:
         """Id of padding."""
         ...

@@ -22,6 +22,11 @@ PLACES: dict[str, str] = {
     "t5": "instructor_jax.backbones.t5.family",
     "mt5": "instructor_jax.backbones.t5.family",
     "umt5": "instructor_jax.backbones.t5.family",
+    "bert": "instructor_jax.backbones.bert.family",
+    "mpnet": "instructor_jax.backbones.mpnet.family",
+    "qwen3": "instructor_jax.backbones.qwen3.family",
+    "modernbert": "instructor_jax.backbones.modernbert.family",
+    "gemma3_text": "instructor_jax.backbones.gemma.family",
 }
 _DEFAULT = "t5"  # of folders that do not say, and of new models
 
@@ -75,6 +80,8 @@ class Backbone:
             `architectures` is transformers' class of the encoder alone.
         weights: The names of its weights.
         tokenizer: What its tokenizers add.
+        pools_instruction: What a folder means that does not say whether instructions are pooled like texts:
+            sentence-transformers pools them, INSTRUCTOR's own code never did.
         residual_outputs: Places, below a layer, of the matrices whose products are added to what passes through.
         published: The published models' `ModelConfig` by name, whose shapes are known without a file.
     """
@@ -86,6 +93,7 @@ class Backbone:
     write_config: Callable[[Any], dict[str, Any]]
     weights: WeightNames
     tokenizer: TokenizerHabits
+    pools_instruction: bool
     residual_outputs: tuple[tuple[str, ...], ...]
     published: Mapping[str, Any]
 

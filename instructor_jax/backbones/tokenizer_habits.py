@@ -37,6 +37,10 @@ class TokenizerHabits:
         finish: Gives a new `tokenizers.Tokenizer`, whose vocabulary begins with `special`, the end of a text and
             whatever else the family's texts have.
         new_settings: The tokenizer_config.json of such a tokenizer.
+        ends_with_eos: Whether the token that ends a text is the one that the settings name `eos_token`.
+        normalizer_keys: Settings that say again what the BertNormalizer in tokenizer.json does, by its name of it.
+        only: Settings that change no id with these values only, where that differs between families.
+        harmless: Settings of the family's own that change no id, whatever they are.
     """
 
     classes: Mapping[str, TokenizerClass]
@@ -45,3 +49,7 @@ class TokenizerHabits:
     special: tuple[str, ...]
     finish: Callable[[Any], None]
     new_settings: Mapping[str, Any]
+    ends_with_eos: bool = True
+    normalizer_keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    only: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
+    harmless: tuple[str, ...] = ()

@@ -17,6 +17,16 @@ Shapes = Mapping[str, tuple[int, ...]]
 PROJECTION = "projection.weight"  # the Dense module's linear.weight, under a name of its own among the encoder's
 
 
+def dense_name(index: int) -> str:
+    """Returns the name of a dense layer before the projection, counted from 0, among a model's parameters."""
+    return f"layer_{index}"
+
+
+def dense_weight(index: int, part: str) -> str:
+    """Returns what we call the `linear.weight` or `linear.bias` of such a layer among PyTorch's names."""
+    return f"dense.{index}.{part}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry:
     """One parameter of a model.
@@ -73,6 +83,15 @@ def linear(path: str, name: str, *shape: int, split: tuple[int, ...] | None = No
     )
 
 
+def config_needed(shapes: Shapes) -> Any:
+    """Refuses to guess a configuration from shapes, for families whose shapes do not show it.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError("not all of its sizes are in the weights' shapes; put the model's config.json beside them")
+
+
 class StoredName(NamedTuple):
     """How an array of another library becomes PyTorch's.
 
@@ -101,6 +120,7 @@ class WeightNames:
         embedding_copies: Other names under which files hold the same table, in its place or beside it.
         left_out: PyTorch names of what is no part of the encoder, such as a decoder or a head, and is not read.
         recognised: PyTorch names by which a model of the family is known, whole or with the parts that are left out.
+        whole_prefix: What stands before the encoder's names in a whole model, beside what is left out; "" for nothing.
         stack: PyTorch names of the encoder saved by itself, where they lack the prefix `stack_prefix`.
         stack_prefix: What those names lack.
         adapted: PyTorch names of the linear layers that adapters may change, without `.weight`; the group `layer` is
@@ -121,6 +141,7 @@ class WeightNames:
     stack_prefix: str
     adapted: re.Pattern[str]
     layer_list: str
+    whole_prefix: str = ""
     flax: re.Pattern[str] | None = None
     flax_left_out: re.Pattern[str] | None = None
     t5x: Callable[[str], StoredName | None] | None = None

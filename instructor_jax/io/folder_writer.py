@@ -17,13 +17,13 @@ import jax
 import numpy as np
 
 from instructor_jax.backbones.registry import backbone_of
-from instructor_jax.config import ModelConfig
 from instructor_jax.io.model_folder import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES, import_orbax
 from instructor_jax.io.printable import one_line
 from instructor_jax.io.remote_places import refuse_remote
 from instructor_jax.io.settings.model import MODEL_SETTINGS
-from instructor_jax.io.weights.names import PROJECTION, check_params, params_to_torch, torch_shapes
+from instructor_jax.io.settings.written_modules import dense_modules, pooling_settings
+from instructor_jax.io.weights.names import check_params, params_to_torch, torch_shapes
 from instructor_jax.io.weights.pieces import Piece
 from instructor_jax.io.weights.safetensors_files import write_safetensors
 from instructor_jax.io.weights.safetensors_stream import SafetensorsStream
@@ -50,12 +50,13 @@ def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[
     config = folder.config
     arrays = params_to_torch(config, params)
     half = any(array.dtype == np.float16 for array in arrays.values())
-    projection = arrays.pop(PROJECTION, None)
+    dense = dense_modules(config)
+    behind = [{stored: arrays.pop(name) for stored, name in module.names.items()} for module in dense]
     with _appearing(target) as draft:
         _write_all_but_weights(draft, folder, half)
         write_safetensors(draft / "model.safetensors", arrays)
-        if projection is not None:
-            write_safetensors(draft / "2_Dense" / "model.safetensors", {"linear.weight": projection})
+        for module, weights in zip(dense, behind, strict=True):
+            write_safetensors(draft / module.place / "model.safetensors", weights)
 
 
 def write_in_pieces(target: Path, folder: ModelFolder, found: Iterable[Piece], dtype: Any) -> None:
@@ -73,16 +74,18 @@ def write_in_pieces(target: Path, folder: ModelFolder, found: Iterable[Piece], d
     """
     shapes = torch_shapes(folder.config)
     kind = np.dtype(dtype)
-    dense = {"linear.weight": shapes.pop(PROJECTION)} if PROJECTION in shapes else {}
+    dense = dense_modules(folder.config)
+    behind = [{stored: shapes.pop(name) for stored, name in module.names.items()} for module in dense]
     with _appearing(target) as draft, contextlib.ExitStack() as files:
         _write_all_but_weights(draft, folder, kind == np.float16)
         encoder = files.enter_context(SafetensorsStream(draft / "model.safetensors", shapes, kind))
-        last = draft / "2_Dense" / "model.safetensors"
-        projection = files.enter_context(SafetensorsStream(last, dense, kind)) if dense else encoder
+        places: dict[str, tuple[SafetensorsStream, str]] = {}
+        for module, wanted in zip(dense, behind, strict=True):
+            stream = files.enter_context(SafetensorsStream(draft / module.place / "model.safetensors", wanted, kind))
+            places |= {name: (stream, stored) for stored, name in module.names.items()}
         for piece in found:
-            is_last = piece.torch_name == PROJECTION
-            name = "linear.weight" if is_last else piece.torch_name
-            (projection if is_last else encoder).write(name, piece.for_torch(kind))
+            stream, stored = places.get(piece.torch_name, (encoder, piece.torch_name))
+            stream.write(stored, piece.for_torch(kind))
 
 
 def _write_all_but_weights(draft: Path, folder: ModelFolder, half: bool) -> None:
@@ -91,7 +94,8 @@ def _write_all_but_weights(draft: Path, folder: ModelFolder, half: bool) -> None
     settings = backbone_of(config.encoder).write_config(config.encoder)
     if half:
         settings |= {"dtype": "float32", "torch_dtype": "float32"}  # transformers 5's name, and that of those before
-    kinds = ["Transformer", "Pooling"] + ["Dense"] * (config.projection is not None) + ["Normalize"] * config.normalize
+    dense = dense_modules(config)
+    kinds = ["Transformer", "Pooling"] + ["Dense"] * len(dense) + ["Normalize"] * config.normalize
     names = ["" if index == 0 else f"{index}_{kind}" for index, kind in enumerate(kinds)]
     _write_json(draft / "config.json", settings)
     modules = [
@@ -101,9 +105,9 @@ def _write_all_but_weights(draft: Path, folder: ModelFolder, half: bool) -> None
     _write_json(draft / "modules.json", modules)
     _write_json(draft / "sentence_bert_config.json", {"max_seq_length": config.max_length, "do_lower_case": False})
     _write_json(draft / MODEL_SETTINGS, {"__version__": {}, **_about(folder)})
-    _write_json(_made(draft / "1_Pooling") / "config.json", _pooling(config))
-    if config.projection is not None:
-        _write_json(_made(draft / "2_Dense") / "config.json", _dense(config))
+    _write_json(_made(draft / "1_Pooling") / "config.json", pooling_settings(config))
+    for module in dense:
+        _write_json(_made(draft / module.place) / "config.json", module.settings)
     if config.normalize:
         _made(draft / names[-1])
     _copy_tokenizer(folder.path, draft)
@@ -171,24 +175,6 @@ def _about(folder: ModelFolder) -> dict[str, Any]:
         "prompts": folder.prompts,
         "default_prompt_name": folder.default_prompt_name,
         "similarity_fn_name": folder.similarity_fn_name or "cosine",
-    }
-
-
-def _pooling(config: ModelConfig) -> dict[str, Any]:
-    modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
-    return {
-        "word_embedding_dimension": config.encoder.embed,
-        **{f"pooling_mode_{mode}": mode == "mean_tokens" for mode in modes},
-        "include_prompt": config.pool_instruction,
-    }
-
-
-def _dense(config: ModelConfig) -> dict[str, Any]:
-    return {
-        "in_features": config.encoder.embed,
-        "out_features": config.projection,
-        "bias": False,
-        "activation_function": "torch.nn.modules.linear.Identity",
     }
 
 

@@ -34,7 +34,8 @@ class ModelFolder:
         default_prompt_name: the one used when none is given.
         int8_ranges: calibrated ranges [2, dim] by number of dimensions.
         root: the model's folder where that is another one than `path`.
-        dense: the folder of the projection's weight, where sentence-transformers' modules name one.
+        dense: the folders of the dense layers' weights and of the projection's, in their order, where
+            sentence-transformers' modules name them.
         similarity_fn_name: how vectors are to be compared: "cosine", "dot", "euclidean" or "manhattan"; None where the
             folder says nothing.
     """
@@ -45,7 +46,7 @@ class ModelFolder:
     default_prompt_name: str | None = None
     int8_ranges: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
     root: Path | None = None
-    dense: Path | None = None
+    dense: tuple[Path, ...] = ()
     similarity_fn_name: str | None = None
 
     @property

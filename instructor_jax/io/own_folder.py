@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from instructor_jax.backbones.registry import PLACES, backbone_named, default_backbone
-from instructor_jax.config import ModelConfig
+from instructor_jax.config import DenseActivation, DenseShape, ModelConfig
 from instructor_jax.io.bounds import SIZE
 from instructor_jax.io.json_files import Fields, read_json, shown_value
 
@@ -18,6 +18,7 @@ OWN_CONFIG = "instructor_jax.json"
 OWN_PARAMS = "params"
 FORMAT_VERSION = 1
 RANGES = "int8_ranges.json"
+_DENSE = 16  # sentence-transformers' lists of modules are as short
 _SIZES = ("vocab", "embed", "layers", "heads", "head_dim", "ffn")
 
 
@@ -69,7 +70,9 @@ def _values(fields: Fields, kind: type) -> dict[str, Any]:
     for field in dataclasses.fields(kind):
         if field.name == "encoder" or field.name not in fields:
             continue
-        if isinstance(field.default, bool):
+        if field.name == "dense":
+            values[field.name] = _dense_layers(fields)
+        elif isinstance(field.default, bool):
             values[field.name] = fields.flag(field.name)
         elif isinstance(field.default, float):
             values[field.name] = fields.number(field.name, least=0.0, most=1.0)
@@ -79,6 +82,20 @@ def _values(fields: Fields, kind: type) -> dict[str, Any]:
             values[field.name] = fields.whole(field.name)
     fields.refuse_unread(", ".join(field.name for field in dataclasses.fields(kind)))
     return values
+
+
+def _dense_layers(fields: Fields) -> tuple[DenseShape, ...]:
+    """Returns the dense layers before the projection; folders from before there were any say nothing."""
+    listed = fields.any("dense", [])
+    if not isinstance(listed, list) or len(listed) > _DENSE:
+        raise ValueError(f"{fields.where} has dense={shown_value(listed)}; it must be a list of at most {_DENSE}.")
+    layers = []
+    for number, item in enumerate(listed):
+        layer = Fields(item, f"{fields.where}: dense[{number}]")
+        activation: Any = _one_of(layer, "activation", get_args(DenseActivation))
+        layers.append(DenseShape(layer.whole("size"), layer.flag("bias"), activation))
+        layer.refuse_unread()
+    return tuple(layers)
 
 
 def _one_of(fields: Fields, key: str, choices: tuple[str, ...]) -> str:

@@ -42,18 +42,24 @@ class AttentionBackend(Protocol):
         """Returns queries, keys or values."""
         ...
 
+    def arrange(self, states: Float[Array, "groups rows len heads head_dim"]) -> States:
+        """Returns queries, keys or values that a layer projected itself, to change them before they are used."""
+        ...
+
     def attend(
         self,
         states: tuple[States, States, States],
-        bias: Float[Array, "heads ..."],
+        bias: Float[Array, "heads ..."] | None,
         dropout: DropoutSite,
         row_keys: Key[Array, "groups rows"] | None,
     ) -> States:
         """Returns softmax(query key^T + bias) value, among the tokens of each text.
 
         Args:
-            states: Queries, keys and values from `project`.
-            bias: What is added to the scores, float32: for every head, numbers where `by_offset` has them.
+            states: Queries, keys and values from `project` or `arrange`. There may be fewer heads of keys and values
+                than of queries: each then serves as many neighbouring ones.
+            bias: What is added to the scores, float32: for every head, or once for all, numbers where `by_offset` has
+                them; None for nothing.
             dropout: Where weights are dropped.
             row_keys: Of dropout; None for inference.
         """

@@ -20,6 +20,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from instructor_jax.backbones.configuration import BackboneConfig
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.dropout import DropoutSite
+from instructor_jax.nn.einsum_attention import heads_axis
 from instructor_jax.numerics import Dtype, product
 from instructor_jax.sharding import constrain, partition_spec
 
@@ -56,7 +57,7 @@ def cudnn_attention(
         obstacle = f"it is for NVIDIA GPUs, and the program is for {platform}"
     elif compute.dtype != jnp.bfloat16:
         obstacle = f"it computes in bfloat16, not in {compute.dtype}"
-    elif row_keys is not None and config.dropout:
+    elif row_keys is not None and config.attention_dropout:
         obstacle = (
             "the weights that it drops in the backward pass would not be those of the forward pass; set dropout=False"
         )
@@ -92,19 +93,22 @@ class CudnnAttention:
 
     def arrange(self, states: States) -> States:
         """See `AttentionBackend`."""
-        return constrain(states, "batch", None, "act_len", "act_heads", None)
+        return constrain(states, "batch", None, "act_len", heads_axis(states.shape[3]), None)
 
     def attend(
         self,
-        states: tuple[States, States, States],
-        bias: Float[Array, "heads query key"] | None,
+        states: tuple[States, Any, Any],
+        bias: Float[Array, "heads_or_1 query key"] | None,
         dropout: DropoutSite,
         row_keys: Key[Array, "groups rows"] | None,
     ) -> States:
         """See `AttentionBackend`; padding gets zeros, and gives gradients of zero."""
         del dropout, row_keys  # `cudnn_attention` refuses it
         no_bias = jnp.zeros((0, 0, 0), self._dtype)
-        arguments = (*states, no_bias if bias is None else bias.astype(self._dtype), self._segments)
+        query, key, value = states
+        if key.shape[3] != query.shape[3]:  # grouped heads: one of keys and values for several neighbouring queries
+            key, value = (jnp.repeat(state, query.shape[3] // key.shape[3], axis=3) for state in (key, value))
+        arguments = (query, key, value, no_bias if bias is None else bias.astype(self._dtype), self._segments)
         if jax.sharding.get_abstract_mesh().empty:
             return _on_one_device(*arguments)
         rows, groups = partition_spec(["batch", None, None, "act_heads"]), partition_spec(["batch"])

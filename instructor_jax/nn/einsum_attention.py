@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from instructor_jax.nn.dropout import DropoutSite
 from instructor_jax.numerics import MASKED, Dtype, product
-from instructor_jax.sharding import constrain
+from instructor_jax.sharding import axis_shards, constrain
 
 States = Float[Array, "groups rows heads len head_dim"]
 
@@ -37,25 +37,42 @@ class EinsumAttention:
         """See `AttentionBackend`."""
         # As [groups, rows, len, heads, head_dim] each product is one plain matrix product; asking einsum for the heads
         # axis in front makes XLA transpose the operands as well, at twice the time on CPUs.
-        states = product("grld,dhe->grlhe", x, weight, self._dtype).swapaxes(2, 3)
-        return constrain(states, "batch", None, "act_heads", "act_len", None)
+        return self.arrange(product("grld,dhe->grlhe", x, weight, self._dtype))
+
+    def arrange(self, states: Float[Array, "groups rows len heads head_dim"]) -> States:
+        """See `AttentionBackend`."""
+        return constrain(states.swapaxes(2, 3), "batch", None, heads_axis(states.shape[3]), "act_len", None)
 
     def attend(
         self,
-        states: tuple[States, States, States],
-        bias: Float[Array, "heads query key"],
+        states: tuple[States, Any, Any],
+        bias: Float[Array, "heads_or_1 query key"] | None,
         dropout: DropoutSite,
         row_keys: Key[Array, "groups rows"] | None,
     ) -> States:
         """See `AttentionBackend`."""
         drop = None if row_keys is None else partial(dropout, row_keys=row_keys)
-        return attend(*states, bias, self._mask, drop)
+        query, key, value = states
+        key, value = (for_every_query(state, query.shape[2]) for state in (key, value))
+        return attend(query, key, value, bias, self._mask, drop)
 
     def join(
         self, mixed: States, weight: Float[Array, "heads head_dim embed"]
     ) -> Float[Array, "groups rows len embed"]:
         """See `AttentionBackend`."""
         return product("grlhe,hed->grld", mixed.swapaxes(2, 3), weight, self._dtype)
+
+
+def heads_axis(heads: int) -> str | None:
+    """The logical axis of that many heads; None where the devices cannot share them, as of a single head of keys."""
+    return None if heads % axis_shards("act_heads") else "act_heads"
+
+
+def for_every_query(
+    states: Float[Array, "groups rows shared first second"], heads: int
+) -> Float[Array, "groups rows heads first second"]:
+    """Keys or values of grouped heads, each repeated for the neighbouring heads of queries that share it."""
+    return states if states.shape[2] == heads else jnp.repeat(states, heads // states.shape[2], axis=2)
 
 
 def text_mask(segments: Int[Array, "groups rows len"]) -> Float[Array, "groups rows query key"]:
@@ -71,7 +88,7 @@ def attend(
     query: Float[Array, "groups rows heads query head_dim"],
     key: Float[Array, "groups rows heads key head_dim"],
     value: Float[Array, "groups rows heads key head_dim"],
-    bias: Float[Array, "heads query key"],
+    bias: Float[Array, "heads_or_1 query key"] | None,
     mask: Float[Array, "groups rows query key"],
     dropout: Callable[[Array], Array] | None = None,
 ) -> Float[Array, "groups rows heads query head_dim"]:
@@ -82,7 +99,9 @@ def attend(
     """
     dtype = query.dtype
     scores = product("grhqe,grhke->grhqk", query, key, jnp.float32 if dtype == jnp.float32 else dtype, jnp.float32)
-    scores = with_bias(scores, bias) + mask[:, :, None]
+    if bias is not None:  # one for all heads is no parameter, and needs no gradient
+        scores = with_bias(scores, bias) if bias.shape[0] == query.shape[2] else scores + bias[None, None]
+    scores = scores + mask[:, :, None]
     # The shift cancels in the quotient, and so does its gradient.
     weights = jnp.exp(scores - jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)))
     total = weights.sum(axis=-1, keepdims=True)

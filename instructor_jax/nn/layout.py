@@ -58,9 +58,9 @@ def unstacked_params(params: dict[str, Any], layout: Layout) -> dict[str, Any]:
 
 def _sliced(mlp: dict[str, Any], slices: int) -> dict[int, Any]:
     def piece(name: str, weight: Any, index: int) -> Any:  # by indexing alone: weights may still lie in their files
-        width = weight.shape[0 if name == "wo" else 1] // slices
+        width = weight.shape[0 if name == "wo" else -1] // slices
         part = slice(index * width, (index + 1) * width)
-        return weight[part] if name == "wo" else weight[:, part]
+        return weight[part] if name == "wo" else weight[..., part]
 
     return {index: {name: piece(name, weight, index) for name, weight in mlp.items()} for index in range(slices)}
 
@@ -73,7 +73,7 @@ def stacked_params(params: dict[str, Any], layout: Layout) -> dict[str, Any]:
         if layout.mlp_slices > 1:
             parts = [layer["mlp"]["parts"][part] for part in range(layout.mlp_slices)]
             layer["mlp"] = {
-                name: np.concatenate([np.asarray(part[name]) for part in parts], axis=0 if name == "wo" else 1)
+                name: np.concatenate([np.asarray(part[name]) for part in parts], axis=0 if name == "wo" else -1)
                 for name in parts[0]
             }
         layers.append(layer)

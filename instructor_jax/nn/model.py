@@ -1,4 +1,4 @@
-"""The whole embedding model: encoder, instruction-masked mean, projection, normalisation.
+"""The whole embedding model: encoder, instruction-masked pooling, dense layers, projection, normalisation.
 
 The module exists to be split: `model_graph` gives its static part once, and everything that lives long (an embedder, a
 train state) keeps the parameters as a plain nested dictionary of arrays that `embed` and `encode_tokens` take.
@@ -14,9 +14,11 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key
 
 from instructor_jax.backbones.registry import EncoderModule, backbone_of
+from instructor_jax.backbones.weight_names import dense_name
 from instructor_jax.compilation import once_options
 from instructor_jax.config import ModelConfig
 from instructor_jax.nn.compute import FLOAT32, Compute
+from instructor_jax.nn.dense import Dense
 from instructor_jax.nn.layers import parameter
 from instructor_jax.nn.layout import STACKED, Layout
 from instructor_jax.nn.pooling import gather_slots, pool_texts
@@ -33,7 +35,10 @@ class EmbeddingModel(nnx.Module):
     def __init__(self, config: ModelConfig, compute: Compute, rngs: nnx.Rngs):
         self.config = config
         self.encoder: EncoderModule = backbone_of(config.encoder).build(config.encoder, compute, rngs)
-        width = config.encoder.embed
+        widths = config.dense_widths
+        layers = {dense_name(index): Dense(widths[index], shape, rngs) for index, shape in enumerate(config.dense)}
+        self.dense = nnx.data(nnx.Dict(layers) if layers else None)
+        width = widths[-1]
         self.projection = nnx.data(
             None
             if config.projection is None
@@ -45,8 +50,11 @@ class EmbeddingModel(nnx.Module):
     ) -> Float[Array, "groups texts dim"]:
         """Float32 vectors in the order of `batch.slots`; zeros where there is no text."""
         hidden = self.encoder(batch.tokens, batch.segments, row_keys)
-        means = pool_texts(hidden, batch.segments, batch.pooled, batch.segments_per_row)
+        means = pool_texts(hidden, batch.segments, batch.pooled, batch.segments_per_row, self.config.pooling)
         vectors = gather_slots(means, batch.slots)
+        for index in range(len(self.config.dense)):
+            assert self.dense is not None
+            vectors = self.dense[dense_name(index)](vectors)
         if self.projection is not None:
             # in float32 whatever the compute dtype: it is one small product per text and decides the direction
             vectors = product("gtd,dp->gtp", vectors, self.projection[...], jnp.float32)

@@ -150,15 +150,19 @@ class Tokenizer:
         """Takes texts that are token ids already, and puts their instructions before them.
 
         Args:
-            items: for each text its instruction and its ids; an end-of-sequence token is added where it lacks one.
+            items: for each text its instruction and its ids; tokens that begin and end every text are added where it
+                lacks them.
 
         Returns:
             The texts, truncated to the length limit.
         """
-        end = self._token_ids([""])[0][-1]
+        *begin, end = self._token_ids([""])[0]
         rows = []
-        for instruction, ids in items:
-            head = self._instruction_ids(instruction)[:-1] if instruction.strip() else []
+        for instruction, given in items:
+            head = self._instruction_ids(instruction)[:-1] if instruction.strip() else begin
+            ids = list(given)
+            if begin and ids[: len(begin)] == begin:
+                ids = ids[len(begin) :]  # the beginning of a text comes once, before the instruction
             rows.append([*head, *ids] if ids and ids[-1] == end else [*head, *ids, end])
         full = np.fromiter((len(row) for row in rows), np.int32, len(rows))
         return self._truncated(rows, [instruction for instruction, _ in items], full)

@@ -43,6 +43,11 @@ class ToyConfig:
     model_type: str = "toy"
 
     @property
+    def attention_dropout(self) -> float:
+        """The same for the attention weights."""
+        return self.dropout
+
+    @property
     def weight_count(self) -> int:
         """Number of weights."""
         per_layer = 4 * self.embed * self.heads * self.head_dim + 2 * self.embed * self.ffn + 2 * self.embed
@@ -173,6 +178,7 @@ BACKBONE = Backbone(
         layer_list="layer",
     ),
     tokenizer=default_backbone().tokenizer,
+    pools_instruction=False,
     residual_outputs=(("out",), ("mlp", "wo")),
     published={},
 )

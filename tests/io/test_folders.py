@@ -179,18 +179,21 @@ REFUSED = {
     "a module without type": (write("modules.json", '[{"path": ""}]'), "entry 0 lacks 'type'"),
     "broken modules": (write("modules.json", "["), "modules.json is not valid JSON"),
     "broken config": (write("config.json", "{"), "config.json is not valid JSON"),
-    "another model": (edited("config.json", model_type="bert"), "model_type='bert'"),
-    "cls pooling": (
-        edited("1_Pooling/config.json", pooling_mode_cls_token=True, pooling_mode_mean_tokens=False),
-        "pools by 'cls' .pooling_mode.; supported is the mean",
+    "another model": (edited("config.json", model_type="longformer"), "model_type='longformer'"),
+    "weighted pooling": (
+        edited("1_Pooling/config.json", pooling_mode_weightedmean_tokens=True, pooling_mode_mean_tokens=False),
+        "pools by 'weightedmean' .pooling_mode.; supported is one of mean, cls, lasttoken alone",
     ),
     "two poolings": (edited("1_Pooling/config.json", pooling_mode_max_tokens=True), "pools by .*'max'"),
-    "pooling of version 6": (edited("1_Pooling/config.json", pooling_mode="lasttoken"), "pools by 'lasttoken'"),
-    "a bias": (edited("2_Dense/config.json", bias=True), "has bias=true"),
-    "no word on the bias": (edited("2_Dense/config.json", bias=None), "has bias=true"),
+    "pooling of version 6": (edited("1_Pooling/config.json", pooling_mode="max"), "pools by 'max'"),
+    "a bias that is a number": (edited("2_Dense/config.json", bias=1), "bias=1; it must be true or false"),
     "an activation": (
-        edited("2_Dense/config.json", activation_function="torch.nn.Tanh"),
-        "activation_function='torch.nn.Tanh'",
+        edited("2_Dense/config.json", activation_function="torch.nn.Softmax"),
+        "activation_function='torch.nn.Softmax'; supported are torch.nn.modules.linear.Identity",
+    ),
+    "an activation that is not torch's": (
+        edited("2_Dense/config.json", activation_function="mine.torch.nn.Tanh"),
+        "activation_function='mine.torch.nn.Tanh'",
     ),
     "another width": (
         edited("2_Dense/config.json", in_features=17),
@@ -262,8 +265,11 @@ def test_our_folder_of_another_format_or_broken(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=f"format version {shown}; this library reads {FORMAT_VERSION}"):
             read_folder(tmp_path / "m")
     config.write_text(whole)
-    edit(config, model={**json.loads(whole)["model"], "pooling": "cls"})
-    with pytest.raises(ValueError, match=r"model has pooling='cls', which this version does not know"):
+    edit(config, model={**json.loads(whole)["model"], "shape": "cls"})
+    with pytest.raises(ValueError, match=r"model has shape='cls', which this version does not know"):
+        read_folder(tmp_path / "m")
+    edit(config, model={**json.loads(whole)["model"], "pooling": "max"})
+    with pytest.raises(ValueError, match=r"model has pooling='max'; it must be one of mean, cls, lasttoken"):
         read_folder(tmp_path / "m")
     edit(config, model={**json.loads(whole)["model"], "projection": 13})
     with pytest.raises(ValueError, match=r"parameter projection has shape \(16, 12\); expected is \(16, 13\)"):

@@ -242,3 +242,16 @@ def test_several_threads_may_tokenize(tmp_path: Path) -> None:
     for one, other in zip(serial, parallel, strict=True):
         np.testing.assert_array_equal(one.tokens, other.tokens)
         np.testing.assert_array_equal(one.unpooled, other.unpooled)
+
+
+def test_ids_get_the_tokens_that_begin_and_end_every_text() -> None:
+    """As of a BERT: 1 begins a text and 2 ends it; the beginning comes once, before the instruction."""
+
+    def token_ids(strings: Sequence[str]) -> list[list[int]]:
+        return [[1, *(10 + ord(letter) for letter in text), 2] for text in strings]
+
+    tokenizer = Tokenizer(token_ids, max_length=9)
+    for given in ([20, 21], [1, 20, 21], [20, 21, 2], [1, 20, 21, 2]):
+        texts = tokenizer.of_ids([("", given), ("ab", given)])
+        assert texts.tokens.tolist() == [1, 20, 21, 2, 1, 107, 108, 20, 21, 2]
+        assert texts.unpooled.tolist() == [0, 3]

@@ -7,7 +7,7 @@ from instructor_jax.train.data.group_packing import GroupShape
 from instructor_jax.train.medi.source_list import SOURCES
 from instructor_jax.train.optimizer import learning_rate
 from instructor_jax.train.recipes import RECIPES, SAME_TEXTS, recipe
-from instructor_jax.train.run.train_config import train_config
+from instructor_jax.train.run.train_config import train_config, trained_model
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -18,10 +18,10 @@ def test_every_recipe_makes_a_configuration(name: str) -> None:
         model = (
             recipe("default").model if run.init_from == DEFAULT_MODEL else PUBLISHED[run.init_from.rpartition("/")[2]]
         )
-    length = run.batch.length or model.max_length
+    length = run.batch.length or run.max_length or model.max_length
     shape = GroupShape(run.batch.rows, length, run.mixture.rows_per_group or 8, run.batch.negatives)
     tasks = dict.fromkeys([*(source.name for source in SOURCES), *SAME_TEXTS])
-    config = train_config(run, model, shape, tuple(tasks))
+    config = train_config(run, trained_model(run, model), shape, tuple(tasks))
     assert config.optimizer.schedule_steps > config.optimizer.warmup_steps
     assert RECIPES[name].__doc__ is not None
     for word in ("Data:", "Hardware:", "Score:", f"instructor-jax train {name} data="):

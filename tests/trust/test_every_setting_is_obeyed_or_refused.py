@@ -90,7 +90,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (CONFIG, {"dropout_rate": 1}, "dropout=1.0"),
     *each(CONFIG, "pad_token_id", ["0", -1, 0.0, True, [0], 10**30]),
     *each(CONFIG, "eos_token_id", ["1", -1, 1.0, True, [], ["1"], [-1], [[1]], [True], {}]),
-    *each(CONFIG, "model_type", [..., None, *NO_TEXT, "bert", "T5", "t5 ", "", "longt5", "t5\x1b[31m"]),
+    *each(CONFIG, "model_type", [..., None, *NO_TEXT, "longformer", "T5", "t5 ", "", "longt5", "t5\x1b[31m"]),
     *each(CONFIG, "is_decoder", [True, 1, 0, "false", {}]),
     *each(CONFIG, "add_cross_attention", [True, "no"]),
     *each(CONFIG, "pruned_heads", [{"0": [1]}, [1], "0"]),
@@ -118,8 +118,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (CONFIG, {f"unknown{index}": index for index in range(1000)}, "and 995 more"),
     # modules
     *each(POOLING, "pooling_mode", [
-        "cls", "max", "lasttoken", "weightedmean", "mean_sqrt_len_tokens", "mean_tokens", "Mean", "", 3, True, [],
-        ["mean", "mean"], ["mean", "max"], ["cls"], [["mean"]], [3], {"mean": True},
+        "max", "last", "weightedmean", "mean_sqrt_len_tokens", "mean_tokens", "Mean", "", 3, True, [],
+        ["mean", "mean"], ["mean", "max"], ["mean", "cls"], [["mean"]], [3], {"mean": True},
     ]),
     *((POOLING, {f"pooling_mode_{mode}": True}, "pools by") for mode in
       ("cls_token", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")),
@@ -130,11 +130,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (POOLING, {"word_embedding_dimension": ...}, "lacks 'embedding_dimension'"),
     (POOLING, {"embedding_dimension": 17}, "embedding_dimension=17"),
     *((POOLING, {key: 1}, key) for key in ("pooling_mode_median", "layer", "pooling_power", "Pooling_mode")),
-    *each(DENSE, "bias", [True, ..., None, *NO_FLAG]),
+    *each(DENSE, "bias", NO_FLAG),
     *each(DENSE, "activation_function", [
-        ..., None, *NO_TEXT, "", "Identity", "evil.Identity", "torch.nn.Identity()", "torch.nn.Tanh",
-        "torch.nn.modules.activation.Tanh",
-        "torch.nn.modules.activation.ReLU", "sentence_transformers.util.Identity", "os.system",
+        *NO_TEXT, "", "Identity", "evil.Identity", "torch.nn.Identity()", "torch.nn.Softmax", "Tanh",
+        "torch.nn.functional.tanh", "torch.nn.modules.linear.Tanh", "evil.torch.nn.modules.activation.ReLU",
+        "sentence_transformers.util.Identity", "os.system",
     ]),
     *each(DENSE, "in_features", [17, *NOT_WHOLE, 0, ...]),
     *each(DENSE, "out_features", [*NOT_WHOLE, 0, ...]),
@@ -275,7 +275,7 @@ LISTS: dict[str, Any] = {
     "dropout first": [module("Dropout", 0), module("Transformer", 1), module("Pooling", 2)],
     "two encoders": [module("Transformer", 0), module("Transformer", 1), module("Pooling", 2)],
     "two poolings": [module("Transformer", 0), module("Pooling", 1), module("Pooling", 2)],
-    "two projections": [module("Transformer", 0), module("Pooling", 1), module("Dense", 2), module("Dense", 3)],
+    "projection last": [module("Transformer", 0), module("Pooling", 1), module("Normalize", 2), module("Dense", 3)],
     "projection first": [module("Transformer", 0), module("Dense", 1), module("Pooling", 2)],
     "normalize too early": [module("Transformer", 0), module("Normalize", 1), module("Pooling", 2)],
     "no pooling": [module("Transformer", 0), module("Normalize", 1)],
@@ -389,14 +389,17 @@ OWN_REFUSED: list[tuple[str, str, Any]] = [
     *(("encoder", "norm_epsilon", value) for value in NO_NUMBER),
     *(("encoder", "dropout", value) for value in [*NO_NUMBER, 1]),
     *(("encoder", "activation", value) for value in [*NO_TEXT, "tanh", ""]),
-    *(("encoder", "model_type", value) for value in [*NO_TEXT, "bert"]),
+    *(("encoder", "model_type", value) for value in [*NO_TEXT, "longformer"]),
     *(("encoder", "pad_id", value) for value in NOT_WHOLE),
     *(("encoder", "extra", value) for value in [1]),
     *(("model", "projection", value) for value in [*NOT_WHOLE, 0]),
     *(("model", "normalize", value) for value in NO_FLAG),
     *(("model", "pool_instruction", value) for value in NO_FLAG),
     *(("model", "max_length", value) for value in [*NOT_WHOLE, 0, 1]),
-    *(("model", "pooling", value) for value in ["cls"]),
+    *(("model", "pooling", value) for value in [*NO_TEXT, "max", ""]),
+    *(("model", "dense", value) for value in [3, "x", {"size": 8}, [3], [{"size": 8}] * 17]),
+    *(("model", "dense", [{"bias": True, "activation": "tanh", **layer}]) for layer in
+      ({"size": 0}, {"size": "8"}, {"size": 8, "bias": 1}, {"size": 8, "activation": "softmax"}, {"size": 8, "x": 1})),
     *(("model", "encoder", value) for value in [..., None, 3, [], "x", {}]),
     *(("", "model", value) for value in [..., None, 3, [], "x", {}]),
     *(("", "format_version", value) for value in [..., None, 2, 0, "1", True, 1.0, [1]]),
@@ -499,7 +502,7 @@ def test_an_encoder_in_a_folder_of_its_own(folder: Path) -> None:
         (folder / name).rename(home / name)
     module_edit(folder, 0, path="0_Transformer")
     read = read_folder(folder)
-    assert read == ModelFolder(home, SMALL, root=folder, dense=folder / "2_Dense", similarity_fn_name="cosine")
+    assert read == ModelFolder(home, SMALL, root=folder, dense=(folder / "2_Dense",), similarity_fn_name="cosine")
     assert read.whole == folder
 
 
@@ -523,7 +526,7 @@ COMMAND: list[tuple[str, dict[str, Any]]] = [
     (CONFIG, {"model_type": ...}),
     (CONFIG, {"unknown\x1b[31m\nkey": "value\x07"}),
     (DENSE, {"use_residual": True}),
-    (POOLING, {"pooling_mode": "lasttoken"}),
+    (POOLING, {"pooling_mode": "weightedmean"}),
     (BERT, {"max_seq_length": 8.0}),
     (BERT, {"max_seq_length": "8"}),
     (ABOUT, {"model_type": "SparseEncoder"}),

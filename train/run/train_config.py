@@ -39,8 +39,10 @@ def train_config(run: RunConfig, model: ModelConfig, shape: GroupShape, tasks: S
 
 
 def trained_model(run: RunConfig, model: ModelConfig) -> ModelConfig:
-    """Returns a model as a run trains it: vectors of unit length, texts as long as the run says."""
-    return dataclasses.replace(model, normalize=True, max_length=run.max_length or model.max_length)
+    """Returns a model as a run trains it: vectors of unit length, texts as long and instructions pooled as it says."""
+    pooled = model.pool_instruction if run.pool_instruction is None else run.pool_instruction
+    length = run.max_length or model.max_length
+    return dataclasses.replace(model, normalize=True, max_length=length, pool_instruction=pooled)
 
 
 def group_shape(run: RunConfig, model: ModelConfig, examples: int | None = None) -> GroupShape:

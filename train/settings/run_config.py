@@ -47,6 +47,7 @@ class RunConfig:
             more words.
         model: Shape of a model with random weights.
         max_length: Largest number of tokens of a text, instruction included; 0 for the model's own.
+        pool_instruction: Whether instructions are pooled like texts; None for as the model's folder says.
         mixture: Which examples are trained on, and how often.
         batch: Static shape of a step.
         steps: Number of updates.
@@ -80,6 +81,7 @@ class RunConfig:
     lowercase: bool = False
     model: ModelConfig = field(default_factory=lambda: ModelConfig(EncoderConfig()))
     max_length: int = 0
+    pool_instruction: bool | None = None
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     steps: int = 1000

@@ -56,6 +56,15 @@ class T5Config:
         check_share(f"{name}.norm_epsilon", self.norm_epsilon)
 
     @property
+    def attention_dropout(self) -> float:
+        """Share of the attention weights that are dropped in training."""
+        return self.dropout
+
+    @property
+    def positions(self) -> None:
+        """Distances are relative, so a text may have any number of tokens."""
+
+    @property
     def weight_count(self) -> int:
         """Number of the encoder's weights, counted from the shapes."""
         attention = 4 * self.embed * self.heads * self.head_dim

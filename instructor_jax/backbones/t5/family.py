@@ -24,6 +24,7 @@ BACKBONE = Backbone(
     write_config=write_config,
     weights=NAMES,
     tokenizer=HABITS,
+    pools_instruction=False,  # published INSTRUCTOR models say nothing
     residual_outputs=(("attention", "out"), ("mlp", "wo")),
     published=published(),
 )

@@ -91,8 +91,12 @@ ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
-def check_common_keys(fields: Fields) -> None:
+def check_common_keys(fields: Fields, *, causal: bool = False) -> None:
     """Checks the keys that files of every family may have.
+
+    Args:
+        fields: Of the config.json.
+        causal: Whether the family's files may be those of a causal language model.
 
     Raises:
         ValueError: one asks for what no encoder here computes.
@@ -100,7 +104,13 @@ def check_common_keys(fields: Fields) -> None:
     fields.ignore([*HARMLESS, *GENERATION])
     for key, (values, rule) in ONLY.items():
         fields.require({key: values}, rule)
-    _check_architectures(fields)
+    _check_architectures(fields, causal)
+
+
+def is_causal_model(content: Mapping[str, Any]) -> bool:
+    """Whether a config.json is that of a causal language model, of which sentence-transformers pools the last token."""
+    names = content.get("architectures")
+    return isinstance(names, list) and any(str(name).endswith("ForCausalLM") for name in names)
 
 
 def size(fields: Fields, key: str, other: str | None = None, **bounds: int) -> int:
@@ -128,13 +138,13 @@ def end_token(fields: Fields, default: int) -> int:
     return fields.whole("eos_token_id", default)
 
 
-def _check_architectures(fields: Fields) -> None:
-    """Refuses a decoder: sentence-transformers pools the last token of a model whose class ends in `ForCausalLM`."""
+def _check_architectures(fields: Fields, causal: bool) -> None:
+    """Refuses a decoder where the family has none; see `is_causal_model`."""
     names = fields.any("architectures", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{fields.where} has architectures={shown_value(names)}; it must be a list of class names.")
     decoders = [name for name in names if name.endswith("ForCausalLM")]
-    if decoders:
+    if decoders and not causal:
         raise ValueError(f"{fields.where} has architectures={shown_value(decoders[0])}, a decoder; not supported.")
 
 

@@ -1,17 +1,15 @@
-"""What modules.json and the modules' own config.json say: obeyed, known to be harmless, or refused by name.
+"""What modules.json says: which modules a model has, in which order and where.
 
-The tables were made from sentence-transformers 2.2.2 to 6.2 (`models/`, `base/modules/`, the modules of
-`sentence_transformer/`, and `save` of the model) and from InstructorEmbedding 1.0.1. A module's file is the arguments
-of its constructor, so a key that is unknown here could change the vectors there, and is refused.
+The tables were made from sentence-transformers 2.2.2 to 6.2 (`models/`, `base/modules/`, and `save` of the model) and
+from InstructorEmbedding 1.0.1. A key that is unknown here could change the vectors there, and is refused.
 """
 
 import dataclasses
 import itertools
 import re
 from pathlib import Path, PureWindowsPath
-from typing import Any
 
-from instructor_jax.io.json_files import Fields, described, read_json, read_json_value, shown_value
+from instructor_jax.io.json_files import Fields, described, read_json_value, shown_value
 from instructor_jax.io.printable import printable
 
 MODULES_FILE = "modules.json"
@@ -38,34 +36,6 @@ _INSTRUCTOR_CLASSES = {
     "INSTRUCTORPooling": "Pooling",
 }
 _BY_PLACE = ("Transformer", "Pooling")
-
-# --- Settings of the modules ---------------------------------------------------------------------------------------
-
-# sentence-transformers' older flags (2.x to 5.3) -> the names of `pooling_mode` (5.4 on). Without a flag that is true
-# it takes the mean.
-_POOLING_FLAGS = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
-    "pooling_mode_weightedmean_tokens": "weightedmean",
-    "pooling_mode_lasttoken": "lasttoken",
-}
-
-# Names of torch's class that returns its input. Others that end so are not torch's: sentence-transformers takes Tanh
-# instead of an activation that it does not trust.
-_IDENTITIES = ("torch.nn.modules.linear.Identity", "torch.nn.Identity", "torch.nn.modules.Identity")
-_TANH = "torch.nn.modules.activation.Tanh"  # Dense without a word on its activation
-
-_DENSE_ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
-    "module_input_name": (("sentence_embedding",), "which projects something other than the pooled vector"),
-    "module_output_name": (("sentence_embedding",), "which puts its result somewhere else than into the vector"),
-    "use_residual": ((False,), "which adds the module's input to its output"),
-}
-_NORMALIZE_ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
-    "module_input_name": (("sentence_embedding",), "which normalises something other than the vector"),
-    "module_output_name": (("sentence_embedding",), "which puts its result somewhere else than into the vector"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,92 +115,3 @@ def _kind(fields: Fields, number: int) -> str:
 def _file_of(name: str) -> str:
     """Returns the name of the Python file that holds a class in sentence-transformers 5.4 on."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def pools_instruction(file: Path, width: int) -> bool:
-    """Checks that a Pooling module takes the mean of the encoder's states.
-
-    Args:
-        file: its config.json.
-        width: the encoder's.
-
-    Returns:
-        Whether the file asks to pool the instruction too. Published INSTRUCTOR models say nothing, and their original
-        code leaves it out; sentence-transformers writes the key since 2.4.
-
-    Raises:
-        ValueError: another way of pooling, another width, or an unknown key.
-        OSError: the file cannot be read.
-    """
-    fields = Fields(read_json(file), file)
-    flags = [mode for flag, mode in _POOLING_FLAGS.items() if fields.flag(flag, False)]
-    modes = fields.any("pooling_mode", flags or "mean")
-    modes = modes if isinstance(modes, list) else [modes]
-    if modes != ["mean"]:
-        listed = ", ".join(shown_value(mode) for mode in modes[:6]) or "nothing"
-        raise ValueError(f"{file} pools by {listed} (pooling_mode); supported is the mean alone.")
-    found = {
-        key: fields.whole(key, least=1) for key in ("word_embedding_dimension", "embedding_dimension") if key in fields
-    }
-    if not found:
-        raise ValueError(f"{file} lacks 'embedding_dimension' (before version 5.4 'word_embedding_dimension').")
-    for key, value in found.items():
-        if value != width:
-            raise ValueError(f"{file} has {key}={value}, but the encoder gives {width} values.")
-    asked = fields.flag("include_prompt", False)
-    fields.refuse_unread()
-    return asked
-
-
-def projection_size(file: Path, width: int) -> int:
-    """Returns the output size of a Dense module, once it is known to be a bias-free projection of the vector.
-
-    Args:
-        file: its config.json.
-        width: the size of the vectors that it reads.
-
-    Raises:
-        ValueError: it does anything else, reads another size, or has an unknown key.
-        OSError: the file cannot be read.
-    """
-    fields = Fields(read_json(file), file)
-    bias, activation = fields.flag("bias", True), fields.text("activation_function", _TANH)
-    if bias or activation not in _IDENTITIES:
-        raise ValueError(
-            f"{file} has bias={str(bias).lower()}, activation_function={shown_value(activation)}; supported is a "
-            f"projection with bias=false and activation_function={_IDENTITIES[0]!r}."
-        )
-    for key, (values, rule) in _DENSE_ONLY.items():
-        fields.require({key: values}, rule)
-    read, given = fields.whole("in_features", least=1), fields.whole("out_features", least=1)
-    if read != width:
-        raise ValueError(f"{file} has in_features={read}, but the module before it gives {width} values.")
-    fields.refuse_unread()
-    return given
-
-
-def check_normalize(file: Path) -> None:
-    """Checks that a Normalize module acts on the vector; before version 6 it has no file.
-
-    Raises:
-        ValueError: it acts on something else, or has an unknown key.
-    """
-    if not file.is_file():
-        return
-    fields = Fields(read_json(file), file)
-    for key, (values, rule) in _NORMALIZE_ONLY.items():
-        fields.require({key: values}, rule)
-    fields.refuse_unread()
-
-
-def check_dropout(file: Path) -> None:
-    """Checks a Dropout module, which does nothing outside of training; its file may be absent.
-
-    Raises:
-        ValueError: its rate is no number from 0 to 1, or it has an unknown key.
-    """
-    if not file.is_file():
-        return
-    fields = Fields(read_json(file), file)
-    fields.number("dropout", 0.2, least=0.0, most=1.0)
-    fields.refuse_unread()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from instructor_jax.backbones.registry import backbone_named
 from instructor_jax.config import LONGEST
 from instructor_jax.io.json_files import Fields, read_json
 from instructor_jax.io.settings.encoder import max_positions
@@ -63,7 +64,7 @@ def max_length(encoder: Path, content: Mapping[str, Any], *, with_modules: bool)
     Raises:
         ValueError: a value has a wrong type or range, a setting asks for what is not supported, or a key is unknown.
     """
-    tokenizer = _tokenizer_length(encoder)
+    tokenizer = _tokenizer_length(encoder, content)
     own = _own_length(encoder) if with_modules else None
     if own is not None:
         return own
@@ -93,11 +94,13 @@ def _checked_length(fields: Fields) -> int | None:
     return length
 
 
-def _tokenizer_length(encoder: Path) -> int | None:
+def _tokenizer_length(encoder: Path, content: Mapping[str, Any]) -> int | None:
     """Returns the tokenizer's limit; its other settings are read where the tokenizer is."""
     file = encoder / TOKENIZER_SETTINGS
     fields = Fields(read_json(file) if file.is_file() else {}, file)
-    fields.require({"do_lower_case": _ONLY["do_lower_case"][0]}, _ONLY["do_lower_case"][1])
+    family = backbone_named(str(content.get("model_type")))
+    if family is None or "do_lower_case" not in family.tokenizer.normalizer_keys:
+        fields.require({"do_lower_case": _ONLY["do_lower_case"][0]}, _ONLY["do_lower_case"][1])
     value = fields.any("model_max_length")
     if isinstance(value, int | float) and not isinstance(value, bool) and value > LONGEST:
         return None

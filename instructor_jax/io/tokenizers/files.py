@@ -34,6 +34,7 @@ class TokenizerFile:
         size: the number of ids it can give: the highest, plus one.
         ids: the id of every piece and added token.
         added: the added tokens, which are found in a text before anything else, as the file describes them.
+        normalizer: what happens to a text first, as the file describes it.
     """
 
     where: str
@@ -41,6 +42,7 @@ class TokenizerFile:
     size: int
     ids: Mapping[str, int]
     added: Mapping[str, Mapping[str, Any]]
+    normalizer: Any = None
 
 
 def read_tokenizer_file(path: Path) -> TokenizerFile:
@@ -77,7 +79,7 @@ def check_tokenizer(content: Any, text: str, where: str) -> TokenizerFile:
         raise ValueError(f"{where}: post_processor adds {surrounding} tokens to a text; at most {_SURROUNDING}.")
     _check_truncation(fields)
     fields.refuse_unread()
-    return TokenizerFile(where, text, max(ids.values()) + 1, ids, added)
+    return TokenizerFile(where, text, max(ids.values()) + 1, ids, added, fields.any("normalizer"))
 
 
 def _added_tokens(fields: Fields, ids: Mapping[str, int]) -> dict[str, Mapping[str, Any]]:

@@ -9,7 +9,7 @@ for `Precompiled`; here, as in transformers 4 and as the models were trained, th
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,7 @@ def _fast(file: TokenizerFile, settings: TokenizerSettings) -> Any:
         _add_tokens(tokenizer, settings)
         return tokenizer
 
+    _check_normalizer(file, settings)
     tokenizer = _guarded(built, f"{file.where} is not a readable tokenizer")
     _check_ids(tokenizer, file, settings)
 
@@ -106,6 +107,19 @@ def _add_tokens(tokenizer: Any, settings: TokenizerSettings) -> None:
     tokenizer.add_tokens([AddedToken(token.pop("content"), **token) for token in listed])  # each call indexes all anew
 
 
+def _check_normalizer(file: TokenizerFile, settings: TokenizerSettings) -> None:
+    """Refuses settings that say something else than the file; transformers 4 obeys the settings, and 5 the file."""
+    listed = file.normalizer.get("normalizers", [file.normalizer]) if isinstance(file.normalizer, Mapping) else []
+    stated = next((part for part in listed if isinstance(part, Mapping) and part.get("type") == "BertNormalizer"), {})
+    for name, value in settings.normalizer.items():
+        there = stated.get(name)
+        if there is not None and there != value:
+            raise ValueError(
+                f"{settings.where} says {name}={str(value).lower()} of the tokenizer, {file.where} says "
+                f"{str(there).lower()}. The files do not belong together."
+            )
+
+
 def _check_ids(tokenizer: Any, file: TokenizerFile, settings: TokenizerSettings) -> None:
     for index, token in settings.placed.items():
         given = tokenizer.token_to_id(token["content"])
@@ -115,7 +129,7 @@ def _check_ids(tokenizer: Any, file: TokenizerFile, settings: TokenizerSettings)
                 f"{given}. The files do not belong together."
             )
     end = tokenizer.encode("").ids
-    if settings.eos is not None and end and tokenizer.token_to_id(settings.eos) != end[-1]:
+    if settings.ends_with_eos and settings.eos is not None and end and tokenizer.token_to_id(settings.eos) != end[-1]:
         raise ValueError(
             f"{settings.where} names {one_line(repr(settings.eos), 80)} as the end of a text, but {file.where} ends "
             "texts with another token. The files do not belong together."

@@ -23,6 +23,12 @@ _CHARACTERS = 256  # of a pattern or a mark
 # A pattern that cannot backtrack: one character, class or escape, once or repeated. T5's is " {2,}".
 _PLAIN_PATTERN = re.compile(r"(?:\\[sSdDwWnrt]|[^\\.^$*+?()\[\]{}|]|\[[^\\\]\[&]{1,64}\])(?:\+|\{[1-9],?\})?")
 
+# Published patterns with alternatives, none of which is tried anew at each character of a long run: the time is linear.
+_KNOWN_PATTERNS = (
+    # Qwen 2 and 3 (transformers, `models/qwen2/tokenization_qwen2.py`)
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+)
+
 _Growth = Callable[[Fields], int]
 
 
@@ -125,7 +131,7 @@ def _pattern(part: Fields) -> int:
         )
     if kinds == ["String"]:
         return len(text)
-    if not _PLAIN_PATTERN.fullmatch(text):
+    if not _PLAIN_PATTERN.fullmatch(text) and text not in _KNOWN_PATTERNS:
         raise ValueError(
             f"{part.where} has the pattern {shown_value(text)}; supported is one character or class, which may repeat, "
             "as ' {2,}': other patterns can take unbounded time."

@@ -60,6 +60,8 @@ class TokenizerSettings:
         eos: the end-of-sequence token, where the settings name it.
         placed: tokens with a place in the vocabulary, by id.
         special: tokens without a place of their own, in the order in which they are numbered on.
+        ends_with_eos: whether a text must end with `eos`.
+        normalizer: what they say of the BertNormalizer in tokenizer.json, by its names.
     """
 
     where: str
@@ -68,6 +70,8 @@ class TokenizerSettings:
     eos: str | None
     placed: Mapping[int, Mapping[str, Any]]
     special: tuple[Mapping[str, Any], ...]
+    ends_with_eos: bool = True
+    normalizer: Mapping[str, bool] = dataclasses.field(default_factory=dict)
 
 
 def read_settings(folder: Path, habits: TokenizerHabits) -> TokenizerSettings:
@@ -85,9 +89,11 @@ def read_settings(folder: Path, habits: TokenizerHabits) -> TokenizerSettings:
     fields = Fields(_content(path), path)
     whole = (folder / "tokenizer.json").is_file()
     kind = _class(folder, fields, habits)
-    only = {**_ONLY, **({} if whole else _ONLY_WITHOUT_FILE)}
+    normalizer = {name: fields.flag(key) for key, name in habits.normalizer_keys.items() if key in fields}
+    only = {**_ONLY, **({} if whole else _ONLY_WITHOUT_FILE), **habits.only}
+    only = {key: values for key, values in only.items() if key not in habits.normalizer_keys}
     fields.require(only, "which would change the tokens of a text")
-    fields.ignore([*_HARMLESS, "add_eos_token", "add_bos_token"])
+    fields.ignore([*_HARMLESS, "add_eos_token", "add_bos_token", *habits.harmless])
     if fields.any("auto_map"):
         raise ValueError(f"{path} has auto_map: the tokenizer needs Python code of its own, which is never run here.")
     extra_ids = fields.whole("extra_ids", default=kind.extra_ids, most=_EXTRA)
@@ -108,7 +114,8 @@ def read_settings(folder: Path, habits: TokenizerHabits) -> TokenizerSettings:
     extra = [] if numbered is None else [_plain(numbered.format(number)) for number in range(extra_ids)]
     special = (*named.values(), *listed, *extra)
     eos = named["eos_token"]["content"] if "eos_token" in named else None
-    return TokenizerSettings(str(path), kind.is_bytes, extra_ids, eos, placed, special)
+    ends = habits.ends_with_eos
+    return TokenizerSettings(str(path), kind.is_bytes, extra_ids, eos, placed, special, ends, normalizer)
 
 
 def _class(folder: Path, fields: Fields, habits: TokenizerHabits) -> TokenizerClass:

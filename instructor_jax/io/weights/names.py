@@ -15,7 +15,7 @@ import numpy as np
 
 from instructor_jax.backbones.configuration import BackboneConfig
 from instructor_jax.backbones.registry import Backbone, backbone_of
-from instructor_jax.backbones.weight_names import PROJECTION, Entry, linear
+from instructor_jax.backbones.weight_names import PROJECTION, Entry, dense_name, dense_weight, linear, same
 from instructor_jax.config import ModelConfig
 from instructor_jax.io.printable import few, one_line
 from instructor_jax.io.weights.stored_arrays import StoredArray
@@ -43,8 +43,14 @@ FLOATS = tuple(map(np.dtype, (np.float16, ml_dtypes.bfloat16, np.float32, np.flo
 def table(config: ModelConfig) -> list[Entry]:
     """All parameters of a model with this configuration, in a fixed order."""
     entries = backbone_of(config.encoder).weights.table(config.encoder)
+    widths = config.dense_widths
+    for index, layer in enumerate(config.dense):
+        path = f"dense.{dense_name(index)}"
+        entries.append(linear(f"{path}.weight", dense_weight(index, "weight"), layer.size, widths[index]))
+        if layer.bias:
+            entries.append(same(f"{path}.bias", dense_weight(index, "bias"), layer.size))
     if config.projection is not None:
-        entries.append(linear("projection", PROJECTION, config.projection, config.encoder.embed))
+        entries.append(linear("projection", PROJECTION, config.projection, widths[-1]))
     return entries
 
 
@@ -202,7 +208,7 @@ def encoder_arrays(arrays: Arrays, backbone: Backbone) -> dict[str, np.ndarray]:
     names = backbone.weights
     result = {name: array for name, array in arrays.items() if not names.left_out.fullmatch(name)}
     if len(result) < len(arrays):
-        logger.info("left out the %d arrays of the decoder", len(arrays) - len(result))
+        logger.info("left out %d arrays that are no part of the encoder", len(arrays) - len(result))
     for copy in names.embedding_copies:
         if copy not in result:
             continue

@@ -53,6 +53,7 @@ def plain_names(arrays: Mapping[str, Any], where: str | Path, known: WeightNames
         ValueError: the names are those of several models, or two of them become one.
     """
     names = {name: _INSIDE.sub("", name) for name in arrays}  # as they are in the file -> as they will be
+    names = _without_whole_prefix(names, known)
     taken, projection = "", None
     while not any(known.recognised.fullmatch(inner) for inner in names.values()):
         dense = [name for name, inner in names.items() if _DENSE.fullmatch(inner)]
@@ -79,6 +80,15 @@ def plain_names(arrays: Mapping[str, Any], where: str | Path, known: WeightNames
         shown = one_line(str(where))
         _log.warning("%s: the names of its weights have a wrapper's '%s', which is taken away", shown, listed)
     return {names[name]: value for name, value in arrays.items()}
+
+
+def _without_whole_prefix(names: dict[str, str], known: WeightNames) -> dict[str, str]:
+    """Takes away what a whole model's names have before the encoder's, where only what is left out lacks it."""
+    prefix = known.whole_prefix
+    inside = {name for name, inner in names.items() if prefix and inner.startswith(prefix)}
+    if not inside or not all(known.left_out.fullmatch(names[name]) for name in names.keys() - inside):
+        return names
+    return {name: inner.removeprefix(prefix) if name in inside else inner for name, inner in names.items()}
 
 
 def _of_module_0(name: str) -> bool:

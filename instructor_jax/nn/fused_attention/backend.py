@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from instructor_jax.nn.dropout import DropoutSite
+from instructor_jax.nn.einsum_attention import for_every_query, heads_axis
 from instructor_jax.nn.fused_attention.api import diagonal_offsets, fused_attend
 from instructor_jax.nn.fused_attention.plan import KernelPlan
 from instructor_jax.numerics import Dtype, product
@@ -41,17 +42,27 @@ class FusedAttention:
     def project(self, x: Float[Array, "groups rows len embed"], weight: Float[Array, "embed heads head_dim"]) -> States:
         """See `AttentionBackend`."""
         states = product("grld,dhe->grhel", x, weight, self._dtype)
-        return constrain(states, "batch", None, "act_heads", None, "act_len")
+        return constrain(states, "batch", None, heads_axis(weight.shape[1]), None, "act_len")
+
+    def arrange(self, states: Float[Array, "groups rows len heads head_dim"]) -> States:
+        """See `AttentionBackend`."""
+        return constrain(states.transpose(0, 1, 3, 4, 2), "batch", None, heads_axis(states.shape[3]), None, "act_len")
 
     def attend(
         self,
-        states: tuple[States, States, States],
-        bias: Float[Array, "heads shards offsets"],
+        states: tuple[States, Any, Any],
+        bias: Float[Array, "heads_or_1 shards offsets"] | None,
         dropout: DropoutSite,
         row_keys: Key[Array, "groups rows"] | None,
     ) -> States:
         """See `AttentionBackend`."""
-        return fused_attend(self._plan, *states, bias, self._segments, dropout, row_keys)
+        query, key, value = states
+        heads = query.shape[2]
+        key, value = (for_every_query(state, heads) for state in (key, value))
+        if bias is None:
+            bias = self.by_offset(jnp.zeros_like).astype(jnp.float32)[None]
+        bias = jnp.broadcast_to(bias, (heads, *bias.shape[1:]))
+        return fused_attend(self._plan, query, key, value, bias, self._segments, dropout, row_keys)
 
     def join(
         self, mixed: States, weight: Float[Array, "heads head_dim embed"]

@@ -46,7 +46,7 @@ def choose_attention(
     platform = platform_in_force()
     if attention == "einsum" or (attention == "auto" and (platform != "tpu" or length % BLOCK)):
         return None
-    dropout = 0.0 if row_keys is None else config.dropout
+    dropout = 0.0 if row_keys is None else config.attention_dropout
     obstacle = _obstacle(config, dtype, groups)
     if obstacle is None:
         plan = KernelPlan(length, groups // axis_shards("batch") * rows, dropout, interpret=platform != "tpu")

@@ -7,14 +7,15 @@ from typing import Any
 import jax
 import pytest
 
-from instructor_jax.backbones.published import PUBLISHED
 from instructor_jax.backbones.t5.config import T5Config
 from instructor_jax.backbones.t5.config_file import read_config, write_config
+from instructor_jax.backbones.t5.family import BACKBONE
 from instructor_jax.config import parameter_count
 from instructor_jax.io.json_files import Fields
 from instructor_jax.io.weights.names import torch_shapes
 from instructor_jax.nn.model import abstract_params
 
+PUBLISHED = BACKBONE.published
 ENCODERS: dict[str, Any] = {name: config.encoder for name, config in PUBLISHED.items()}  # all are T5Configs
 T5_BASE = write_config(ENCODERS["t5-base"])
 

@@ -1,0 +1,187 @@
+"""The shape of a Gemma 3 text model as EmbeddingGemma uses it, and what its config.json says.
+
+Read against transformers 4.56 to 5 (`models/gemma3/`). A bidirectional model sees all of a text in every sixth layer
+and a window in the others; a causal one sees what came before.
+"""
+
+import dataclasses
+from typing import Any, Literal, get_args
+
+from instructor_jax.backbones.checks import check_choice, check_flag, check_share, check_whole
+from instructor_jax.io.bounds import LAYERS, SIZE
+from instructor_jax.io.json_files import Fields, shown_value
+from instructor_jax.io.settings.encoder import ACTIVATIONS, check_common_keys, end_token, size
+from instructor_jax.io.settings.layer_kinds import FULL, WINDOW, full_every, layer_types, rotary_bases
+
+Activation = Literal["relu", "gelu", "gelu_new", "silu"]
+_NAMES = {name: theirs for theirs, name in ACTIVATIONS.items()}  # ours -> transformers'
+FULL_PLACE = -1  # of every few layers the last sees all of a text
+
+# Keys whose value, whatever it is, changes no vector.
+HARMLESS = {
+    "initializer_range": "how new weights are drawn",
+    "chunk_size_feed_forward": "how much is computed at once",
+    "is_encoder_decoder": "there is no other half",
+    "use_cache": "generation",
+    "cache_implementation": "generation",
+    "tie_word_embeddings": "the output of the language model",
+    "bos_token_id": "the tokenizer's files say what begins a text",
+    "sep_token_id": "the tokenizer's files say what ends a text",
+    "final_logit_softcapping": "the output of the language model",
+    "hidden_act": "in older files beside hidden_activation, which is obeyed",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class GemmaConfig:
+    """Shape of a Gemma 3 text model: norms before and behind every part, grouped heads, windows in most layers."""
+
+    vocab: int = 262144
+    embed: int = 768
+    layers: int = 24
+    heads: int = 3
+    kv_heads: int = 1
+    head_dim: int = 256
+    ffn: int = 1152
+    activation: Activation = "gelu_new"
+    bidirectional: bool = True
+    full_every: int = 6  # every sixth layer sees all of a text, from the sixth on
+    window: int = 512  # as config.json has it; see `reach`
+    full_rotary_base: int = 1_000_000
+    window_rotary_base: int = 10_000
+    score_width: int = 256  # scores are divided by its root
+    attention_bias: bool = False
+    max_positions: int = 2048  # of the published model; nothing in the weights depends on it
+    norm_epsilon: float = 1e-6
+    attention_dropout: float = 0.0  # used in training only
+    pad_id: int = 0
+    eos_id: int = 1
+    model_type: str = "gemma3_text"
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        for field in (
+            "vocab", "embed", "heads", "kv_heads", "head_dim", "ffn", "full_every", "window", "full_rotary_base",
+            "window_rotary_base", "score_width", "max_positions",
+        ):  # fmt: skip
+            check_whole(f"{name}.{field}", getattr(self, field), 1, SIZE)
+        check_whole(f"{name}.layers", self.layers, 1, LAYERS)
+        for field in ("pad_id", "eos_id"):
+            check_whole(f"{name}.{field}", getattr(self, field), 0, SIZE)
+        for field in ("bidirectional", "attention_bias"):
+            check_flag(f"{name}.{field}", getattr(self, field))
+        check_choice(f"{name}.activation", self.activation, get_args(Activation))
+        check_choice(f"{name}.model_type", self.model_type, ("gemma3_text",))
+        for field in ("attention_dropout", "norm_epsilon"):
+            check_share(f"{name}.{field}", getattr(self, field), below_one=True)
+        if self.heads % self.kv_heads:
+            raise ValueError(f"{name}.heads={self.heads} must be a multiple of kv_heads={self.kv_heads}.")
+        if self.head_dim % 2:
+            raise ValueError(f"{name}.head_dim={self.head_dim} must be even: positions turn pairs of numbers.")
+
+    @property
+    def dropout(self) -> float:
+        """Nothing but attention weights is dropped."""
+        return 0.0
+
+    @property
+    def positions(self) -> None:
+        """Positions are angles, so a text may have any number of tokens."""
+
+    @property
+    def reach(self) -> int:
+        """The greatest distance that a token sees in a layer with a window.
+
+        `Gemma3TextConfig` halves the window of a bidirectional model and adds 1, for a bound that is not reached.
+        """
+        return self.window // 2 if self.bidirectional else self.window - 1
+
+    @property
+    def weight_count(self) -> int:
+        """Number of weights, counted from the shapes."""
+        inner, shared = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        attention = 2 * self.embed * (inner + shared) + 2 * self.head_dim
+        if self.attention_bias:
+            attention += inner + 2 * shared + self.embed
+        per_layer = attention + 3 * self.embed * self.ffn + 4 * self.embed
+        return self.vocab * self.embed + self.layers * per_layer + self.embed
+
+
+def read_config(fields: Fields) -> GemmaConfig:
+    """Reads the fields of a config.json, of the text model alone or of the causal language model around it.
+
+    Raises:
+        ValueError: A size is missing, a value has a wrong type or range or asks for what is not computed, or a key is
+            unknown.
+    """
+    model_type = fields.text("model_type")
+    check_common_keys(fields, causal=True)
+    fields.ignore(HARMLESS)
+    fields.require({"attn_logit_softcapping": ()}, "which bounds the scores")
+    layers = size(fields, "num_hidden_layers", most=LAYERS)
+    activation = fields.text("hidden_activation", "gelu_pytorch_tanh")
+    if activation not in ACTIVATIONS:
+        raise ValueError(
+            f"{fields.where} has hidden_activation={shown_value(activation)}; supported are {', '.join(ACTIVATIONS)}."
+        )
+    keys = {FULL: "rope_theta", WINDOW: "rope_local_base_freq"}
+    bases = rotary_bases(fields, keys, {FULL: 1_000_000, WINDOW: 10_000})
+    patterns = ("sliding_window_pattern", "_sliding_window_pattern")
+    values: dict[str, Any] = {
+        "vocab": size(fields, "vocab_size"),
+        "embed": size(fields, "hidden_size"),
+        "layers": layers,
+        "heads": size(fields, "num_attention_heads"),
+        "kv_heads": fields.whole("num_key_value_heads", 4, least=1),
+        "head_dim": fields.whole("head_dim", 256, least=2),
+        "ffn": size(fields, "intermediate_size"),
+        "activation": ACTIVATIONS[activation],
+        "bidirectional": fields.flag("use_bidirectional_attention", False),
+        "full_every": full_every(fields, layers, FULL_PLACE, patterns, 6),
+        "window": fields.whole("sliding_window", 4096, least=1),
+        "full_rotary_base": bases[FULL],
+        "window_rotary_base": bases[WINDOW],
+        "score_width": int(fields.number("query_pre_attn_scalar", 256.0, least=1.0, most=float(SIZE))),
+        "attention_bias": fields.flag("attention_bias", False),
+        "max_positions": fields.whole("max_position_embeddings", 131072, least=2),
+        "norm_epsilon": fields.number("rms_norm_eps", 1e-6, least=0.0, most=1.0),
+        "attention_dropout": fields.number("attention_dropout", 0.0, least=0.0, most=1.0),
+        "pad_id": fields.whole("pad_token_id", 0),
+        "eos_id": end_token(fields, 1),
+        "model_type": model_type,
+    }
+    fields.refuse_unread()
+    try:
+        return GemmaConfig(**values)
+    except ValueError as error:
+        raise ValueError(f"{fields.where} does not describe an encoder: {error}") from error
+
+
+def write_config(config: GemmaConfig) -> dict[str, Any]:
+    """Returns the `config.json` dictionary that transformers, before version 5 and since, reads as the same model."""
+    return {
+        "architectures": ["Gemma3TextModel"],
+        "model_type": config.model_type,
+        "vocab_size": config.vocab,
+        "hidden_size": config.embed,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "num_key_value_heads": config.kv_heads,
+        "head_dim": config.head_dim,
+        "intermediate_size": config.ffn,
+        "hidden_activation": _NAMES[config.activation],
+        "use_bidirectional_attention": config.bidirectional,
+        "sliding_window_pattern": config.full_every,
+        "layer_types": layer_types(config.layers, config.full_every, FULL_PLACE),
+        "sliding_window": config.window,
+        "rope_theta": config.full_rotary_base,
+        "rope_local_base_freq": config.window_rotary_base,
+        "query_pre_attn_scalar": config.score_width,
+        "attention_bias": config.attention_bias,
+        "max_position_embeddings": config.max_positions,
+        "rms_norm_eps": config.norm_epsilon,
+        "attention_dropout": config.attention_dropout,
+        "pad_token_id": config.pad_id,
+        "eos_token_id": config.eos_id,
+        "use_cache": False,
+    }

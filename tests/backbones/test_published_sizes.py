@@ -1,0 +1,43 @@
+"""The published models of all families by their shapes alone: nothing is allocated."""
+
+import math
+
+import jax
+import pytest
+
+from instructor_jax.backbones.registry import backbones, default_backbone
+from instructor_jax.config import ModelConfig, parameter_count
+from instructor_jax.io.weights.names import torch_shapes
+from instructor_jax.nn.model import abstract_params
+
+# T5's are tested beside it.
+MODELS = {
+    name: model
+    for family in backbones()
+    if family is not default_backbone()
+    for name, model in family.published.items()
+}
+# Names by shape: many models have one.
+SHAPES = {model: name for name, model in reversed(MODELS.items())}
+
+# As published, in weights. Of BERT and MPNet without the pooler, (width + 1) * width weights that sentence-transformers
+# does not use.
+COUNTS = {
+    "all-MiniLM-L6-v2": 22_713_216 - 385 * 384,
+    "bert-base-uncased": 109_482_240 - 769 * 768,
+    "bert-large-uncased": 335_141_888 - 1025 * 1024,
+    "all-mpnet-base-v2": 109_486_464 - 769 * 768,
+    "Qwen3-Embedding-0.6B": 595_776_512,
+}
+
+
+@pytest.mark.parametrize("model", SHAPES, ids=SHAPES.values())
+def test_the_shapes_of_every_published_model_add_up(model: ModelConfig) -> None:
+    shapes = jax.tree.leaves(abstract_params(model))
+    assert sum(math.prod(leaf.shape) for leaf in shapes) == parameter_count(model)
+    assert sum(map(math.prod, torch_shapes(model).values())) == parameter_count(model)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_published_counts(name: str) -> None:
+    assert parameter_count(MODELS[name]) == COUNTS[name]
