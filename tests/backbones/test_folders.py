@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from instructor_jax.io.other_libraries import sentence_transformer
 from ..small_models import assert_identical
 from .family_folders import PROMPT, TEXTS, family_folder
 
-_SHAPE = {"vocab": 400, "embed": 16, "layers": 2, "heads": 2, "head_dim": 8, "ffn": 24}
+_SHAPE: dict[str, Any] = {"vocab": 400, "embed": 16, "layers": 2, "heads": 2, "head_dim": 8, "ffn": 24}
 _LAYERS = (DenseShape(20, bias=True, activation="tanh"), DenseShape(24, bias=False))
 
 # family -> kind of its tokenizer, and a model: together they have every kind of pooling and of dense layers

@@ -1,5 +1,7 @@
 """Training steps of encoders beside T5, on one device and on eight: the same losses, before an update and after it."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from instructor_jax.train.step import new_state, train_step
 
 from ..train.random_batches import random_batch, tiny_config
 
-_SHAPE = {"vocab": 64, "embed": 16, "layers": 2, "heads": 2, "head_dim": 8, "ffn": 32}
+_SHAPE: dict[str, Any] = {"vocab": 64, "embed": 16, "layers": 2, "heads": 2, "head_dim": 8, "ffn": 32}
 _MODELS = {
     "bert": ModelConfig(BertConfig(**_SHAPE, positions=16), max_length=16),
     # two heads of queries are split over devices, the one of keys that they share is not

@@ -120,7 +120,9 @@ def test_haystack(tiny_folder: Path) -> None:
     from haystack import Document
     from haystack.utils import ComponentDevice
 
-    from haystack_integrations.components.embedders import instructor_embedders as older
+    from haystack_integrations.components.embedders import (
+        instructor_embedders as older,  # pyright: ignore[reportAttributeAccessIssue] - another package of the namespace
+    )
     from haystack_integrations.components.embedders import instructor_jax as newer
 
     for instruction in (None, DOCUMENT):

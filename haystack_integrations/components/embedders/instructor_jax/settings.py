@@ -42,7 +42,9 @@ class ModelSettings:
         Raises:
             ValueError: a wrong option.
         """
-        device = self.device.to_torch_str() if isinstance(self.device, ComponentDevice) else self.device
+        device: Any = self.device
+        if isinstance(device, ComponentDevice):
+            device = device.to_torch_str()
         if self.token is not None and not isinstance(self.token, Secret):
             raise ValueError(f"token must be a haystack.utils.Secret or None, not a {type(self.token).__name__}.")
         if self.model_kwargs is not None and not isinstance(self.model_kwargs, dict):
