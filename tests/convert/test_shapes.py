@@ -12,7 +12,9 @@ from instructor_jax.config import EncoderConfig, ModelConfig, parameter_count
 from instructor_jax.convert.shapes import encoder_config_of
 from instructor_jax.io.weights.names import torch_shapes
 
-ENCODERS = sorted({model.encoder for model in PUBLISHED.values()}, key=repr)
+ENCODERS = sorted(
+    {model.encoder for model in PUBLISHED.values() if isinstance(model.encoder, EncoderConfig)}, key=repr
+)  # of T5, whose weights tell the whole configuration
 SMALL = EncoderConfig(vocab=20, embed=12, layers=2, heads=2, head_dim=4, ffn=10, relative_buckets=8)
 
 
@@ -50,6 +52,6 @@ def test_each_weight_is_needed_and_checked(tmp_path: Path, name: str) -> None:
 
 
 def test_a_broken_config_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(ValueError, match=r"does not hold a whole T5 encoder: model_type='bert'.*\)\.$"):
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(ValueError, match=r"does not hold a whole T5 encoder: model_type='gpt2'.*\)\.$"):
         encoder_config_of(tmp_path, weights(), dict.fromkeys(weights(), "source"), T5)

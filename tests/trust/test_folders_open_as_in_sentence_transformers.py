@@ -302,13 +302,13 @@ BOTH_REFUSE: dict[str, tuple[ModelConfig, Change]] = {
 # What sentence-transformers opens, and this library refuses, since it would give other vectors.
 WE_REFUSE: dict[str, tuple[ModelConfig, Change, str]] = {
     "a residual": (SQUARE, edited(DENSE, use_residual=True), "use_residual=true"),
-    "the last token": (SMALL, written(POOLING, {**NEW_POOLING, "pooling_mode": "lasttoken"}), "'lasttoken'"),
+    "weights by position": (SMALL, written(POOLING, {**NEW_POOLING, "pooling_mode": "weightedmean"}), "'weightedmean'"),
     "two modes": (
         PLAIN,
         written(POOLING, flags(mean_tokens=True, max_tokens=True)),
         "pools by 'max', 'mean'",
     ),
-    "tanh": (SMALL, edited(DENSE, activation_function="torch.nn.Tanh"), "torch.nn.Tanh"),
+    "softsign": (SMALL, edited(DENSE, activation_function="torch.nn.Softsign"), "torch.nn.Softsign"),
     "normalize before the projection": (SMALL, order("Transformer", "Pooling", "Normalize", "Dense"), "in this order"),
     "a decoder": (SMALL, edited("config.json", is_decoder=True), "is_decoder=true"),
     "vectors cut": (SMALL, edited(ABOUT, truncate_dim=5), "truncate_dim=5"),

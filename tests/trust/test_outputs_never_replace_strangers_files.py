@@ -304,6 +304,7 @@ def test_odd_and_long_names_can_be_written(name, folder):
 # Runs the command with a limit on the size of a file, as a full disk or a quota has; SIGXFSZ is ignored by Python.
 LIMITED = """
 import resource, runpy, sys
+sys.dont_write_bytecode = True  # Python would cut its cached modules at the limit, and later processes load the stumps
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.argv = sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name="__main__")
