@@ -81,7 +81,7 @@ def test_with_data_that_a_run_has_read(capsys, data, tmp_path) -> None:
         ("steps=0", "steps=0 must be at least 1"),
         ("loss.rows_at_a_time=0", "loss.rows_at_a_time=0 must be at least 1"),
         ("optimizer.learning_rate=-1.0", "optimizer.learning_rate=-1.0 must be"),
-        ("mesh.data=3", "mesh.data=3 mesh.fsdp=1 mesh.tensor=1 does not fit 8 devices"),
+        ("mesh.data=3", "mesh.data=3 mesh.fsdp=1 mesh.tensor=1 mesh.slices=0 does not fit 8 devices"),
         ("model.layers=3", "unknown setting 'model.layers'; did you mean model.encoder.layers?"),
         ("layers=3", "unknown setting 'layers'; did you mean model.encoder.layers?"),
         ("rows=3", "unknown setting 'rows'; did you mean batch.rows?"),
