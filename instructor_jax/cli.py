@@ -158,7 +158,9 @@ def _console():
 
 def _readable(error: Exception) -> str:
     """The message of an error of cyclopts, cut so that a hint fits behind it; it draws some in boxes for terminals."""
-    return clean(str(error))[:800]
+    said = getattr(error, "exception_message", "")  # of a validator of ours, which names the value itself
+    argument = getattr(error, "argument", None)
+    return clean(f"{argument.name}: {said}" if said and argument else str(error))[:800]
 
 
 def _fail(message: str, code: int) -> NoReturn:

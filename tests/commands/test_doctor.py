@@ -136,7 +136,8 @@ def test_known_clashes(monkeypatch):
     assert findings["jax-cuda13-plugin"].level == "broken"
     assert "9.1 is installed" in findings["jax-cuda13-plugin"].value
     assert findings["libtpu"].mend == "export JAX_PLATFORMS=cpu"
-    assert clash_findings(frozenset({"tpu"}), {"JAX_PLATFORMS": "tpu"})[0].name == "jax-cuda13-plugin"
+    without_gpu = clash_findings(frozenset({"tpu"}), {"JAX_PLATFORMS": "tpu"})[0]
+    assert (without_gpu.name, without_gpu.level) == ("jax-cuda13-plugin", "note")  # it compiles plans all the same
     packages.clear()
     assert clash_findings(frozenset(), {"LD_LIBRARY_PATH": "/usr/local/cuda/lib64"}) == []
 

@@ -5,12 +5,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from instructor_jax.io.remote_places import refuse_remote
 from instructor_jax.io.tables.arrow_dataset import is_arrow_dataset
 from instructor_jax.io.tables.tables import format_of
 from instructor_jax.io.tables.text_lines import is_stdin
 
 _MAGIC = re.compile(r"[*?\[]")
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")  # what is left of "s3://bucket/key" in a path
 
 
 def input_files(inputs: Sequence[Path]) -> list[Path]:
@@ -30,8 +30,7 @@ def input_files(inputs: Sequence[Path]) -> list[Path]:
 
 
 def _files_of(given: Path) -> list[Path]:
-    if _ADDRESS.match(str(given)) and not given.exists():
-        raise ValueError(f"{given} is an address; only files are read: mount the store, or copy the files")
+    refuse_remote("input", given)
     if _MAGIC.search(str(given)) and not given.exists():
         found = sorted(Path(path) for path in glob.glob(str(given), recursive=True))
         if not found:
