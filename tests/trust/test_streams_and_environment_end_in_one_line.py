@@ -117,7 +117,11 @@ CASES: dict[str, tuple[dict[str, Any], int, str | None]] = {
     "no home": ({"arguments": PAIR, "env": {"HOME": ""}}, 0, ""),
     "TMPDIR that is not there": ({"arguments": PAIR, "env": {"TMPDIR": "/absent"}}, 0, ""),
     "folder gone": ({"arguments": [*MAKE, "v.npy"], "gone": 1}, 2, "the current folder does not exist any more"),
-    "a newline in a name": ({"arguments": ["encode", "a\nb\x1b[1m", "-o", "v.npy"]}, 2, "no file fits the pattern a b\\x1b[1m"),
+    "a newline in a name": (
+        {"arguments": ["encode", "a\nb\x1b[1m", "-o", "v.npy"]},
+        2,
+        "no file fits the pattern a b\\x1b[1m",
+    ),
     "a leading dash": ({"arguments": ["encode", "-o", "dash.npy", "-m", "fake", "--", "-x.txt"]}, 0, None),
     "a name that is no UTF-8": (
         {"arguments": ["encode", "\udcff.txt", "-o", "v.npy", "-m", "fake"]},

@@ -180,7 +180,8 @@ def test_many_files_folders_and_patterns(folder, run, fails):
         run(*words)
         assert (folder / f"{name}.npy").read_bytes() == plain
     assert "no file fits the pattern" in fails("encode", "more/*.txt", "-o", "v.npy", "-m", "fake")
-    assert "'s3://bucket/a.jsonl' lies behind s3://" in fails("encode", "s3://bucket/a.jsonl", "-o", "v.npy", "-m", "fake")
+    far = "s3://bucket/a.jsonl"
+    assert f"'{far}' lies behind s3://" in fails("encode", far, "-o", "v.npy", "-m", "fake")
     assert "beside other inputs" in fails("encode", "-", "in.jsonl", "-o", "v.npy", "-m", "fake")
     (folder / "more" / "notes.md").write_text("x")
     assert "holds notes.md, which is no table" in fails("encode", "more", "-o", "v.npy", "-m", "fake")
