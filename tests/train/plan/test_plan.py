@@ -124,7 +124,7 @@ def made_up(base: Plan, config: TrainConfig, constant: int, each: int, available
     )
     settings = {**base.settings, "examples": examples, "remat": config.remat}
     return dataclasses.replace(
-        base, memory=memory, settings=settings, mesh=dict(zip("dft", dataclasses.astuple(config.mesh), strict=True))
+        base, memory=memory, settings=settings, mesh=dict(zip("dfts", dataclasses.astuple(config.mesh), strict=True))
     )
 
 
