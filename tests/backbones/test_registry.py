@@ -35,7 +35,7 @@ from .toy_family import ToyConfig
 ALLOWED = {
     "instructor_jax/backbones/registry.py": "the table of families",
     "instructor_jax/config.py": "`EncoderConfig` means T5's configuration, from before there were families",
-    "instructor_jax/integrations/instruction_sides.py": "names of published models that were trained without instructions",
+    "instructor_jax/integrations/instruction_sides.py": "models trained without instructions",
     "train/recipes.py": "names of published models on the hub",
 }
 T5 = re.compile(r"(?<![A-Za-z0-9])[tT]5(?![A-Za-z0-9])|([Bb]y|[Uu]m|[Mm]|[Ff]lan)T5|T5(?=[A-Z][a-z])")
