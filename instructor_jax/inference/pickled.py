@@ -57,7 +57,7 @@ def folder_here(parts: Pickled) -> ModelFolder:
     """
     if _holds(Path(parts.folder.path), parts.files):
         return parts.folder
-    return dataclasses.replace(parts.folder, path=_temporary(parts.files), root=None, dense=None)
+    return dataclasses.replace(parts.folder, path=_temporary(parts.files), root=None, dense=())
 
 
 def options_here(parts: Pickled) -> ComputeOptions:

@@ -174,7 +174,7 @@ def test_a_full_disk_while_the_model_is_exported(data: Path, tmp_path: Path, fai
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "run" / "model"))
 
     with monkeypatch.context() as patched:
-        patched.setattr(export, "write_sentence_transformers", full)
+        patched.setattr(export, "write_in_pieces", full)
         assert "No space left" in fails(*arguments)
     assert not (tmp_path / "run" / "model").exists()
     runs(*arguments)  # no step is made again
