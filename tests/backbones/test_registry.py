@@ -129,6 +129,7 @@ def test_another_family_is_written_read_and_encodes(toy: ModelConfig, tmp_path: 
     assert default_backbone().title != "Toy"
 
 
+@pytest.mark.slow
 def test_another_family_is_trained_on_any_devices(toy: ModelConfig) -> None:
     config = tiny_config(model=dataclasses.replace(toy, encoder=ToyConfig(vocab=64, positions=16), max_length=16))
     batch, losses = random_batch(config, 0), []

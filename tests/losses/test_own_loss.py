@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from instructor_jax import ModelConfig, TokenBatch, embed, losses, pack
 from instructor_jax.sharding import make_mesh, named_sharding
@@ -28,6 +29,7 @@ def loss(config: ModelConfig, params: dict, queries: TokenBatch, answers: TokenB
     return sigmoid_loss(embed(config, params, queries), embed(config, params, answers)).mean()
 
 
+@pytest.mark.slow
 def test_a_loss_of_ones_own_is_the_same_on_one_device_and_on_eight(embedder) -> None:
     batches = [pack(texts, embedder, rows=1, length=64, groups=GROUPS) for texts in (QUERIES, ANSWERS)]
     step = jax.jit(jax.value_and_grad(loss, argnums=1), static_argnums=0)

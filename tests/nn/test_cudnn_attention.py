@@ -77,6 +77,7 @@ def on_a_gpu(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(binding, "dot_product_attention", stand_in)
 
 
+@pytest.mark.slow
 def test_it_gives_what_einsum_gives_gradients_included(on_a_gpu) -> None:
     random = np.random.default_rng(0)
 

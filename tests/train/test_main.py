@@ -54,6 +54,7 @@ def test_wrong_settings_are_one_line(capsys, data, tmp_path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_one_line(capsys, data, tmp_path) -> None:
     line = fails(
         capsys,

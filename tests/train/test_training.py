@@ -29,6 +29,7 @@ def losses(output) -> list[float]:
     return [line["loss"] for line in read_lines(output / "metrics.jsonl") if "loss" in line]
 
 
+@pytest.mark.slow
 def test_rows_from_memory_train_as_those_of_a_mixture_do(tmp_path) -> None:
     """On eight devices, with held-out rows and a model at the end; other rows do not go on with the run."""
     run = dataclasses.replace(small_run(tmp_path, tmp_path / "run"), data="")

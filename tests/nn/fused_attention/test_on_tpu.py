@@ -74,6 +74,7 @@ def writes_scores(program: str) -> bool:
     return re.search(rf"\[(\d+,)+{LENGTH},{LENGTH}\]", program) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     ["t5-base", pytest.param("t5-large", marks=pytest.mark.slow), pytest.param("t5-3b", marks=pytest.mark.slow)],
@@ -88,6 +89,7 @@ def test_forward_and_backward_compile(tpus: list[Any], model: str) -> None:
     assert not writes_scores(program)
 
 
+@pytest.mark.slow
 def test_einsum_writes_scores_and_moves_more(tpus: list[Any]) -> None:
     """What the test above would find; and how much is saved, for 8 rows of the base size."""
     config = PUBLISHED["t5-base"].encoder
