@@ -143,8 +143,7 @@ class MetricsLogger:
             start: Step that the run began at or went on from.
             seconds: Result of `Goodput.line`.
         """
-        if is_main():
-            self._append({"step": self._step, "start": start, "goodput": seconds})
+        self._write({"step": self._step, "start": start, "goodput": seconds})
 
     def say(self, text: str) -> None:
         """Prints a line above the progress bar."""
@@ -213,13 +212,10 @@ class MetricsLogger:
 
     def _write(self, line: dict[str, Any]) -> None:
         if is_main():
-            self._append(line)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, allow_nan=False) + "\n")
             if self._on_metrics is not None:
                 self._on_metrics(line["step"], {key: value for key, value in line.items() if key != "step"})
-
-    def _append(self, line: dict[str, Any]) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, allow_nan=False) + "\n")
 
     def _scalars(self, step: int, values: dict[str, float]) -> None:
         if self._board is not None:
