@@ -6,6 +6,7 @@ identity bit for bit, in whatever dtype the weights came.
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -80,6 +81,25 @@ def linear(path: str, name: str, *shape: int, split: tuple[int, ...] | None = No
         ours,
         lambda array: array.T.reshape(ours),
         lambda array: array.reshape(shape[::-1]).T,
+    )
+
+
+def reshaped(path: str, name: str, *ours: int) -> Entry:
+    """Makes the entry of a vector that has several axes with us, such as a bias of [heads, head_dim].
+
+    Args:
+        path: Where it lies in our tree, with dots.
+        name: Its PyTorch name.
+        ours: Our shape.
+    """
+    size = math.prod(ours)
+    return Entry(
+        tuple(path.split(".")),
+        name,
+        (size,),
+        ours,
+        lambda array: array.reshape(ours),
+        lambda array: array.reshape(size),
     )
 
 

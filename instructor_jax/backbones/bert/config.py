@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 
 from instructor_jax.backbones.checks import check_choice, check_share, check_whole
 from instructor_jax.io.bounds import LAYERS, SIZE
-from instructor_jax.io.json_files import Fields, shown_value
-from instructor_jax.io.settings.encoder import ACTIVATIONS, check_common_keys, end_token, size
+from instructor_jax.io.json_files import Fields
+from instructor_jax.io.settings.encoder import ACTIVATIONS, activation, check_common_keys, end_token, size
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 _NAMES = {name: theirs for theirs, name in reversed(ACTIVATIONS.items())}  # ours -> transformers'
@@ -118,11 +118,6 @@ def read_sizes(fields: Fields, eos_id: int, norm_epsilon: float) -> dict[str, An
     heads, embed = size(fields, "num_attention_heads"), size(fields, "hidden_size")
     if embed % heads:
         raise ValueError(f"{fields.where} has hidden_size={embed}, which num_attention_heads={heads} cannot share.")
-    activation = fields.text("hidden_act", "gelu")
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"{fields.where} has hidden_act={shown_value(activation)}; supported are {', '.join(ACTIVATIONS)}."
-        )
     return {
         "vocab": size(fields, "vocab_size"),
         "embed": embed,
@@ -130,7 +125,7 @@ def read_sizes(fields: Fields, eos_id: int, norm_epsilon: float) -> dict[str, An
         "heads": heads,
         "head_dim": embed // heads,
         "ffn": size(fields, "intermediate_size"),
-        "activation": ACTIVATIONS[activation],
+        "activation": activation(fields, "hidden_act", "gelu"),
         "norm_epsilon": fields.number("layer_norm_eps", norm_epsilon, least=0.0, most=1.0),
         "dropout": fields.number("hidden_dropout_prob", 0.1, least=0.0, most=1.0),
         "attention_dropout": fields.number("attention_probs_dropout_prob", 0.1, least=0.0, most=1.0),

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from instructor_jax.backbones.bert.config import BertConfig
-from instructor_jax.backbones.weight_names import Entry, WeightNames, config_needed, linear, same
+from instructor_jax.backbones.weight_names import Entry, WeightNames, config_needed, linear, reshaped, same
 
 _EMBEDDING = "embeddings.word_embeddings.weight"
 _LAYER = "encoder.layer.{layer}."
@@ -42,12 +42,7 @@ def attention_entries(config: Any, names: dict[str, str]) -> list[Entry]:
     for ours in ("query", "key", "value"):
         path = f"encoder.layers.attention.{ours}"
         entries.append(linear(path, f"{names[ours]}.weight", embed, embed, split=(embed, *heads)))
-        entries.append(
-            Entry(
-                (*path.split(".")[:-1], f"{ours}_bias"), f"{names[ours]}.bias", (embed,), heads,
-                lambda array: array.reshape(heads), lambda array: array.reshape(embed),
-            )
-        )  # fmt: skip
+        entries.append(reshaped(f"{path}_bias", f"{names[ours]}.bias", *heads))
     path = "encoder.layers.attention.out"
     entries.append(linear(path, f"{names['out']}.weight", embed, embed, split=(*heads, embed)))
     return [*entries, same(f"{path}_bias", f"{names['out']}.bias", embed)]

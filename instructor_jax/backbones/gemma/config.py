@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 from instructor_jax.backbones.checks import check_choice, check_flag, check_share, check_whole
 from instructor_jax.io.bounds import LAYERS, SIZE
-from instructor_jax.io.json_files import Fields, shown_value
-from instructor_jax.io.settings.encoder import ACTIVATIONS, check_common_keys, end_token, size
+from instructor_jax.io.json_files import Fields
+from instructor_jax.io.settings.encoder import ACTIVATIONS, activation, check_common_keys, end_token, size
 from instructor_jax.io.settings.layer_kinds import FULL, WINDOW, full_every, layer_types, rotary_bases
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
@@ -119,11 +119,6 @@ def read_config(fields: Fields) -> GemmaConfig:
     fields.ignore(HARMLESS)
     fields.require({"attn_logit_softcapping": ()}, "which bounds the scores")
     layers = size(fields, "num_hidden_layers", most=LAYERS)
-    activation = fields.text("hidden_activation", "gelu_pytorch_tanh")
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"{fields.where} has hidden_activation={shown_value(activation)}; supported are {', '.join(ACTIVATIONS)}."
-        )
     keys = {FULL: "rope_theta", WINDOW: "rope_local_base_freq"}
     bases = rotary_bases(fields, keys, {FULL: 1_000_000, WINDOW: 10_000})
     patterns = ("sliding_window_pattern", "_sliding_window_pattern")
@@ -135,7 +130,7 @@ def read_config(fields: Fields) -> GemmaConfig:
         "kv_heads": fields.whole("num_key_value_heads", 4, least=1),
         "head_dim": fields.whole("head_dim", 256, least=2),
         "ffn": size(fields, "intermediate_size"),
-        "activation": ACTIVATIONS[activation],
+        "activation": activation(fields, "hidden_activation", "gelu_pytorch_tanh"),
         "bidirectional": fields.flag("use_bidirectional_attention", False),
         "full_every": full_every(fields, layers, FULL_PLACE, patterns, 6),
         "window": fields.whole("sliding_window", 4096, least=1),

@@ -6,7 +6,7 @@ from typing import Any
 from instructor_jax.backbones.gemma.config import GemmaConfig, read_config, write_config
 from instructor_jax.backbones.registry import Backbone, EncoderModule
 from instructor_jax.backbones.tokenizer_habits import TokenizerClass, TokenizerHabits
-from instructor_jax.backbones.weight_names import Entry, WeightNames, config_needed, linear, same
+from instructor_jax.backbones.weight_names import Entry, WeightNames, config_needed, linear, reshaped, same
 from instructor_jax.config import DenseShape, ModelConfig
 
 _EMBEDDING = "embed_tokens.weight"
@@ -31,7 +31,7 @@ def table(config: GemmaConfig) -> list[Entry]:
         name, inner = f"{_LAYER}self_attn.{theirs}", heads * head_dim
         entries.append(linear(f"{path}.{ours}", f"{name}.weight", inner, embed, split=(embed, heads, head_dim)))
         if config.attention_bias:
-            entries.append(_head_bias(f"{path}.{ours}_bias", f"{name}.bias", heads, head_dim))
+            entries.append(reshaped(f"{path}.{ours}_bias", f"{name}.bias", heads, head_dim))
     name, inner = f"{_LAYER}self_attn.o_proj", config.heads * head_dim
     entries.append(linear(f"{path}.out", f"{name}.weight", embed, inner, split=(config.heads, head_dim, embed)))
     if config.attention_bias:
@@ -50,13 +50,6 @@ def table(config: GemmaConfig) -> list[Entry]:
         entries.append(same(f"encoder.layers.{ours}.scale", f"{_LAYER}{theirs}.weight", embed))
     entries.append(same("encoder.final_norm.scale", "norm.weight", embed))
     return entries
-
-
-def _head_bias(path: str, name: str, heads: int, head_dim: int) -> Entry:
-    inner, ours = (heads * head_dim,), (heads, head_dim)
-    return Entry(
-        tuple(path.split(".")), name, inner, ours, lambda array: array.reshape(ours), lambda array: array.reshape(inner)
-    )
 
 
 NAMES = WeightNames(

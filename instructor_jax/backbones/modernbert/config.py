@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 from instructor_jax.backbones.checks import check_choice, check_flag, check_share, check_whole
 from instructor_jax.io.bounds import LAYERS, SIZE
-from instructor_jax.io.json_files import Fields, shown_value
-from instructor_jax.io.settings.encoder import ACTIVATIONS, check_common_keys, end_token, size
+from instructor_jax.io.json_files import Fields
+from instructor_jax.io.settings.encoder import ACTIVATIONS, activation, check_common_keys, end_token, size
 from instructor_jax.io.settings.layer_kinds import FULL, WINDOW, full_every, layer_types, rotary_bases
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
@@ -123,11 +123,6 @@ def read_config(fields: Fields) -> ModernBertConfig:
     fields.ignore(HARMLESS)
     layers = size(fields, "num_hidden_layers", most=LAYERS)
     heads, embed = size(fields, "num_attention_heads"), size(fields, "hidden_size")
-    activation = fields.text("hidden_activation", "gelu")
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"{fields.where} has hidden_activation={shown_value(activation)}; supported are {', '.join(ACTIVATIONS)}."
-        )
     keys = {FULL: "global_rope_theta", WINDOW: "local_rope_theta"}
     bases = rotary_bases(fields, keys, {FULL: 160_000, WINDOW: 10_000})
     values: dict[str, Any] = {
@@ -137,7 +132,7 @@ def read_config(fields: Fields) -> ModernBertConfig:
         "heads": heads,
         "head_dim": max(1, embed // heads),
         "ffn": size(fields, "intermediate_size"),
-        "activation": ACTIVATIONS[activation],
+        "activation": activation(fields, "hidden_activation", "gelu"),
         "full_every": full_every(fields, layers, FULL_PLACE, ("global_attn_every_n_layers",), 3),
         "window": fields.whole("local_attention", 128),
         "full_rotary_base": bases[FULL],

@@ -6,7 +6,7 @@ from typing import Any
 from instructor_jax.backbones.modernbert.config import ModernBertConfig, read_config, write_config
 from instructor_jax.backbones.registry import Backbone, EncoderModule
 from instructor_jax.backbones.tokenizer_habits import TokenizerClass, TokenizerHabits
-from instructor_jax.backbones.weight_names import Entry, WeightNames, config_needed, linear, same
+from instructor_jax.backbones.weight_names import Entry, WeightNames, config_needed, linear, reshaped, same
 from instructor_jax.config import ModelConfig
 
 _EMBEDDING = "embeddings.tok_embeddings.weight"
@@ -30,13 +30,13 @@ def table(config: ModernBertConfig) -> list[Entry]:
     entries.append(linear(f"{path}.qkv", f"{name}.Wqkv.weight", 3 * embed, embed, split=(embed, 3, *heads)))
     entries.append(linear(f"{path}.out", f"{name}.Wo.weight", embed, embed, split=(*heads, embed)))
     if config.attention_bias:
-        entries.append(_reshaped(f"{path}.qkv_bias", f"{name}.Wqkv.bias", (3, *heads)))
+        entries.append(reshaped(f"{path}.qkv_bias", f"{name}.Wqkv.bias", 3, *heads))
         entries.append(same(f"{path}.out_bias", f"{name}.Wo.bias", embed))
     entries += _norm(config, "encoder.layers.mlp_norm", f"{_LAYER}mlp_norm")
     entries.append(linear("encoder.layers.mlp.wi", f"{_LAYER}mlp.Wi.weight", 2 * ffn, embed, split=(embed, 2, ffn)))
     entries.append(linear("encoder.layers.mlp.wo", f"{_LAYER}mlp.Wo.weight", embed, ffn))
     if config.mlp_bias:
-        entries.append(_reshaped("encoder.layers.mlp.wi_bias", f"{_LAYER}mlp.Wi.bias", (2, ffn)))
+        entries.append(reshaped("encoder.layers.mlp.wi_bias", f"{_LAYER}mlp.Wi.bias", 2, ffn))
         entries.append(same("encoder.layers.mlp_bias", f"{_LAYER}mlp.Wo.bias", embed))
     return entries + _norm(config, "encoder.final_norm", "final_norm")
 
@@ -44,20 +44,6 @@ def table(config: ModernBertConfig) -> list[Entry]:
 def _norm(config: ModernBertConfig, path: str, name: str) -> list[Entry]:
     bias = [same(f"{path}.bias", f"{name}.bias", config.embed)] if config.norm_bias else []
     return [same(f"{path}.scale", f"{name}.weight", config.embed), *bias]
-
-
-def _reshaped(path: str, name: str, ours: tuple[int, ...]) -> Entry:
-    size = 1
-    for number in ours:
-        size *= number
-    return Entry(
-        tuple(path.split(".")),
-        name,
-        (size,),
-        ours,
-        lambda array: array.reshape(ours),
-        lambda array: array.reshape(size),
-    )
 
 
 NAMES = WeightNames(

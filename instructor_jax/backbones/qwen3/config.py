@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 
 from instructor_jax.backbones.checks import check_choice, check_flag, check_share, check_whole
 from instructor_jax.io.bounds import LAYERS, SIZE
-from instructor_jax.io.json_files import Fields, shown_value
-from instructor_jax.io.settings.encoder import ACTIVATIONS, check_common_keys, end_token, size
+from instructor_jax.io.json_files import Fields
+from instructor_jax.io.settings.encoder import ACTIVATIONS, activation, check_common_keys, end_token, size
 from instructor_jax.io.settings.layer_kinds import FULL, rotary_bases
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
@@ -102,11 +102,6 @@ def read_config(fields: Fields) -> Qwen3Config:
     layers = size(fields, "num_hidden_layers", most=LAYERS)
     fields.require({"layer_types": ([FULL] * layers,)}, "of which some see a window")
     heads, embed = size(fields, "num_attention_heads"), size(fields, "hidden_size")
-    activation = fields.text("hidden_act", "silu")
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"{fields.where} has hidden_act={shown_value(activation)}; supported are {', '.join(ACTIVATIONS)}."
-        )
     values: dict[str, Any] = {
         "vocab": size(fields, "vocab_size"),
         "embed": embed,
@@ -115,7 +110,7 @@ def read_config(fields: Fields) -> Qwen3Config:
         "kv_heads": fields.whole("num_key_value_heads", 32, least=1),
         "head_dim": fields.whole("head_dim", 128, least=2),
         "ffn": size(fields, "intermediate_size"),
-        "activation": ACTIVATIONS[activation],
+        "activation": activation(fields, "hidden_act", "silu"),
         "attention_bias": fields.flag("attention_bias", False),
         "rotary_base": rotary_bases(fields, {FULL: "rope_theta"}, {FULL: 10_000})[FULL],
         "max_positions": fields.whole("max_position_embeddings", 32768, least=2),

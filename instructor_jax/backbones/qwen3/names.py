@@ -3,7 +3,7 @@
 import re
 
 from instructor_jax.backbones.qwen3.config import Qwen3Config
-from instructor_jax.backbones.weight_names import Entry, WeightNames, config_needed, linear, same
+from instructor_jax.backbones.weight_names import Entry, WeightNames, config_needed, linear, reshaped, same
 
 _EMBEDDING = "embed_tokens.weight"
 _LAYER = "layers.{layer}."
@@ -21,7 +21,7 @@ def table(config: Qwen3Config) -> list[Entry]:
         name, inner = f"{_LAYER}self_attn.{theirs}", heads * head_dim
         entries.append(linear(f"{path}.{ours}", f"{name}.weight", inner, embed, split=(embed, heads, head_dim)))
         if config.attention_bias:
-            entries.append(_head_bias(f"{path}.{ours}_bias", f"{name}.bias", heads, head_dim))
+            entries.append(reshaped(f"{path}.{ours}_bias", f"{name}.bias", heads, head_dim))
     split = (config.heads, head_dim, embed)
     entries.append(
         linear(f"{path}.out", f"{_LAYER}self_attn.o_proj.weight", embed, config.heads * head_dim, split=split)
@@ -37,13 +37,6 @@ def table(config: Qwen3Config) -> list[Entry]:
         entries.append(same(f"encoder.layers.{ours}.scale", f"{_LAYER}{theirs}.weight", embed))
     entries.append(same("encoder.final_norm.scale", "norm.weight", embed))
     return entries
-
-
-def _head_bias(path: str, name: str, heads: int, head_dim: int) -> Entry:
-    inner, ours = (heads * head_dim,), (heads, head_dim)
-    return Entry(
-        tuple(path.split(".")), name, inner, ours, lambda array: array.reshape(ours), lambda array: array.reshape(inner)
-    )
 
 
 NAMES = WeightNames(

@@ -130,6 +130,23 @@ def size(fields: Fields, key: str, other: str | None = None, **bounds: int) -> i
     return value
 
 
+def activation(fields: Fields, key: str, default: str) -> Literal["relu", "gelu", "gelu_new", "silu"]:
+    """Returns our name of the activation that a file names.
+
+    Args:
+        fields: Of the config.json.
+        key: Key of the activation.
+        default: transformers' name of the one that is meant where the key is missing.
+
+    Raises:
+        ValueError: it is not computed here.
+    """
+    name = fields.text(key, default)
+    if name not in ACTIVATIONS:
+        raise ValueError(f"{fields.where} has {key}={shown_value(name)}; supported are {', '.join(ACTIVATIONS)}.")
+    return ACTIVATIONS[name]
+
+
 def end_token(fields: Fields, default: int) -> int:
     """Returns the id of the end token, which is only written again; transformers allows a list of them."""
     value = fields.any("eos_token_id")
