@@ -148,9 +148,11 @@ class WithoutInstructions:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self.name, self.dimension = embedder.name, embedder.dimension
-        self.max_length, self.parameters = embedder.max_length, embedder.parameters
-        self.revision = f"{embedder.revision}-without-instructions"
+        self.name: str = embedder.name
+        self.dimension: int = embedder.dimension
+        self.max_length: int = embedder.max_length
+        self.parameters: int = embedder.parameters
+        self.revision: str = f"{embedder.revision}-without-instructions"
 
     def encode(self, texts: Sequence[str], instruction: str) -> Float[np.ndarray, "texts dim"]:
         """See `Embedder`; the instruction is ignored."""

@@ -23,7 +23,9 @@ class NotFinite(ValueError):
     def __init__(
         self, rows: Sequence[int], first: int = 0, texts: Int[np.ndarray, " n"] | None = None, note: str = ""
     ) -> None:
-        self.rows, self.first, self.texts = list(rows), first, texts
+        self.rows: list[int] = list(rows)
+        self.first: int = first
+        self.texts: Int[np.ndarray, " n"] | None = texts
         named = sorted({first + (row if texts is None else int(texts[row])) for row in rows})
         more = f", and {len(named) - 1} more of these texts' are not either" if len(named) > 1 else ""
         super().__init__(

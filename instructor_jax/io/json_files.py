@@ -119,7 +119,8 @@ class Fields:
     def __init__(self, content: Any, where: str | Path) -> None:
         if not isinstance(content, Mapping):
             raise ValueError(f"{where} must hold a JSON object, not {described(content)}.")
-        self.content, self.where = content, where
+        self.content: Mapping[str, Any] = content
+        self.where: str | Path = where
         self._unread = set(content)
 
     def __contains__(self, key: str) -> bool:

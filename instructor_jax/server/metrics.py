@@ -37,7 +37,7 @@ class Metrics:
 
     def __init__(self, names: Literal["own", "tei"] = "own") -> None:
         self.names: Literal["own", "tei"] = names
-        self.registry = CollectorRegistry()
+        self.registry: CollectorRegistry = CollectorRegistry()
         tei = names == "tei"
 
         def counter(own: str, other: str, text: str, labels: tuple[str, ...] = ()) -> Counter | Gauge:

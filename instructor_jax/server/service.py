@@ -74,9 +74,11 @@ class Service:
         habits: Habits,
         metrics: Metrics,
     ) -> None:
-        self.models = models
-        self.limits, self.habits, self.metrics = limits, habits, metrics
-        self.worker = DeviceWorker(models, arrived, habits.max_failures, self.fail)
+        self.models: list[ServedModel] = models
+        self.limits: Limits = limits
+        self.habits: Habits = habits
+        self.metrics: Metrics = metrics
+        self.worker: DeviceWorker = DeviceWorker(models, arrived, habits.max_failures, self.fail)
         self.draining = False
         self.warm = False
         self.broken: str | None = None

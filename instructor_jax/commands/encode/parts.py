@@ -65,8 +65,11 @@ class PartStore:
         overwrite: bool = False,
         shared: bool = False,
     ) -> None:
-        self.output, self.folder = output, parts_folder(output)
-        self.format, self.options, self._overwrite, self._shared = format, options, overwrite, shared
+        self.output: Path = output
+        self.folder: Path = parts_folder(output)
+        self.format: VectorFormat = format
+        self.options: dict[str, Any] = options
+        self._overwrite, self._shared = overwrite, shared
         self._records: dict[int, PartRecord] = {}
         self._require_allowed()
 
