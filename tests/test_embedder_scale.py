@@ -120,6 +120,7 @@ def test_a_stream_is_lazy(embedder: Instructor, monkeypatch: pytest.MonkeyPatch)
     stream.close()  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@pytest.mark.slow
 def test_a_streams_memory_does_not_grow(embedder: Instructor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("instructor_jax.inference.encoding.CHUNK", 100)
     stream = embedder.encode_stream(f"number {number}" for number in range(6000))

@@ -44,6 +44,7 @@ def test_duplicates_are_pairs_with_the_same_meaning(example, repository: Path) -
     assert sum(right) / len(right) >= 0.8
 
 
+@pytest.mark.slow
 def test_clusters_are_topics(example, repository: Path, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     file = repository / "examples" / "headlines.txt"
@@ -60,6 +61,7 @@ def test_clusters_are_topics(example, repository: Path, tmp_path: Path) -> None:
     assert (tmp_path / "clusters.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_two_instructions_give_two_pictures_of_one_text(example, tmp_path: Path) -> None:
     lines = example("two_instructions.py", "two.png").splitlines()
     disease, kind = ([float(number) for number in re.findall(r"[+-]\d\.\d+", line)] for line in lines[:2])
@@ -69,6 +71,7 @@ def test_two_instructions_give_two_pictures_of_one_text(example, tmp_path: Path)
     assert (tmp_path / "two.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_an_own_loss_trains_an_own_model(example, tmp_path: Path) -> None:
     printed = example("own_loss.py", "run")
     last = printed.splitlines()[-1]

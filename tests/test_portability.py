@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from house import imports, sources
 
 # Modules of Python's standard library that Windows lacks; /proc is what macOS lacks.
@@ -34,6 +35,7 @@ print(vectors.shape, vectors.dtype)
 """
 
 
+@pytest.mark.slow
 def test_a_plain_encode_needs_neither_fcntl_nor_proc(tiny_folder: Path) -> None:
     program = PROGRAM.format(blocked=UNIX_ONLY, folder=str(tiny_folder))
     environment = {**os.environ, "XLA_FLAGS": ""}

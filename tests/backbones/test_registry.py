@@ -109,6 +109,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> ModelConfig:
     return ModelConfig(ToyConfig(), projection=12, max_length=48)
 
 
+@pytest.mark.slow
 def test_another_family_is_written_read_and_encodes(toy: ModelConfig, tmp_path: Path) -> None:
     tokenizer = tokenizer_folder(tmp_path / "tokenizer")
     params = jax.device_get(init_params(toy, 0))

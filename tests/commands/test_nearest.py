@@ -17,6 +17,7 @@ def search(queries, corpus, k, block):
     return found.hits()
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.integers(1, 60), st.integers(1, 12), st.integers(1, 25))
 def test_same_rows_as_sorting_everything_ties_to_the_earlier_row(seed, rows, k, block):
     rng = np.random.default_rng(seed)

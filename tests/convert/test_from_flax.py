@@ -165,6 +165,7 @@ def test_a_missing_array_is_named(tmp_path: Path) -> None:
         read(tmp_path / "absent")
 
 
+@pytest.mark.slow
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "flax_model.msgpack", random_flax()) / "flax_model.msgpack"
     whole = path.read_bytes()

@@ -25,6 +25,7 @@ def select(*arguments):
     return select_jobs(*arguments)
 
 
+@pytest.mark.slow
 def test_all_is_the_papers_70_tasks_and_every_local_one_even_without_their_data(options, tmp_path):
     from instructor_jax.evaluation.local.sources import SOURCES
 

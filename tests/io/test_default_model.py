@@ -100,6 +100,7 @@ def test_the_name_is_always_the_packaged_model(tmp_path: Path, monkeypatch: pyte
     assert model_name(ModelOptions(model=f"./{DEFAULT_MODEL}")) == str(tmp_path / DEFAULT_MODEL)
 
 
+@pytest.mark.slow
 def test_the_command_needs_neither_a_name_nor_a_network(tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("\n".join(SENTENCES) + "\n")

@@ -106,6 +106,7 @@ def test_weights_that_do_not_fit_write_nothing(tmp_path: Path, folder: ModelFold
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_sentence_transformers_pools_as_we_do(tiny_folder: Path, embedder, tmp_path: Path) -> None:
     """Ten instructions, one call of ours; its own tokenizer, T5, pooling and projection in PyTorch."""

@@ -338,6 +338,7 @@ def memory(compiled: jax.stages.Compiled) -> int:
     return analysis.temp_size_in_bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sharded", [False, True])
 def test_memory_is_linear_in_the_batch(sharded: bool) -> None:
     small, large = (memory(compiled_loss(rows, 8, sharded)) for rows in (1024, 65536))

@@ -55,6 +55,7 @@ def test_parts_of_the_table_sum_to_the_whole(drawn, shape: MeshShape) -> None:
     np.testing.assert_allclose(back, summed(tokens, gradient), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_bfloat16_rows_add_up_in_the_dtype_of_the_table(drawn) -> None:
     """A bfloat16 sum of ones stops growing at 256; that of the float32 table is exact."""
     table = jnp.zeros((VOCAB, EMBED))
@@ -66,6 +67,7 @@ def test_bfloat16_rows_add_up_in_the_dtype_of_the_table(drawn) -> None:
     assert not np.asarray(back[1:]).any()
 
 
+@pytest.mark.slow
 def test_an_id_beyond_the_table_takes_its_last_row(drawn) -> None:
     table, tokens, gradient = drawn
     beyond = tokens.copy()

@@ -59,6 +59,7 @@ def test_a_body_of_50_megabytes(server):
     server.embed(input="a")
 
 
+@pytest.mark.slow
 def test_an_item_of_10_megabytes_is_cut(server):
     answer = server.embed(input=["word " * 2_000_000], return_info=True)
     assert answer["truncated"] == [True]

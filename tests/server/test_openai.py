@@ -143,6 +143,7 @@ def test_models_are_listed(server):
     assert server.client.get("/v1/models/gpt-4").json()["error"]["code"] == "model_not_found"
 
 
+@pytest.mark.slow
 def test_2048_texts_in_one_request_and_many_at_once(server, library):
     texts = [f"number {k} " * (k % 4 + 1) for k in range(2048)]
     expected = library.encode(texts)

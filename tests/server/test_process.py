@@ -84,6 +84,7 @@ def refused(*options: str, **environment: str) -> str:
     return line
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_it_says_where_it_listens_and_finishes_what_is_there(starts):
     server = starts(
@@ -167,6 +168,7 @@ def test_what_cannot_be_finished_in_time_is_told_so(starts):
     assert server.process.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_a_port_in_use(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

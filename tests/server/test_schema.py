@@ -38,6 +38,7 @@ def requests_of_each_operation(server, count: int) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_drawn_requests(server):
     names = requests_of_each_operation(server, 15)
     assert {"post /v1/embeddings", "post /embed", "post /v2/embed", "get /health"} <= {name.lower() for name in names}

@@ -217,6 +217,7 @@ def encode(texts: list[list[int]], packing: PackingConfig, max_texts: int | None
 token_lists = st.lists(st.integers(1, 89), min_size=1, max_size=48)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     text=token_lists,

@@ -51,6 +51,7 @@ def test_the_share_is_whole_then_falls_then_stays() -> None:
     assert not DistillConfig(teacher="any", weight=0.0, static_init=True).on
 
 
+@pytest.mark.slow
 def test_rows_mix_both_losses_as_stated() -> None:
     config = tiny_config(distill=DISTILL, dropout=False)
     batch, params = taught(config, 0), init_params(TINY, seed=0)
@@ -99,6 +100,7 @@ def test_a_pattern_that_fits_no_task_is_refused() -> None:
         tiny_config(distill=dataclasses.replace(DISTILL, without=("fourth",)))
 
 
+@pytest.mark.slow
 def test_without_a_teacher_the_settings_change_no_bit() -> None:
     config = tiny_config()
     state, batch = new_state(config, init_params(TINY, seed=0)), random_batch(config, 0)

@@ -27,6 +27,7 @@ def dry(capsys, *settings: str) -> dict[str, str]:
     return found | {"unchecked": " / ".join(line for line in lines if line.startswith("  - ")), "last": lines[-1]}
 
 
+@pytest.mark.slow
 def test_without_data_and_output(capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     told = dry(capsys)
@@ -41,6 +42,7 @@ def test_without_data_and_output(capsys, tmp_path, monkeypatch) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_with_data_that_no_run_has_read_yet(capsys, data, tmp_path) -> None:
     before = files(data.parent)
     told = dry(capsys, f"data={data}", f"output={tmp_path / 'run'}")
@@ -50,6 +52,7 @@ def test_with_data_that_no_run_has_read_yet(capsys, data, tmp_path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_with_data_that_a_run_has_read(capsys, data, tmp_path) -> None:
     run = small_run(data, tmp_path / "run", max_length=32)
     prepare(run)

@@ -27,6 +27,7 @@ def test_show_prints_every_setting_and_needs_nothing(capsys) -> None:
     assert lines["dropout"] == "true"
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_a_model_and_a_report(capsys, data, tmp_path) -> None:
     settings = tmp_path / "run.toml"
     settings.write_text("steps = 9\n[held_out]\nevery = 3\n")

@@ -60,6 +60,7 @@ def odd_batch(config: TrainConfig, seed: int = 0) -> PairBatch:
     return dataclasses.replace(batch, weight=np.where(batch.valid, rng.uniform(0.5, 2, shape), 0).astype(np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunks", [1, 2])
 def test_a_step_with_it_is_what_numpy_says(chunks: int) -> None:
     config = tiny_config(gradient_cache_chunks=chunks, dropout=False)
@@ -74,6 +75,7 @@ def test_a_step_with_it_is_what_numpy_says(chunks: int) -> None:
     np.testing.assert_allclose(metrics.by_task.loss, sums, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_its_update_is_that_of_pytorch() -> None:
     """The gradient with regard to the vectors, and through it the whole step's gradient norm."""
@@ -120,6 +122,7 @@ def test_eight_devices_make_the_step_of_one(shape: MeshShape, chunks: int) -> No
         np.testing.assert_allclose(one, other, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_a_loss_of_the_library_is_one_too() -> None:
     """And gives what its name in the settings gives, ranks included."""
     config = tiny_config(dropout=False)

@@ -144,6 +144,7 @@ def test_chunked_equals_unchunked_with_dropout() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max(), err_msg=name)
 
 
+@pytest.mark.slow
 def test_layers_one_by_one_equal_the_loop_over_them() -> None:
     config, params = tiny_config(), init_params(TINY, seed=0)
     batch = random_batch(config, seed=0)
@@ -207,6 +208,7 @@ def test_filler_rows_leave_no_trace() -> None:
     assert all(jax.tree.leaves(jax.tree.map(lambda x, y: (x == y).all(), moved, step(config, state, other)[0])))
 
 
+@pytest.mark.slow
 def test_labels_stay_aligned_when_columns_come_from_all_devices() -> None:
     """Positives are their queries' own texts, so every row is right, but for one that has it as its hard negative."""
     config = tiny_config(dropout=False)
@@ -230,6 +232,7 @@ def test_labels_stay_aligned_when_columns_come_from_all_devices() -> None:
     np.testing.assert_array_equal(correct, expected)
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_near_float32_and_keeps_float32_weights() -> None:
     config = tiny_config(dropout=False)
     batch, state = random_batch(config, seed=3), start(config)
@@ -278,6 +281,7 @@ def test_curves_are_equal_on_every_mesh(dropout: bool) -> None:
         np.testing.assert_allclose(sharded, single, atol=1e-4, err_msg=str(mesh))
 
 
+@pytest.mark.slow
 def test_every_array_of_the_state_has_a_place() -> None:
     """What has its parameter's shape lies with it; Adafactor's factors, of other shapes, are everywhere."""
     config = tiny_config(optimizer=OptimizerConfig("adafactor", learning_rate=1e-3), mesh=MeshShape(2, 2, 2))

@@ -92,6 +92,7 @@ def names(folder: Path) -> set[str]:
 # --- A real disk ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kib", "settings"), [(240, ()), (64, ("tokenizer",))])
 def test_a_training_goes_on_when_there_is_room_again(disk, data: Path, tmp_path: Path, fails, kib, settings) -> None:
     output = disk(kib) / "run"  # too small for a vocabulary; where one is given, for a checkpoint
@@ -108,6 +109,7 @@ def test_a_training_goes_on_when_there_is_room_again(disk, data: Path, tmp_path:
     assert all(int(path.name) in (2, 4) for path in whole)  # what had its name was whole
 
 
+@pytest.mark.slow
 def test_an_import_and_its_tokens_go_on_when_there_is_room_again(disk, tmp_path: Path, fails) -> None:
     pairs = tmp_path / "pairs.jsonl"
     noise = [os.urandom(40).hex() for _ in range(4000)]  # does not compress below half
@@ -148,6 +150,7 @@ class Full:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as of a file's `write`, without a name
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_tokens_are_written(data: Path, tmp_path: Path, fails, monkeypatch) -> None:
     mixture = Path(shutil.copytree(data, tmp_path / "mix"))
     opened = token_cache_writer.extended
@@ -167,6 +170,7 @@ def test_a_full_disk_while_tokens_are_written(data: Path, tmp_path: Path, fails,
     assert (tmp_path / "run" / "model" / "modules.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_the_model_is_exported(data: Path, tmp_path: Path, fails, monkeypatch) -> None:
     arguments = ("train", "tiny", f"data={data}", f"output={tmp_path / 'run'}", *SETTINGS, "steps=2")
 
@@ -201,6 +205,7 @@ def test_a_full_disk_while_a_mixture_is_written(tmp_path: Path, fails, monkeypat
 # --- Two at once ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_of_two_trainings_into_one_folder_one_works(data: Path, tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "instructor_jax", "train", "tiny", f"data={data}", f"output={tmp_path / 'run'}", *SETTINGS

@@ -95,6 +95,7 @@ def test_killed_at_every_rename(folder):
     assert all(contents == uninterrupted for _, _, contents in runs)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(folder):
     (folder / "in.jsonl").write_text(rows(960))
     for name in ("straight", "killed"):

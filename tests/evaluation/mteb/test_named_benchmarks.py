@@ -57,6 +57,7 @@ def test_instructions_and_where_they_come_from(task, query, document, origin):
         assert (found.instructions.query, found.instructions.document) == (query, document or query)
 
 
+@pytest.mark.slow
 def test_every_text_task_of_every_benchmark_has_instructions_of_the_papers_form():
     import mteb
 

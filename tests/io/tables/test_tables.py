@@ -145,6 +145,7 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
         open_table(tmp_path / "t.parquet")
 
 
+@pytest.mark.slow
 def test_the_fraction_read_grows_to_one(tmp_path):
     for name in ("t.csv", "t.csv.gz", "t.parquet"):
         write(tmp_path / name, [f"text {k}" for k in range(20_000)])

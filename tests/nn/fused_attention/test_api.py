@@ -118,12 +118,14 @@ def assert_equal(got: list[np.ndarray], expected: list[np.ndarray]) -> None:
         np.testing.assert_allclose(gradient, reference, rtol=0, atol=1e-5 * max(1.0, float(np.abs(reference).max())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.length}-{case.heads}x{case.head_dim}")
 def test_float32_equals_einsum(case: Case) -> None:
     expected = result_and_gradients(einsum_version, case, jnp.float32)
     assert_equal(result_and_gradients(fused_version, case, jnp.float32), expected)
 
 
+@pytest.mark.slow
 def test_sharded_over_rows_and_heads() -> None:
     """Eight devices drop the same weights as one, and sum the table's gradient over all of them."""
     case = Case(24, 4, 8, dropout=0.1, groups=4)
@@ -133,6 +135,7 @@ def test_sharded_over_rows_and_heads() -> None:
     assert_equal(got, expected)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_as_exact_as_einsum() -> None:
     case = Case(128, 2, 64, dropout=0.1)
     low = case.inputs(jnp.bfloat16)

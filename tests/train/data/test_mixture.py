@@ -52,6 +52,7 @@ def test_weights_refuse(counts, settings, message):
         task_weights(counts, **settings)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=8), st.sampled_from([1, 2, 8]), st.integers(0, 99))
 def test_every_row_once_in_each_pass_and_never_twice_in_a_step(counts, groups, seed):
@@ -86,6 +87,7 @@ def test_a_large_task_has_the_whole_step_and_small_ones_share_theirs():
     assert len(kinds) >= 1
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(st.lists(st.integers(1, 400), min_size=2, max_size=12), st.sampled_from([1, 2, 4]), st.data())
 def test_counts_stay_within_a_batch_of_the_shares(counts, groups, data):
@@ -130,6 +132,7 @@ def test_any_step_is_found_without_those_before_it(groups):
             assert mine[2].tolist() == theirs[2].tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=8), st.sampled_from([1, 2, 8]), st.integers(0, 60))
 def test_rows_of_steps_are_those_of_every_step(counts, groups, steps):

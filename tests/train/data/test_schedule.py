@@ -41,6 +41,7 @@ def test_no_count_is_ever_a_whole_turn_from_its_share(weights, seed):
         assert mine.tolist() == list(range(len(mine)))
 
 
+@pytest.mark.slow
 def test_330_tasks_and_100_000_batches():
     rates = np.random.default_rng(0).lognormal(0, 2, 330)
     rates /= rates.sum()

@@ -83,6 +83,7 @@ def test_a_plan_of_a_step(planned: Plan) -> None:
     assert table([planned]).count("\n") == 2
 
 
+@pytest.mark.slow
 def test_json_there_and_back(planned: Plan) -> None:
     assert from_json(json.loads(json.dumps(to_json(planned)))) == planned
 

@@ -46,6 +46,7 @@ def whole(data, tmp_path_factory) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_every_step_is_told_once(whole) -> None:
     lines = read_lines(whole / "metrics.jsonl")
     assert [line["step"] for line in lines if "loss" in line] == list(range(1, 9))

@@ -61,6 +61,7 @@ def test_without_instructions_the_same_rows_have_fewer_tokens(run) -> None:
     assert full.batches.cache.array("unpooled").all()
 
 
+@pytest.mark.slow
 def test_starting_from_a_folder_takes_its_shape_and_tokenizer(data, tmp_path) -> None:
     create(tmp_path / "model")
     prepared = prepare(

@@ -92,6 +92,7 @@ def test_order_of_the_rows_does_not_matter(data):
     assert mine_negatives(rows, HashScorer(), mining) == mine_negatives(shuffled, HashScorer(), mining)
 
 
+@pytest.mark.slow
 def test_the_nearest_documents_are_taken():
     rows = [pair(f"query {i}", f"document {i // 2}", f"{i:02}") for i in range(60)]
     examples, counts = mine_negatives(rows, HashScorer(), Mining(negatives=3))

@@ -51,6 +51,7 @@ def known(rows, text):
     return {one.label if one.label is not None else normalised(one.output) for one in same} - {""}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), free=st.booleans(), negatives=st.integers(0, 3), margin=st.sampled_from([None, 0.0, 0.3]))
 def test_duplicates_and_known_positives_are_never_negatives(data, free, negatives, margin):

@@ -23,6 +23,7 @@ def test_by_hand():
     assert found.scores.tolist() == [[1, 1, 0.5, -1, -np.inf]]
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_equals_brute_force_under_every_restriction(data):
