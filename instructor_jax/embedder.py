@@ -46,6 +46,7 @@ class Instructor(LoadedModel, ModelSettings, TorchModule, Saved, Evaluated, Answ
         max_length: most tokens of instruction and text; the folder's own limit otherwise.
         devices: where to compute; all local devices otherwise.
         tokens_per_call: size of the largest device call per device, in tokens.
+        mesh: how weights are split over the devices; see `from_pretrained`.
 
     Raises:
         ValueError: an argument is wrong, or weights and configuration do not belong together.

@@ -32,6 +32,8 @@ class ModelOptions:
         dtype: Type that the encoder computes in; auto: the device's fastest that keeps a cosine of 0.999. Vectors are
             float32 in each.
         max_length: Longest input in tokens, instruction included; the model's own limit by default.
+        mesh: How weights are split over the devices, for models that one has no room for, as fsdp=4,tensor=2; by
+            default each has a copy.
     """
 
     model: Annotated[str, Parameter(name=["--model", "-m"])] = DEFAULT_MODEL
@@ -40,6 +42,7 @@ class ModelOptions:
     local_files_only: Annotated[bool, Parameter(negative="")] = False
     dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     max_length: WholeNumber | None = None
+    mesh: str | None = None
 
 
 @runtime_checkable
@@ -69,6 +72,7 @@ def load_model(options: ModelOptions) -> Embedder:
         local_files_only=options.local_files_only,
         dtype=options.dtype,
         max_length=options.max_length,
+        mesh=options.mesh,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 from jax.experimental import mesh_utils
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
 T = TypeVar("T")
 Device = Any  # jax.Device, which type checkers take for a variable
@@ -57,7 +57,7 @@ class MeshShape:
         return sizes[0], sizes[1], sizes[2]
 
 
-_AXES = ("data", "fsdp", "tensor")
+AXES = ("data", "fsdp", "tensor")
 
 _RULES: dict[str, str | tuple[str, ...] | None] = {
     # parameters
@@ -87,13 +87,13 @@ def make_mesh(shape: MeshShape = MeshShape(), devices: Sequence[Device] | None =
     """
     devices = jax.devices() if devices is None else devices
     sizes = shape.resolve(len(devices))
-    types = (AxisType.Auto,) * len(_AXES)
+    types = (AxisType.Auto,) * len(AXES)
     slices = shape.slices or len({getattr(device, "slice_index", 0) for device in devices})
     if slices == 1:
-        return jax.make_mesh(sizes, _AXES, axis_types=types, devices=devices)
+        return jax.make_mesh(sizes, AXES, axis_types=types, devices=devices)
     if sizes[0] % slices:
         raise ValueError(f"data={sizes[0]} must be a multiple of {slices}, the slices that the devices lie on.")
-    return Mesh(hybrid_grid(sizes, slices, devices), _AXES, axis_types=types)
+    return Mesh(hybrid_grid(sizes, slices, devices), AXES, axis_types=types)
 
 
 def hybrid_grid(sizes: tuple[int, int, int], slices: int, devices: Sequence[Device]) -> np.ndarray:
@@ -129,6 +129,11 @@ def data_shards(mesh: Mesh) -> int:
     return mesh.shape["data"] * mesh.shape["fsdp"]
 
 
+def weight_copies(mesh: Mesh) -> int:
+    """How many copies of the parameters the devices hold together; as many as there are devices if none is split."""
+    return mesh.shape["data"]
+
+
 def partition_spec(logical: Sequence[str | None]) -> PartitionSpec:
     """Mesh axes for the logical axes of one array; None for an axis that is never split.
 
@@ -141,7 +146,7 @@ def partition_spec(logical: Sequence[str | None]) -> PartitionSpec:
     return PartitionSpec(*(None if name is None else _RULES[name] for name in logical))
 
 
-def named_sharding(mesh: Mesh, *logical: str | None) -> NamedSharding:
+def named_sharding(mesh: Mesh | AbstractMesh, *logical: str | None) -> NamedSharding:
     """Where an array with these logical axes lies on the mesh; no axes at all means a copy on every device."""
     return NamedSharding(mesh, partition_spec(logical))
 

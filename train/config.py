@@ -17,7 +17,7 @@ from instructor_jax.config import ModelConfig
 from instructor_jax.nn.compute import Attention, Compute, Remat
 from instructor_jax.nn.cudnn_attention import most_texts
 from instructor_jax.nn.layout import STACKED, UNROLLED
-from instructor_jax.nn.model import abstract_params, param_shardings
+from instructor_jax.nn.model import check_divisible
 from instructor_jax.sharding import MeshShape, data_shards
 
 from .data.group_packing import GroupShape
@@ -146,15 +146,4 @@ class TrainConfig:
                 f"groups={self.groups} must be a multiple of {shards}, the devices that hold different examples; try "
                 f"{-(-self.groups // shards) * shards}."
             )
-        shardings = jax.tree.leaves(param_shardings(self.model, mesh))
-        for (path, param), sharding in zip(
-            jax.tree_util.tree_leaves_with_path(abstract_params(self.model)), shardings, strict=True
-        ):
-            try:
-                sharding.shard_shape(param.shape)
-            except ValueError as error:
-                name = jax.tree_util.keystr(path, simple=True, separator=".")
-                raise ValueError(
-                    f"parameter {name} of shape {param.shape} cannot be split as {sharding.spec} on a mesh of "
-                    f"{dict(mesh.shape)}; choose sizes of `mesh` that divide it."
-                ) from error
+        check_divisible(self.model, mesh)

@@ -35,8 +35,10 @@ def train(
         loss: Function from `LossInputs` to one number per row, in the place of the configured loss.
         on_metrics: Function that is called on process 0 with the step and a dict of figures for every line of
             metrics.jsonl. A run that goes on from a checkpoint tells the steps after it again.
-        evaluate: Function that is called on every process with all parameters, as NumPy arrays, every
-            `config.evaluation.every` steps; by default it measures the evaluation tasks that the settings name.
+        evaluate: Function that is called on every process with the parameters as they lie on the mesh, split over the
+            devices, every `config.evaluation.every` steps; by default it measures the evaluation tasks that the
+            settings name. `Instructor(folder, params, mesh=mesh)` computes with them where they are; they are gone
+            after the next step.
         stop: Request that is looked at after every step; a requested stop saves and returns.
 
     Returns:

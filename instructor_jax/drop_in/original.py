@@ -56,6 +56,7 @@ class INSTRUCTOR(Instructor):
         max_length: see `Instructor`.
         devices: see `Instructor`; instead of `device`.
         tokens_per_call: see `Instructor`.
+        mesh: see `Instructor`.
 
     Raises:
         ValueError: no such model or device, or an option that cannot be obeyed.
@@ -88,6 +89,7 @@ class INSTRUCTOR(Instructor):
         max_length: Any = None,
         devices: Any = None,
         tokens_per_call: Any = None,
+        mesh: Any = None,
     ) -> None:
         _refuse_torch(modules, backend, config_kwargs)
         flag("trust_remote_code", trust_remote_code)
@@ -110,6 +112,7 @@ class INSTRUCTOR(Instructor):
             max_length=tokenizer.get("max_length") if max_length is None else max_length,
             devices=None if where is None else chosen_devices(where, "device" if devices is None else "devices"),
             tokens_per_call=tokens_per_call,
+            mesh=mesh,
         )
         if prompts is not None:
             self.prompts = prompts

@@ -11,6 +11,7 @@ import numpy as np
 from instructor_jax.drop_in.host import Host
 from instructor_jax.inference.compute_options import chosen_dtype
 from instructor_jax.inference.devices import DeviceName, chosen_devices, device_name
+from instructor_jax.inference.pickled import portable
 from instructor_jax.text.prompts import resolve_pairs
 
 
@@ -55,7 +56,7 @@ class TorchModule(Host):
             device, dtype = None, device  # model.to(torch.bfloat16)
         changed = self._options
         if device is not None:
-            changed = dataclasses.replace(changed, devices=tuple(chosen_devices(device, "device")))
+            changed = dataclasses.replace(portable(changed), devices=tuple(chosen_devices(device, "device")))
         if dtype is not None:
             changed = dataclasses.replace(changed, dtype=chosen_dtype(dtype, changed.devices))
         self._compute_with(changed)

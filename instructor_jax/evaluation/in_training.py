@@ -1,7 +1,8 @@
 """A few small evaluation tasks on the weights of a running training, through the same adapter as `evaluate`.
 
-The programs are compiled once and take new weights each time. Every process of a run calls it with all weights and
-encodes on its own devices; the scores are the same everywhere, so nothing has to be sent.
+The programs are compiled once and take new weights each time, as they lie on the run's mesh: split, and with no copy
+made. Every process of a run calls it and gets the vectors of all texts, in the same calls of the same programs; so the
+scores are the same everywhere.
 """
 
 import logging
@@ -18,12 +19,13 @@ from instructor_jax.evaluation.selection import select_jobs
 from instructor_jax.evaluation.task_instructions import default_table
 from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.nn.model import Params
+from instructor_jax.nn.placement import mesh_of
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 
 class TrainingEvaluation:
-    """Parameters on the host -> main scores by task, in percent."""
+    """Parameters of a running training -> main scores by task, in percent."""
 
     def __init__(
         self, folder: ModelFolder, data: Path, tasks: Sequence[str], limit: int, instructions: bool = True
@@ -52,9 +54,12 @@ class TrainingEvaluation:
                 raise ValueError(f"evaluation.tasks: {task} cannot run: {absent[task]}.")
 
     def __call__(self, params: Params) -> dict[str, float]:
-        """Evaluates these weights; a task that cannot be computed is left out, with a warning."""
-        model = Instructor(self._folder, params) if self._model is None else self._model.with_params(params)
-        self._model = model
+        """Evaluates weights on devices or the host; a task that cannot be computed is left out, with a warning."""
+        if self._model is None:
+            self._model = Instructor(self._folder, params, mesh=mesh_of(params))
+        else:
+            self._model = self._model.with_params(params)
+        model = self._model
         scores: dict[str, float] = {}
         for job in self._jobs:
             outcome = job.run(JaxEmbedder(model, "local/training", "now"))

@@ -1,16 +1,18 @@
 """How an embedder computes: in which type, on which devices, how much in one call."""
 
 import dataclasses
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from typing import Any, Literal
 
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from instructor_jax.arguments import whole_number
 from instructor_jax.inference.devices import chosen_devices
 from instructor_jax.io.bounds import SIZE
 from instructor_jax.io.printable import shown
 from instructor_jax.processor import instruction_sets
+from instructor_jax.sharding import AXES, MeshShape
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -23,25 +25,67 @@ class ComputeOptions:
         dtype: Type of weights and computation.
         devices: JAX devices; None for all local ones.
         tokens_per_call: Tokens of the largest call per device; None for the platform's own number.
+        mesh: How weights and texts are spread over the devices, or the very mesh on which the weights lie; None for a
+            full copy of the weights on each device.
     """
 
     dtype: Dtype = "float32"
     devices: tuple[Any, ...] | None = None
     tokens_per_call: int | None = None
+    mesh: MeshShape | Mesh | None = None
 
 
-def compute_options(dtype: Any, devices: Any, tokens_per_call: Any) -> ComputeOptions:
+def compute_options(
+    dtype: Any = "float32", devices: Any = None, tokens_per_call: Any = None, mesh: Any = None
+) -> ComputeOptions:
     """Returns the options, checked.
 
     Raises:
         ValueError: one has a wrong type or value.
     """
+    spread = chosen_mesh(mesh)
+    if isinstance(spread, Mesh):
+        if devices is not None:
+            raise ValueError("devices= and a mesh that has its own exclude each other; give one of them.")
+        devices = list(spread.devices.flat)
     chosen = None if devices is None else tuple(chosen_devices(devices))
     return ComputeOptions(
         chosen_dtype(dtype, chosen),
         chosen,
         None if tokens_per_call is None else whole_number("tokens_per_call", tokens_per_call, 1, SIZE),
+        spread,
     )
+
+
+def chosen_mesh(mesh: Any, name: str = "mesh") -> MeshShape | Mesh | None:
+    """Returns how weights and texts are spread over devices.
+
+    Args:
+        mesh: A `MeshShape`; its sizes by name, as `{"fsdp": 2, "tensor": 2}` or "fsdp=2,tensor=2", where -1 takes all
+            that are left, as the first axis does where it is not named; a `jax.sharding.Mesh` with these axes; or None.
+        name: The argument's, for messages.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if mesh is None or isinstance(mesh, MeshShape):
+        return mesh
+    if isinstance(mesh, Mesh):
+        if mesh.axis_names != AXES:
+            raise ValueError(f"{name} has the axes {mesh.axis_names}; it must have {AXES}, as of sharding.make_mesh.")
+        return mesh
+    fields = [field.name for field in dataclasses.fields(MeshShape)]
+    rule = f"{name}={shown(mesh)} must give sizes to some of {', '.join(fields)}, as in {fields[1]}=2,{fields[2]}=2."
+    if isinstance(mesh, str):
+        pairs = [part.split("=") for part in mesh.replace(" ", "").split(",")]
+        if any(len(pair) != 2 or not pair[1].lstrip("-").isdecimal() for pair in pairs):
+            raise ValueError(rule)
+        if len({pair[0] for pair in pairs}) < len(pairs):
+            raise ValueError(f"{rule} One is named twice.")
+        mesh = {key: int(value[:10]) for key, value in pairs}
+    if not isinstance(mesh, Mapping) or not mesh or not set(mesh) <= set(fields):
+        raise ValueError(rule)
+    return MeshShape(**{key: whole_number(f"{name}[{key!r}]", value, -1, SIZE) for key, value in mesh.items()})
 
 
 def chosen_dtype(dtype: Any, devices: Any = None) -> Dtype:

@@ -1,5 +1,6 @@
 """What an embedder computes with: a tokenizer, weights on their devices, and the programs compiled for them."""
 
+import contextlib
 import copy
 import dataclasses
 import logging
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.sharding import Mesh
 
 from instructor_jax.compilation import compiler_options, computes_bfloat16, enable_cache
 from instructor_jax.inference.compute_options import ComputeOptions
@@ -21,13 +23,12 @@ from instructor_jax.inference.progress import progress_bar
 from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.printable import shown
 from instructor_jax.io.tokenizers.folders import load_token_ids
-from instructor_jax.io.weights.aligned_arrays import aligned_copy
 from instructor_jax.io.weights.names import check_params
-from instructor_jax.io.weights.stored_arrays import StoredArray
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.layout import STACKED, cpu_layout, stacked_params, unstacked_params
-from instructor_jax.nn.model import Params, embed, encode_tokens, param_shardings
-from instructor_jax.sharding import Device, MeshShape, data_shards, make_mesh, named_sharding
+from instructor_jax.nn.model import Params, check_divisible, embed, encode_tokens, param_shardings
+from instructor_jax.nn.placement import placed
+from instructor_jax.sharding import Device, MeshShape, data_shards, make_mesh, named_sharding, weight_copies
 from instructor_jax.text.batches import TokenBatch
 from instructor_jax.text.buckets import PackingConfig, bucket_ladder
 from instructor_jax.text.tokenization import Tokenizer
@@ -36,14 +37,16 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 # Tokens per device call and shard. On CPUs larger calls fall out of the caches; on accelerators smaller ones leave the
 # matrix units waiting.
-_TOKENS_PER_CALL = {"cpu": 2048, "gpu": 65536, "tpu": 32768}
+TOKENS_PER_CALL = {"cpu": 2048, "gpu": 65536, "tpu": 32768}
 # What a call costs besides its tokens, in tokens. On CPUs (AMD Zen 4) the base size takes 61 ms for a row of 16 tokens,
 # and 1.2 ms for each token of a full call, so that the rest of the row's time is worth 34.
 _CALL_OVERHEAD = {"cpu": 32, "gpu": 4096, "tpu": 2048}
 
 
 class Engine:
-    """A tokenizer and weights, copied to every device, with `embed` and `encode_tokens` over them.
+    """A tokenizer and weights, copied to every device or split over them, with `embed` and `encode_tokens` over them.
+
+    Weights that are split are gathered layer by layer by the programs, as in training.
 
     Args:
         folder: configuration and tokenizer of the model.
@@ -65,23 +68,29 @@ class Engine:
         enable_cache()
         config = self._config = folder.config
         self.devices: list[Device] = chosen_devices(options.devices)
-        self._mesh = make_mesh(MeshShape(), self.devices)
+        given = options.mesh
+        self._mesh = given if isinstance(given, Mesh) else make_mesh(given or MeshShape(), self.devices)
+        self._split = weight_copies(self._mesh) < self._mesh.size
         self.platform = self.devices[0].platform
         self.packing = PackingConfig(
             max_length=config.max_length,
-            tokens_per_call=options.tokens_per_call or _TOKENS_PER_CALL.get(self.platform, _TOKENS_PER_CALL["gpu"]),
+            tokens_per_call=options.tokens_per_call or TOKENS_PER_CALL.get(self.platform, TOKENS_PER_CALL["gpu"]),
             call_overhead=_CALL_OVERHEAD.get(self.platform, _CALL_OVERHEAD["gpu"]),
             groups=data_shards(self._mesh),
         )
         self._kept = jnp.dtype(options.dtype)
         # Where bfloat16 would only be converted back and forth: weights rounded to it, computation in float32.
         self._compute = self._kept if computes_bfloat16(self.platform) else jnp.dtype(jnp.float32)
-        self._layout = cpu_layout(config.encoder.ffn) if self.platform == "cpu" else STACKED
+        # the layout of training where weights are split or those of a training
+        stacked = self.platform != "cpu" or self._split or self._mesh.is_multi_process
+        self._layout = STACKED if stacked else cpu_layout(config.encoder.ffn)
         self._params = self._placed(params)
         # One sharding for every batch: groups over the devices. With one device the mesh has one place.
         self._batch_sharding = named_sharding(self._mesh, "batch")
         compiled_with = compiler_options(self.platform, self._compute)
-        jit = partial(jax.jit, compiler_options=compiled_with, out_shardings=self._batch_sharding)
+        # each process of several gets all results
+        results = named_sharding(self._mesh) if self._mesh.is_multi_process else self._batch_sharding
+        jit = partial(jax.jit, compiler_options=compiled_with, out_shardings=results)
         compute = Compute(dtype=self._compute, layout=self._layout)
         self._embed = jit(partial(embed, config, compute=compute))
         self._encode_tokens = jit(partial(encode_tokens, config, compute=compute))
@@ -127,11 +136,13 @@ class Engine:
 
     def embed(self, batch: TokenBatch) -> jax.Array:
         """Returns the vectors of a batch, dispatched without waiting."""
-        return self._embed(self._params, self._put(batch))
+        with self._in_mesh():
+            return self._embed(self._params, self._put(batch))
 
     def encode_tokens(self, batch: TokenBatch) -> jax.Array:
         """Returns the hidden states of a batch's tokens, dispatched without waiting."""
-        return self._encode_tokens(self._params, self._put(batch))
+        with self._in_mesh():
+            return self._encode_tokens(self._params, self._put(batch))
 
     def warmup(self) -> int:
         """Compiles `embed` for every bucket and waits until each has run; returns how many there are.
@@ -149,28 +160,30 @@ class Engine:
                 advance(1)
         return len(ladder)
 
+    def _in_mesh(self) -> contextlib.AbstractContextManager[Any]:
+        """States the mesh to the programs where weights are split, or the compiler would choose how states are."""
+        return jax.set_mesh(self._mesh) if self._split else contextlib.nullcontext()
+
     def _put(self, batch: TokenBatch) -> TokenBatch:
         check_process()
-        placed = jax.device_put(batch, self._batch_sharding)
-        if isinstance(placed.tokens, Tracer):
+        if self._mesh.is_multi_process:  # every process has the whole batch
+            place = partial(jax.make_array_from_callback, sharding=self._batch_sharding)
+            return jax.tree.map(lambda array: place(array.shape, data_callback=lambda index: array[index]), batch)
+        put = jax.device_put(batch, self._batch_sharding)
+        if isinstance(put.tokens, Tracer):
             raise ValueError(TRACED)
-        return placed
+        return put
 
     def _placed(self, params: Params) -> Params:
         """Weights on the devices, in the type and layout that the programs compute with."""
         check_process()
         _check_leaves(params)
         check_params(self._config, params)
+        check_divisible(self._config, self._mesh)
         if not self._layout.stacked:
             params = {**params, "encoder": unstacked_params(params["encoder"], self._layout)}
-        return jax.tree.map(self._put_weight, params, param_shardings(self._config, self._mesh, self._layout))
-
-    def _put_weight(self, weight: Any, sharding: jax.sharding.Sharding) -> jax.Array:
-        """Puts one weight in place; when it returns, no other copy is left, so that weights are never held twice."""
-        array = aligned_copy(np.asarray(weight), self._kept, self._compute)
-        if isinstance(weight, StoredArray):
-            weight.release()
-        return jax.device_put(array, sharding).block_until_ready()
+        put = partial(placed, rounded=self._kept, dtype=self._compute)  # one weight after another
+        return jax.tree.map(put, params, param_shardings(self._config, self._mesh, self._layout))
 
 
 def _tokenizer(folder: ModelFolder) -> Tokenizer:

@@ -12,7 +12,7 @@ from instructor_jax.arguments import flag, model_name, optional_path, optional_t
 from instructor_jax.config import ModelConfig
 from instructor_jax.inference.compute_options import ComputeOptions, compute_options
 from instructor_jax.inference.engine import Engine
-from instructor_jax.inference.pickled import Pickled, folder_here, options_here, pickled
+from instructor_jax.inference.pickled import Pickled, folder_here, options_here, pickled, portable
 from instructor_jax.inference.processes import check_process
 from instructor_jax.io.bounds import SIZE
 from instructor_jax.io.default_model import DEFAULT_MODEL
@@ -39,6 +39,7 @@ class LoadedModel:
         max_length: most tokens of instruction and text; the folder's own limit otherwise.
         devices: where to compute; all local devices otherwise.
         tokens_per_call: size of the largest device call per device, in tokens.
+        mesh: how weights are split over the devices; see `from_pretrained`.
 
     Raises:
         ValueError: an argument is wrong, or weights and configuration do not belong together.
@@ -49,13 +50,11 @@ class LoadedModel:
         folder: Any,
         params: Any = None,
         *,
-        dtype: Any = "float32",
         max_length: Any = None,
-        devices: Any = None,
-        tokens_per_call: Any = None,
+        **compute: Any,
     ) -> None:
         check_process()
-        self._options: ComputeOptions = compute_options(dtype, devices, tokens_per_call)
+        self._options: ComputeOptions = compute_options(**compute)
         if not isinstance(folder, ModelFolder):
             folder = read_folder(resolve_model(model_name("name_or_path", folder)))
         if max_length is not None:
@@ -79,6 +78,7 @@ class LoadedModel:
         max_length: Any = None,
         devices: Any = None,
         tokens_per_call: Any = None,
+        mesh: Any = None,
     ) -> Model:
         """Loads a model.
 
@@ -98,6 +98,10 @@ class LoadedModel:
             devices: where to compute, as JAX devices or names ("cpu", "cuda:1"); all local devices otherwise, each with
                 a full copy of the weights.
             tokens_per_call: size of the largest device call per device, in tokens.
+            mesh: how the weights are split over the devices, by the rules of training, for models that one device has
+                no room for: `{"fsdp": 4}` gives each of four a quarter of every weight, and texts of its own; "tensor"
+                splits heads and feed-forward width of the same texts. A `MeshShape`, such a dictionary, or
+                "fsdp=4,tensor=2"; devices that are left take other texts.
 
         Raises:
             ValueError: no such model or device, or a file in it is broken or does not fit; the message names it.
@@ -111,7 +115,7 @@ class LoadedModel:
             local_files_only=flag("local_files_only", local_files_only),
             token=token,
         )
-        compute = {"dtype": dtype, "devices": devices, "tokens_per_call": tokens_per_call}
+        compute = {"dtype": dtype, "devices": devices, "tokens_per_call": tokens_per_call, "mesh": mesh}
         model = cls.__new__(cls)  # a subclass may have a constructor with other arguments, as INSTRUCTOR has
         LoadedModel.__init__(model, read_folder(path), max_length=max_length, **compute)
         return model
@@ -174,7 +178,7 @@ class LoadedModel:
         parts = self._pickled
         if self._engine is not None:
             parts = pickled(self.folder, self._engine.kept_params(), self._options)
-        options = dataclasses.replace(self._options, devices=None)
+        options = portable(self._options)
         return {**self.__dict__, "_engine": None, "_options": options, "_pickled": parts}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -7,12 +7,14 @@ import tempfile
 from pathlib import Path
 
 import jax
+from jax.sharding import Mesh
 
 from instructor_jax.inference.compute_options import ComputeOptions
 from instructor_jax.inference.devices import local_devices
 from instructor_jax.io.bounds import TOKENIZER_BYTES
 from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.nn.model import Params
+from instructor_jax.sharding import MeshShape
 
 _SETTINGS = (".json", ".model", ".txt")  # of tokenizers; weights have other endings, or other names
 _WEIGHTS = ("index.json",)
@@ -44,9 +46,16 @@ def pickled(folder: ModelFolder, params: Params, options: ComputeOptions) -> Pic
         folder=folder,
         files=_settings(Path(folder.path)),
         params=jax.tree.map(lambda array: array.copy(), params),
-        options=dataclasses.replace(options, devices=None),
+        options=portable(options),
         device_ids=None if devices is None else (devices[0].platform, tuple(device.id for device in devices)),
     )
+
+
+def portable(options: ComputeOptions) -> ComputeOptions:
+    """Returns the options without devices, which belong to their process; of a mesh of devices its shape stays."""
+    mesh = options.mesh
+    shape = MeshShape(**mesh.shape) if isinstance(mesh, Mesh) else mesh
+    return dataclasses.replace(options, devices=None, mesh=shape)
 
 
 def folder_here(parts: Pickled) -> ModelFolder:

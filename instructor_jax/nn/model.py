@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax.sharding import Mesh
+from jax.sharding import AbstractMesh, Mesh
 from jaxtyping import Array, Float, Key
 
 from instructor_jax.backbones.registry import EncoderModule, backbone_of
@@ -111,7 +111,7 @@ def abstract_params(config: ModelConfig) -> Params:
     return nnx.to_pure_dict(state)
 
 
-def param_shardings(config: ModelConfig, mesh: Mesh, layout: Layout = STACKED) -> Params:
+def param_shardings(config: ModelConfig, mesh: Mesh | AbstractMesh, layout: Layout = STACKED) -> Params:
     """Where every parameter lies on the mesh, by the rules table of `sharding.py`."""
     _, state = model_graph(config, Compute(layout=layout))
     return jax.tree.map(
@@ -119,6 +119,24 @@ def param_shardings(config: ModelConfig, mesh: Mesh, layout: Layout = STACKED) -
         _variables(state),
         is_leaf=lambda node: isinstance(node, nnx.Variable),
     )
+
+
+def check_divisible(config: ModelConfig, mesh: Mesh) -> None:
+    """Checks that every parameter can be divided among the devices of a mesh.
+
+    Raises:
+        ValueError: One cannot; says which, and what to change.
+    """
+    params = jax.tree_util.tree_leaves_with_path(abstract_params(config))
+    for (path, param), sharding in zip(params, jax.tree.leaves(param_shardings(config, mesh)), strict=True):
+        try:
+            sharding.shard_shape(param.shape)
+        except ValueError as error:
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            raise ValueError(
+                f"parameter {name} of shape {param.shape} cannot be split as {sharding.spec} on a mesh of "
+                f"{dict(mesh.shape)}; choose sizes of `mesh` that divide it."
+            ) from error
 
 
 def _variables(state: nnx.State) -> dict[Any, Any]:

@@ -14,6 +14,7 @@ from instructor_jax.evaluation.embedders import JaxEmbedder
 from instructor_jax.evaluation.in_training import TrainingEvaluation
 from instructor_jax.evaluation.task_instructions import default_table
 from instructor_jax.io.folders import read_folder, read_params
+from instructor_jax.nn.model import param_shardings
 from instructor_jax.sharding import MeshShape, make_mesh
 
 pytestmark = pytest.mark.torch  # mteb brings torch
@@ -44,6 +45,14 @@ def test_scores_are_those_of_the_weights_at_hand(tiny_folder, data) -> None:
         before = evaluate(params)
         other = evaluate(jax.tree.map(lambda array: array[..., ::-1] * 1.5, params))
         again = evaluate(params)
+    mesh = make_mesh(MeshShape(data=2, fsdp=4), jax.devices())
+    split = jax.device_put(params, param_shardings(folder.config, mesh))
+    evaluate = TrainingEvaluation(folder, data, ["STSBenchmark"], limit=40)
+    with jax.set_mesh(mesh):
+        assert evaluate(split)["STSBenchmark"] == pytest.approx(before["STSBenchmark"], abs=0.5)  # as below
+    assert evaluate._model is not None
+    used = jax.tree.leaves(evaluate._model._ready()._params)
+    assert all(mine is given for mine, given in zip(used, jax.tree.leaves(split), strict=True))  # no copy of them
     assert before == again
     assert before != other
     text = (data / "eval_stsbenchmark" / "stsb-en-test.csv").read_text()

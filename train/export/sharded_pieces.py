@@ -31,7 +31,7 @@ def sharded_pieces(params: Params, config: ModelConfig, mesh: jax.sharding.Mesh)
         value: Any = params
         for key in entry.path:
             value = value[key]
-        return lambda layer: _on_host(_whole(mesh)(value) if layer is None else _layer(mesh)(value, layer))
+        return lambda layer: _on_host(whole_on(mesh)(value) if layer is None else layer_on(mesh)(value, layer))
 
     return pieces(config, read)
 
@@ -41,13 +41,17 @@ def _on_host(array: jax.Array) -> np.ndarray:
 
 
 @cache
-def _whole(mesh: jax.sharding.Mesh) -> Callable[[jax.Array], jax.Array]:
-    """Returns one function per mesh, since a new one at every call would be compiled at every call."""
+def whole_on(mesh: jax.sharding.Mesh) -> Any:
+    """Returns what puts an array together on every device.
+
+    It is one function per mesh, since a new one at every call would be compiled at every call.
+    """
     return jax.jit(lambda array: array, out_shardings=named_sharding(mesh))
 
 
 @cache
-def _layer(mesh: jax.sharding.Mesh) -> Callable[[jax.Array, int], jax.Array]:
+def layer_on(mesh: jax.sharding.Mesh) -> Any:
+    """Returns what puts a layer of an array together on every device."""
     return jax.jit(
         lambda array, layer: jax.lax.dynamic_index_in_dim(array, layer, keepdims=False),
         out_shardings=named_sharding(mesh),

@@ -44,7 +44,8 @@ def plan(
     (v4, v5e, v5p, v6e, tpu7x), the GPUs of a machine CARD:NUMBER (h100, h200,
     b200), devices of this machine cpu, cpu:8 or gpu. With
     data=FOLDER the lengths of its texts are measured; without, every text is
-    taken to be as long as it may be.
+    taken to be as long as it may be. Then come the evaluation of a run and the
+    export of its model, which need room beside the optimizer's state.
 
     Examples:
 
@@ -85,15 +86,14 @@ def plan(
     if sweep:
         found = _sweep(run, topology, output, recipe.loss)
     else:
-        from .report import report
+        from .report import lines_of_others, report
 
-        found = [_encode(run, topology) if encode else _step(run, topology, recipe.loss)]
+        found = [_encode(run, topology)] if encode else _run(run, topology, recipe.loss)
         print(report(found[0]))
+        if others := lines_of_others(found[1:]):
+            print(f"\nbesides the step\n{others}")
     if json is not None:
-        from .record import to_json
-
-        values = [to_json(one) for one in found]
-        _write(json, json_format.dumps(values if sweep else values[0], indent=1) + "\n")
+        _write(json, _as_json(found, sweep))
 
 
 def _ready(topology: str) -> None:
@@ -115,13 +115,16 @@ def _ready(topology: str) -> None:
         return
 
 
-def _step(run: "RunConfig", topology: str, loss: "OwnLoss | None") -> "Plan":
+def _run(run: "RunConfig", topology: str, loss: "OwnLoss | None") -> "list[Plan]":
+    """Plans the step, and then what else a run needs."""
     from .mixture import config_and_fill
     from .plan import plan_step
     from .settings import planned_config
+    from .whole_run import plan_evaluation, plan_export
 
     config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
-    return plan_step(config, topology, fill, loss=loss)
+    step = plan_step(config, topology, fill, loss=loss)
+    return [step, plan_evaluation(config, topology), plan_export(config, topology, run.export)]
 
 
 def _encode(run: "RunConfig", topology: str) -> "Plan":
@@ -171,6 +174,15 @@ def _sweep(run: "RunConfig", topology: str, output: Path, loss: "OwnLoss | None"
     if found.plans:
         write_plot(found, output / PLOT)
     return list(found.plans)
+
+
+def _as_json(found: "list[Plan]", sweep: bool) -> str:
+    """Returns all plans of a sweep as a list; else the first, with those of a run's other programs in it."""
+    from .record import to_json
+
+    values = [to_json(one) for one in found]
+    whole = {} if sweep else values[0] | {one["what"]: one for one in values[1:]}
+    return json_format.dumps(values if sweep else whole, indent=1) + "\n"
 
 
 def _write(path: Path, text: str) -> None:

@@ -34,6 +34,8 @@ class Memory:
         temporaries: Bytes that the program needs besides.
         code: Bytes of the program itself.
         available: Bytes that programs may use; None where nobody knows.
+        beside: Bytes of what lies there meanwhile and does not go in, such as the optimizer's state while a model is
+            evaluated.
     """
 
     arguments: int
@@ -42,11 +44,12 @@ class Memory:
     temporaries: int
     code: int
     available: int | None
+    beside: int = 0
 
     @property
     def total(self) -> int:
         """Returns the bytes that the device must have."""
-        return self.arguments + self.results - self.shared + self.temporaries + self.code
+        return self.arguments + self.results - self.shared + self.temporaries + self.code + self.beside
 
     @property
     def fits(self) -> bool:

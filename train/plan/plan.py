@@ -64,8 +64,8 @@ def plan_step(
     )  # fmt: skip
     useful = training_flops_per_token(config.model) * tokens * fill
     check = functools.partial(sharding_faults, config=config, mesh=mesh)
-    subject = _Subject(program, mesh, config.model, config.group.length, Work(tokens, useful))
-    return _examined(plan, subject, check)
+    subject = Subject(program, mesh, config.model, config.group.length, Work(tokens, useful))
+    return examined(plan, subject, check)
 
 
 def plan_encode(
@@ -89,21 +89,20 @@ def plan_encode(
     mesh = make_mesh(shape, devices)
     program = lowered_encode(model, compute, mesh, bucket, groups)
     settings = {
-        **_model_settings(model), "groups": groups, "rows": bucket.rows, "length": bucket.length,
+        **model_settings(model), "groups": groups, "rows": bucket.rows, "length": bucket.length,
         "dtype": str(compute.dtype), "attention": compute.attention,
     }  # fmt: skip
     plan = Plan("encode", topology, devices[0].device_kind, len(devices), dict(mesh.shape), settings, None)
     tokens = groups * bucket.rows * bucket.length
     useful = training_flops_per_token(model) / 3 * tokens  # the forward pass is a third
-    subject = _Subject(program, mesh, model, bucket.length, Work(tokens, useful))
-    return _examined(plan, subject, lambda *_: [])
+    return examined(plan, Subject(program, mesh, model, bucket.length, Work(tokens, useful)))
 
 
 def step_settings(config: TrainConfig) -> dict[str, Any]:
     """Returns the settings that decide the shape of a step."""
     group = config.group
     return {
-        **_model_settings(config.model), "groups": config.groups, "rows": group.rows, "length": group.length,
+        **model_settings(config.model), "groups": config.groups, "rows": group.rows, "length": group.length,
         "examples": config.groups * group.examples, "negatives": group.negatives,
         "chunks": config.gradient_cache_chunks, "remat": config.remat, "dtype": config.dtype,
         "optimizer": config.optimizer.name, "loss": config.loss.name,
@@ -111,23 +110,32 @@ def step_settings(config: TrainConfig) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _model_settings(model: ModelConfig) -> dict[str, Any]:
+def model_settings(model: ModelConfig) -> dict[str, Any]:
+    """Returns the settings that decide the shape of a model."""
     names = ("vocab", "embed", "layers", "heads", "head_dim", "ffn")
     return {name: getattr(model.encoder, name) for name in names} | {"dim": model.embedding_dim}
 
 
-class _Subject(NamedTuple):
-    """A program that is planned, with what is known of it."""
+class Subject(NamedTuple):
+    """A program that is planned, with what is known of it; `work` is None where it computes nothing."""
 
     program: Program
     mesh: Mesh
     model: ModelConfig
     length: int
-    work: Work
+    work: Work | None
 
 
-def _examined(plan: Plan, subject: _Subject, check: Callable[[list[Collective], Costs], list[str]]) -> Plan:
-    """Returns the plan with all that the compiler tells, from the cache if the same program was planned before."""
+def examined(
+    plan: Plan, subject: Subject, check: Callable[[list[Collective], Costs], list[str]] = lambda *_: []
+) -> Plan:
+    """Returns the plan with all that the compiler tells, from the cache if the same program was planned before.
+
+    Args:
+        plan: What is known of the program before it is compiled.
+        subject: The program.
+        check: Function that finds the faults of its sharding.
+    """
     program, mesh, model = subject.program, subject.mesh, subject.model
     cache = PlanCache(program.lowered.as_text(), plan)
     found = cache.read()
@@ -158,6 +166,7 @@ def _examined(plan: Plan, subject: _Subject, check: Callable[[list[Collective], 
             opaque=sum(found_costs.opaque.values()),
             exchanges=tuple(exchanges(found_collectives)),
             roofline=chip
+            and subject.work
             and roofline(chip, mesh.size, devices_per_chip(devices), found_costs, found_collectives, subject.work),
             faults=tuple(check(found_collectives, found_costs)),
             seconds=seconds,

@@ -136,6 +136,16 @@ def _placed(leaf: Shaped, sharding: jax.sharding.Sharding) -> Shaped:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
+def optimizer_bytes(config: TrainConfig, mesh: Mesh) -> int:
+    """Returns the bytes of the optimizer's state on each device."""
+    return _local_bytes(jax.tree.map(_placed, abstract_state(config), state_shardings(config, mesh)).optimizer)
+
+
+def weight_bytes(model: ModelConfig, mesh: Mesh) -> int:
+    """Returns the bytes of the master weights on each device."""
+    return _local_bytes(jax.tree.map(_placed, abstract_params(model), param_shardings(model, mesh)))
+
+
 def _local_bytes(arguments: Any) -> int:
     leaves = jax.tree.leaves(arguments)
     return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)

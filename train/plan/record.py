@@ -34,7 +34,7 @@ class Plan:
     """One program on one topology. Bytes, operations and counts are those of one device, if nothing else is said.
 
     Attributes:
-        what: Kind of the program: "training step" or "encode".
+        what: Kind of the program: "training step", "encode", or a run's "evaluation" or "export".
         topology: Name of the devices.
         kind: Kind of the devices, as JAX calls them.
         devices: Number of the devices.
@@ -50,6 +50,7 @@ class Plan:
         fill: Fraction of the tokens that are no padding; 1 where every text is as long as it may be.
         faults: Faults of the sharding, a sentence each.
         seconds: Seconds that the compiler took.
+        host: Bytes that the host must have for the weights that pass through it; 0 where none do.
     """
 
     what: str
@@ -68,6 +69,7 @@ class Plan:
     fill: float = 1.0
     faults: tuple[str, ...] = ()
     seconds: float = 0.0
+    host: int = 0
 
     @property
     def fits(self) -> bool:

@@ -17,6 +17,30 @@ def report(plan: Plan) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def lines_of_others(plans: Sequence[Plan]) -> str:
+    """Returns a line for each program that a run needs besides its step: whether it fits, and what it takes."""
+    return "\n".join(_other(plan) for plan in plans)
+
+
+def _other(plan: Plan) -> str:
+    memory = plan.memory
+    if memory is None:
+        return f"{plan.what:11} the compiler refused it and does not say what it would take: does NOT fit"
+    parts = [
+        ("weights and texts", memory.arguments),
+        ("lie beside", memory.beside),
+        ("temporaries", memory.temporaries),
+    ]
+    parts.append(("results", memory.results - memory.shared))
+    told = ", ".join(f"{what} {size / _GIB:.2f}" for what, size in parts if size)
+    host = (
+        f"; the host holds {plan.host / _GIB:.2f} GiB of weights at a time"
+        if plan.host
+        else "; the host holds no weights"
+    )
+    return f"{plan.what:11} {verdict(memory)} ({told}){host}; {plan.sent / 1e9:,.2f} GB sent a call"
+
+
 def _head(plan: Plan) -> str:
     mesh = " x ".join(f"{name} {size}" for name, size in plan.mesh.items())
     settings = ", ".join(f"{name}={value}" for name, value in plan.settings.items())

@@ -38,7 +38,7 @@ from .distributed import is_main, quiet
 from .export import export, note_model
 from .metrics_file import FILE, read_lines
 from .metrics_logger import MetricsLogger, OnMetrics
-from .parameters import gathered, placed_params
+from .parameters import placed_params
 from .preemption import StopRequest
 from .prepared import Prepared
 from .run_folder import CHECKPOINTS as CHECKPOINTS  # where a run's results lie: one place to ask
@@ -78,8 +78,9 @@ def train(
     Args:
         prepared: Run to make.
         stop: Request that is looked at after every step; a requested stop saves and returns.
-        evaluate: Function that is called on every process with all parameters, as NumPy arrays, every
-            `evaluation.every` steps; its figures go to the metrics.
+        evaluate: Function that is called on every process with the parameters as they lie on the mesh, split over the
+            devices, every `evaluation.every` steps; its figures go to the metrics. `Instructor(folder, params,
+            mesh=prepared.mesh)` computes with them where they are; they are gone after the next step.
         on_metrics: Function that is called on process 0 with the step and a dict of figures for every line of
             metrics.jsonl.
 
@@ -219,7 +220,7 @@ class _Run:
         if self.evaluate is not None and every and (step % every == 0 or step == self.config.steps):
             log.flush()
             with log.paused(), self.goodput.of("measuring"):
-                scores = self.evaluate(gathered(state.params, self.config.model, self.prepared.mesh))
+                scores = self.evaluate(state.params)
             log.evaluated(step, scores)
 
     def _measure(self, state: TrainState, step: int, log: MetricsLogger) -> float | None:

@@ -120,6 +120,7 @@ def deciding_options(
         "revision": model.revision,
         "dtype": model.dtype,
         "max_length": model.max_length,
+        **({} if model.mesh is None else {"mesh": model.mesh}),  # as summaries were before weights could be split
     }
     how_read = dataclasses.asdict(reading)
     del how_read["title"]  # whether titles are joined is told by which: null, as in summaries before there were titles

@@ -16,9 +16,19 @@ def aligned_copy(array: np.ndarray, rounded: Any, dtype: Any) -> np.ndarray:
         rounded: Type whose numbers the copy holds.
         dtype: Type of the copy, which has all of these numbers.
     """
-    size = math.prod(array.shape) * np.dtype(dtype).itemsize
+    copy = aligned_empty(array.shape, dtype)
+    fill(copy, array, rounded)
+    return copy
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Returns an array, to be filled, where JAX's CPU devices use it in place."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(size + _ALIGNMENT, np.uint8)
     begin = -memory.ctypes.data % _ALIGNMENT
-    copy = memory[begin : begin + size].view(dtype).reshape(array.shape)
-    np.copyto(copy, array if np.dtype(rounded) == np.dtype(dtype) else array.astype(rounded), casting="unsafe")
-    return copy
+    return memory[begin : begin + size].view(dtype).reshape(shape)
+
+
+def fill(target: np.ndarray, array: np.ndarray, rounded: Any) -> None:
+    """Writes an array's numbers, rounded to a type, into an array of a type that has all of these."""
+    np.copyto(target, array if np.dtype(rounded) == target.dtype else array.astype(rounded), casting="unsafe")

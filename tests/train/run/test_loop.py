@@ -65,8 +65,8 @@ def test_an_evaluation_gets_all_weights_when_it_is_due(data, whole, tmp_path) ->
 
     def evaluate(params) -> dict[str, float]:
         leaves = jax.tree.leaves(params)
-        assert all(isinstance(leaf, np.ndarray) for leaf in leaves)
-        seen.append(float(sum(np.abs(leaf).sum() for leaf in leaves)))
+        assert all(isinstance(leaf, jax.Array) and len(leaf.sharding.device_set) == 8 for leaf in leaves)  # as they lie
+        seen.append(float(sum(np.abs(np.asarray(leaf)).sum() for leaf in leaves)))
         return {"size": seen[-1]}
 
     settings = EvaluationConfig(data=str(tmp_path), tasks=("any",), every=3)
