@@ -1,7 +1,7 @@
 """`convert --to stablehlo`: the model as a program that JAX exports and other runtimes read.
 
-The weights lie beside it, in a safetensors file that is mapped and not read into memory; the program takes them as its
-first argument, a dictionary by name, in whatever type they are stored, and computes in float32. Batch and length are
+The weights lie beside it in a safetensors file, so that the program stays small; it takes them as its first argument, a
+dictionary by name, in whatever type they are stored, and computes in float32. Batch and length are
 symbols, so that one program serves all shapes.
 """
 
