@@ -17,11 +17,12 @@ from instructor_jax.io.model_folder import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.ownership import same_or_inside
 from instructor_jax.io.printable import few, printable
 
-from .sources import read_source
+from .sources import Source, read_source
 
 app: App = App(name="convert", help_format="plaintext")
 
 Write = Callable[[Path, ModelFolder, dict[str, Any]], None]
+Layout = Literal["sentence-transformers", "pytorch", "orbax", "stablehlo"]
 _LAYOUTS: dict[str, Write] = {
     "sentence-transformers": write_sentence_transformers,
     "pytorch": write_sentence_transformers,
@@ -34,11 +35,11 @@ def convert(
     source: str,
     target: Path,
     *,
-    to: Literal["sentence-transformers", "pytorch", "orbax"] = "sentence-transformers",
+    to: Layout = "sentence-transformers",
     tokenizer: Path | None = None,
     dtype: Annotated[Literal["as-is", "float32", "bfloat16", "float16"], Parameter()] = "as-is",
 ) -> None:
-    """Move weights between PyTorch, T5X, Flax and Orbax.
+    """Move weights between PyTorch, T5X, Flax and Orbax, or to other runtimes.
 
     The kind of the source is recognised:
 
@@ -61,6 +62,7 @@ def convert(
       instructor-jax convert ./large-orbax ./for-pytorch --to pytorch
       instructor-jax convert hkunlp/instructor-base ./half --dtype float16
       instructor-jax convert ./checkpoint_1000 ./gtr --tokenizer ./t5-base
+      instructor-jax convert default ./graph --to stablehlo
       instructor-jax convert verify ./for-pytorch
 
     Parameters
@@ -71,7 +73,8 @@ def convert(
         Folder to write; must not exist yet.
     to:
         Layout of the target. PyTorch's is sentence-transformers;
-        "pytorch" is another name for it.
+        "pytorch" is another name for it. "stablehlo" is a program
+        from token ids to vectors for other runtimes, with a manifest.
     tokenizer:
         Folder with tokenizer files, where the source has none (T5X).
     dtype:
@@ -85,15 +88,25 @@ def convert(
     if not any((folder.path / name).is_file() for name in TOKENIZER_FILES):
         raise ValueError(f"{folder.path} has no tokenizer files; name a folder that has with --tokenizer.")
     _warn_of_non_finite(read.params)
-    _LAYOUTS[to](target, folder, read.params if dtype == "as-is" else _cast(read.params, dtype))
+    _write(to, target, dataclasses.replace(read, folder=folder), dtype)
     config = folder.config
-    layout = "PyTorch, sentence-transformers" if _LAYOUTS[to] is write_sentence_transformers else to
+    layout = "PyTorch, sentence-transformers" if _LAYOUTS.get(to) is write_sentence_transformers else to
     print(
         printable(
             f"{source} ({read.format}) -> {target} ({layout}): {parameter_count(config) / 1e6:.1f} M parameters, "
         )
         + f"{config.encoder.layers} layers, vectors of {config.embedding_dim} dimensions"
     )
+
+
+def _write(to: Layout, target: Path, read: Source, dtype: str) -> None:
+    """Writes the target in its layout; what one alone needs is imported for it alone."""
+    params = read.params if dtype == "as-is" else _cast(read.params, dtype)
+    if to == "stablehlo":
+        from .stablehlo_file import write_stablehlo
+
+        return write_stablehlo(target, read.folder, params)
+    return _LAYOUTS[to](target, read.folder, params)
 
 
 @app.command

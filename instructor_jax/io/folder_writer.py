@@ -52,7 +52,7 @@ def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[
     half = any(array.dtype == np.float16 for array in arrays.values())
     dense = dense_modules(config)
     behind = [{stored: arrays.pop(name) for stored, name in module.names.items()} for module in dense]
-    with _appearing(target) as draft:
+    with appearing_folder(target) as draft:
         _write_all_but_weights(draft, folder, half)
         write_safetensors(draft / "model.safetensors", arrays)
         for module, weights in zip(dense, behind, strict=True):
@@ -76,7 +76,7 @@ def write_in_pieces(target: Path, folder: ModelFolder, found: Iterable[Piece], d
     kind = np.dtype(dtype)
     dense = dense_modules(folder.config)
     behind = [{stored: shapes.pop(name) for stored, name in module.names.items()} for module in dense]
-    with _appearing(target) as draft, contextlib.ExitStack() as files:
+    with appearing_folder(target) as draft, contextlib.ExitStack() as files:
         _write_all_but_weights(draft, folder, kind == np.float16)
         encoder = files.enter_context(SafetensorsStream(draft / "model.safetensors", shapes, kind))
         places: dict[str, tuple[SafetensorsStream, str]] = {}
@@ -110,7 +110,7 @@ def _write_all_but_weights(draft: Path, folder: ModelFolder, half: bool) -> None
         _write_json(_made(draft / module.place) / "config.json", module.settings)
     if config.normalize:
         _made(draft / names[-1])
-    _copy_tokenizer(folder.path, draft)
+    copy_tokenizer(folder.path, draft)
     _write_ranges(draft, folder)
 
 
@@ -129,7 +129,7 @@ def write_own(target: Path, folder: ModelFolder, params: dict[str, Any]) -> None
     """
     ocp = import_orbax()
     check_params(folder.config, params)
-    with _appearing(target) as draft:
+    with appearing_folder(target) as draft:
         _write_own_settings(draft, folder)
         try:
             with ocp.StandardCheckpointer() as checkpointer:
@@ -149,7 +149,7 @@ def write_without_weights(target: Path, folder: ModelFolder) -> None:
         ValueError: the target is not empty.
         OSError: it cannot be written; nothing is left then.
     """
-    with _appearing(target) as draft:
+    with appearing_folder(target) as draft:
         _write_own_settings(draft, folder)
 
 
@@ -157,7 +157,7 @@ def _write_own_settings(draft: Path, folder: ModelFolder) -> None:
     content = {"format_version": FORMAT_VERSION, "written_by": f"instructor-jax {__version__}"}
     _write_json(draft / OWN_CONFIG, {**content, "model": dataclasses.asdict(folder.config)})
     _write_json(draft / MODEL_SETTINGS, _about(folder))
-    _copy_tokenizer(folder.path, draft)
+    copy_tokenizer(folder.path, draft)
     _write_ranges(draft, folder)
 
 
@@ -179,7 +179,7 @@ def _about(folder: ModelFolder) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _appearing(target: Path) -> Iterator[Path]:
+def appearing_folder(target: Path) -> Iterator[Path]:
     """Gives a draft folder beside the target that takes its name at the end, or vanishes on an error.
 
     The draft's name is drawn and the folder made in one step that fails where anything of that name is, a planted link
@@ -224,7 +224,8 @@ def _write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def _copy_tokenizer(source: Path, target: Path) -> None:
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copies the tokenizer's files of a model's folder; others are left."""
     for name in TOKENIZER_FILES:
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)

@@ -66,7 +66,7 @@ def test_modules_that_the_model_lacks_are_not_written(tmp_path: Path, folder: Mo
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
-@pytest.mark.parametrize("step", ["_copy_tokenizer", "_write_json"])
+@pytest.mark.parametrize("step", ["copy_tokenizer", "_write_json"])
 @pytest.mark.parametrize("writer", WRITERS)
 def test_nothing_half_written_appears(
     tmp_path: Path, folder: ModelFolder, writer: str, step: str, error: BaseException, monkeypatch: pytest.MonkeyPatch

@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> ModelFolder:
     return ModelFolder(tokenizer_folder(tmp_path / "tokenizer"), SMALL, {"query": "Q: "}, similarity_fn_name="dot")
 
 
-@pytest.mark.parametrize("step", ["_write_json", "_copy_tokenizer", "write_safetensors", "os.replace"])
+@pytest.mark.parametrize("step", ["_write_json", "copy_tokenizer", "write_safetensors", "os.replace"])
 @pytest.mark.parametrize("name", ERRORS)
 def test_nothing_is_left(
     tmp_path: Path, folder: ModelFolder, name: str, step: str, monkeypatch: pytest.MonkeyPatch
