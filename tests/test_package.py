@@ -26,8 +26,8 @@ STOREYS = (
     ("text", "losses"),  # strings -> packed tokens; pure functions on vectors
     ("nn",),  # what encoders are made of
     # families, met by name through `backbones.registry`
-    ("backbones.t5", "backbones.bert", "backbones.qwen3", "backbones.modernbert", "backbones.gemma"),
-    ("backbones.mpnet",),  # a family made of another one's parts
+    ("backbones.t5", "backbones.bert", "backbones.qwen3", "backbones.modernbert"),
+    ("backbones.mpnet", "backbones.gemma"),  # families made of parts of another one
     ("nn.model",),  # packed tokens -> vectors: an encoder of any family, pooling, projection
     ("inference", "publishing"),  # prepare, run, finish; a model's card and its upload
     ("drop_in",),  # what sentence-transformers' class offers besides

@@ -1,6 +1,10 @@
 """Checks of the values in a configuration: each names the field, its value and the rule."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+Config = TypeVar("Config")
 
 
 def check_whole(name: str, value: Any, least: int, most: int, remark: str = "") -> None:
@@ -43,3 +47,20 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     """
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}={value!r} must be one of {', '.join(choices)}.")
+
+
+def made_of(config: Callable[..., Config], values: Mapping[str, Any], where: str | Path) -> Config:
+    """Makes a configuration of what a config.json says.
+
+    Args:
+        config: Its class.
+        values: The values of its fields.
+        where: What messages call the file.
+
+    Raises:
+        ValueError: the values do not describe an encoder.
+    """
+    try:
+        return config(**values)
+    except ValueError as error:
+        raise ValueError(f"{where} does not describe an encoder: {error}") from error

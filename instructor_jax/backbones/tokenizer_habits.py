@@ -1,7 +1,7 @@
 """What a family's tokenizer adds to a text, as far as the files of a folder do not say it themselves."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +53,12 @@ class TokenizerHabits:
     normalizer_keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
     only: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
     harmless: tuple[str, ...] = ()
+
+
+def begin_and_end(tokenizer: Any, special: Sequence[str], begin: str, end: str) -> None:
+    """Gives a new `tokenizers.Tokenizer`, whose vocabulary begins with `special`, what begins and ends every text."""
+    from tokenizers import processors
+
+    ends = [(token, special.index(token)) for token in (begin, end)]
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{begin} $A {end}", special_tokens=ends)
+    tokenizer.add_special_tokens(list(special))

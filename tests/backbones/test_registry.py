@@ -39,6 +39,17 @@ ALLOWED = {
     "train/recipes.py": "names of published models on the hub",
 }
 T5 = re.compile(r"(?<![A-Za-z0-9])[tT]5(?![A-Za-z0-9])|([Bb]y|[Uu]m|[Mm]|[Ff]lan)T5|T5(?=[A-Z][a-z])")
+# The same of the other families, also as a part of a longer name.
+OTHERS_ALLOWED = {
+    "instructor_jax/integrations/instruction_sides.py": "models trained without instructions",
+    "train/recipes.py": "recipes, and names of published models on the hub",
+}
+OTHERS = re.compile(r"bert|mpnet|gemma|qwen", re.IGNORECASE)
+# Names that others gave: files of sentence-transformers, parts of the tokenizers library, a data set's file.
+GIVEN = re.compile(
+    r"sentence_(\w+_)?\w*bert\w*_config\.json|sentence_xlm-roberta_config\.json|BertNormalizer|BertPreTokenizer|"
+    r"(Rob|B)ertaProcessing|BertProcessing|faq_covidbert\.csv"
+)
 
 
 def words(tree: ast.AST) -> Iterator[str]:
@@ -59,6 +70,24 @@ def test_no_code_outside_of_its_family_names_t5(repository: Path) -> None:
         if not path.startswith("instructor_jax/backbones/t5/"):
             found |= {path for word in words(ast.parse(file.read_text(encoding="utf-8"))) if T5.search(word)}
     assert found == set(ALLOWED)
+
+
+def test_no_code_outside_of_the_families_names_another_one(repository: Path) -> None:
+    found = set()
+    for file in sources(repository):
+        path = file.relative_to(repository).as_posix()
+        if not path.startswith("instructor_jax/backbones/"):
+            spoken = (GIVEN.sub("", word) for word in words(ast.parse(file.read_text(encoding="utf-8"))))
+            found |= {path for word in spoken if OTHERS.search(word)}
+    assert found == set(OTHERS_ALLOWED)
+
+
+NAMING = ("import a.bert.b", "is_mpnet = 1", "x.Qwen3Config", "f'{x} of Gemma '", "f('modernbert')")
+
+
+@pytest.mark.parametrize("code", NAMING)
+def test_a_name_of_another_family_would_be_seen(code: str) -> None:
+    assert any(OTHERS.search(GIVEN.sub("", word)) for word in words(ast.parse(code)))
 
 
 def test_such_a_name_would_be_seen() -> None:

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
-from instructor_jax.backbones.checks import check_choice, check_share, check_whole
+from instructor_jax.backbones.checks import check_choice, check_share, check_whole, made_of
 from instructor_jax.io.bounds import LAYERS, SIZE
 from instructor_jax.io.json_files import Fields
 from instructor_jax.io.settings.encoder import ACTIVATIONS, activation, check_common_keys, end_token, size
@@ -164,10 +164,7 @@ def read_config(fields: Fields) -> BertConfig:
     values["token_types"] = fields.whole("type_vocab_size", 2, least=1)
     values["pad_id"] = fields.whole("pad_token_id", 0)
     fields.refuse_unread()
-    try:
-        return BertConfig(**values, model_type=model_type)
-    except ValueError as error:
-        raise ValueError(f"{fields.where} does not describe an encoder: {error}") from error
+    return made_of(BertConfig, {**values, "model_type": model_type}, fields.where)
 
 
 def write_config(config: BertConfig) -> dict[str, Any]:

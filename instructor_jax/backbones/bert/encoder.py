@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
@@ -19,21 +20,25 @@ from instructor_jax.nn.stack import keys_of_layer
 from instructor_jax.sharding import constrain
 
 
+def layer_shape(config: Any, compute: Compute) -> PostNormShape:
+    """Returns the shape of a layer of BERT and its kin, whose configurations have the same fields."""
+    return PostNormShape(
+        AttentionShape(
+            config.embed, config.heads, config.heads, config.head_dim, config.head_dim**-0.5,
+            config.attention_dropout, bias=True,
+        ),
+        FeedForwardShape(config.embed, config.ffn, config.activation, gated=False, dropout=0.0, bias=True),
+        config.norm_epsilon,
+        config.dropout,
+        compute.layout.mlp_slices,
+    )  # fmt: skip
+
+
 class Encoder(PackedEncoder):
     """Hidden state of every token of packed rows; every text is of the first type."""
 
     def __init__(self, config: BertConfig, compute: Compute, rngs: nnx.Rngs):
-        shape = PostNormShape(
-            AttentionShape(
-                config.embed, config.heads, config.heads, config.head_dim, config.head_dim**-0.5,
-                config.attention_dropout, bias=True,
-            ),
-            FeedForwardShape(config.embed, config.ffn, config.activation, gated=False, dropout=0.0, bias=True),
-            config.norm_epsilon,
-            config.dropout,
-            compute.layout.mlp_slices,
-        )  # fmt: skip
-        super().__init__(config, compute, partial(PostNormLayer, shape), rngs)
+        super().__init__(config, compute, partial(PostNormLayer, layer_shape(config, compute)), rngs)
         self.config = config
         self.positions = LearnedPositions(config.positions, config.embed, 0, rngs)
         self.token_types = parameter(rngs.params(), (config.token_types, config.embed), 0.02, (None, "embed"))

@@ -7,7 +7,8 @@ and a window in the others; a causal one sees what came before.
 import dataclasses
 from typing import Any, Literal, get_args
 
-from instructor_jax.backbones.checks import check_choice, check_flag, check_share, check_whole
+from instructor_jax.backbones.checks import check_choice, check_flag, made_of
+from instructor_jax.backbones.qwen3.grouped_heads import check_grouped_heads, layer_weights
 from instructor_jax.io.bounds import LAYERS, SIZE
 from instructor_jax.io.json_files import Fields
 from instructor_jax.io.settings.encoder import ACTIVATIONS, activation, check_common_keys, end_token, size
@@ -59,25 +60,10 @@ class GemmaConfig:
     model_type: str = "gemma3_text"
 
     def __post_init__(self) -> None:
-        name = type(self).__name__
-        for field in (
-            "vocab", "embed", "heads", "kv_heads", "head_dim", "ffn", "full_every", "window", "full_rotary_base",
-            "window_rotary_base", "score_width", "max_positions",
-        ):  # fmt: skip
-            check_whole(f"{name}.{field}", getattr(self, field), 1, SIZE)
-        check_whole(f"{name}.layers", self.layers, 1, LAYERS)
-        for field in ("pad_id", "eos_id"):
-            check_whole(f"{name}.{field}", getattr(self, field), 0, SIZE)
-        for field in ("bidirectional", "attention_bias"):
-            check_flag(f"{name}.{field}", getattr(self, field))
-        check_choice(f"{name}.activation", self.activation, get_args(Activation))
-        check_choice(f"{name}.model_type", self.model_type, ("gemma3_text",))
-        for field in ("attention_dropout", "norm_epsilon"):
-            check_share(f"{name}.{field}", getattr(self, field), below_one=True)
-        if self.heads % self.kv_heads:
-            raise ValueError(f"{name}.heads={self.heads} must be a multiple of kv_heads={self.kv_heads}.")
-        if self.head_dim % 2:
-            raise ValueError(f"{name}.head_dim={self.head_dim} must be even: positions turn pairs of numbers.")
+        windows = ("full_every", "window", "full_rotary_base", "window_rotary_base", "score_width")
+        check_grouped_heads(self, windows, get_args(Activation))
+        check_flag(f"{type(self).__name__}.bidirectional", self.bidirectional)
+        check_choice(f"{type(self).__name__}.model_type", self.model_type, ("gemma3_text",))
 
     @property
     def dropout(self) -> float:
@@ -99,11 +85,7 @@ class GemmaConfig:
     @property
     def weight_count(self) -> int:
         """Number of weights, counted from the shapes."""
-        inner, shared = self.heads * self.head_dim, self.kv_heads * self.head_dim
-        attention = 2 * self.embed * (inner + shared) + 2 * self.head_dim
-        if self.attention_bias:
-            attention += inner + 2 * shared + self.embed
-        per_layer = attention + 3 * self.embed * self.ffn + 4 * self.embed
+        per_layer = layer_weights(self, norms=4)
         return self.vocab * self.embed + self.layers * per_layer + self.embed
 
 
@@ -146,10 +128,7 @@ def read_config(fields: Fields) -> GemmaConfig:
         "model_type": model_type,
     }
     fields.refuse_unread()
-    try:
-        return GemmaConfig(**values)
-    except ValueError as error:
-        raise ValueError(f"{fields.where} does not describe an encoder: {error}") from error
+    return made_of(GemmaConfig, values, fields.where)
 
 
 def write_config(config: GemmaConfig) -> dict[str, Any]:

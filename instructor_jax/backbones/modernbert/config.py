@@ -7,7 +7,7 @@ from it.
 import dataclasses
 from typing import Any, Literal, get_args
 
-from instructor_jax.backbones.checks import check_choice, check_flag, check_share, check_whole
+from instructor_jax.backbones.checks import check_choice, check_flag, check_share, check_whole, made_of
 from instructor_jax.io.bounds import LAYERS, SIZE
 from instructor_jax.io.json_files import Fields
 from instructor_jax.io.settings.encoder import ACTIVATIONS, activation, check_common_keys, end_token, size
@@ -148,10 +148,7 @@ def read_config(fields: Fields) -> ModernBertConfig:
     }
     values |= {key: fields.flag(key, False) for key in ("attention_bias", "mlp_bias", "norm_bias")}
     fields.refuse_unread()
-    try:
-        return ModernBertConfig(**values)
-    except ValueError as error:
-        raise ValueError(f"{fields.where} does not describe an encoder: {error}") from error
+    return made_of(ModernBertConfig, values, fields.where)
 
 
 def write_config(config: ModernBertConfig) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from instructor_jax.backbones.modernbert.config import ModernBertConfig, read_config, write_config
 from instructor_jax.backbones.registry import Backbone, EncoderModule
-from instructor_jax.backbones.tokenizer_habits import TokenizerClass, TokenizerHabits
+from instructor_jax.backbones.tokenizer_habits import TokenizerClass, TokenizerHabits, begin_and_end
 from instructor_jax.backbones.weight_names import Entry, WeightNames, config_needed, linear, reshaped, same
 from instructor_jax.config import ModelConfig
 
@@ -68,12 +68,10 @@ _NAMED = {
 
 def finish(tokenizer: Any) -> None:
     """Gives a `tokenizers.Tokenizer` of bytes that begins with the special tokens the beginning and end of a text."""
-    from tokenizers import decoders, processors
+    from tokenizers import decoders
 
     tokenizer.decoder = decoders.ByteLevel()
-    ends = [("[CLS]", _SPECIAL.index("[CLS]")), ("[SEP]", _SPECIAL.index("[SEP]"))]
-    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
-    tokenizer.add_special_tokens(list(_SPECIAL))
+    begin_and_end(tokenizer, _SPECIAL, "[CLS]", "[SEP]")
 
 
 HABITS = TokenizerHabits(

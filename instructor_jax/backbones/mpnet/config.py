@@ -14,7 +14,7 @@ from instructor_jax.backbones.bert.config import (
     read_sizes,
     written_sizes,
 )
-from instructor_jax.backbones.checks import check_choice
+from instructor_jax.backbones.checks import check_choice, made_of
 from instructor_jax.io.json_files import Fields
 from instructor_jax.io.settings.encoder import size
 
@@ -76,10 +76,7 @@ def read_config(fields: Fields) -> MPNetConfig:
     values["position_vectors"] = size(fields, "max_position_embeddings")
     values["pad_id"] = fields.whole("pad_token_id", 1)
     fields.refuse_unread()
-    try:
-        return MPNetConfig(**values, model_type=model_type)
-    except ValueError as error:
-        raise ValueError(f"{fields.where} does not describe an encoder: {error}") from error
+    return made_of(MPNetConfig, {**values, "model_type": model_type}, fields.where)
 
 
 def write_config(config: MPNetConfig) -> dict[str, Any]:

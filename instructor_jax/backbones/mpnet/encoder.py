@@ -6,16 +6,16 @@ from functools import partial
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
+from instructor_jax.backbones.bert.encoder import layer_shape
 from instructor_jax.backbones.mpnet.config import BUCKETS, FIRST_POSITION, MAX_DISTANCE, MPNetConfig
 from instructor_jax.nn.attention import attention_backend
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.dropout import DropoutSite
-from instructor_jax.nn.layers import FeedForwardShape, LayerNorm
+from instructor_jax.nn.layers import LayerNorm
 from instructor_jax.nn.packed_encoder import PackedEncoder
 from instructor_jax.nn.positions import LearnedPositions
-from instructor_jax.nn.post_norm_layer import PostNormLayer, PostNormShape
+from instructor_jax.nn.post_norm_layer import PostNormLayer
 from instructor_jax.nn.relative_bias import RelativeBias, offset_buckets
-from instructor_jax.nn.self_attention import AttentionShape
 from instructor_jax.nn.stack import keys_of_layer
 from instructor_jax.sharding import constrain
 
@@ -24,17 +24,7 @@ class Encoder(PackedEncoder):
     """Hidden state of every token of packed rows."""
 
     def __init__(self, config: MPNetConfig, compute: Compute, rngs: nnx.Rngs):
-        shape = PostNormShape(
-            AttentionShape(
-                config.embed, config.heads, config.heads, config.head_dim, config.head_dim**-0.5,
-                config.attention_dropout, bias=True,
-            ),
-            FeedForwardShape(config.embed, config.ffn, config.activation, gated=False, dropout=0.0, bias=True),
-            config.norm_epsilon,
-            config.dropout,
-            compute.layout.mlp_slices,
-        )  # fmt: skip
-        super().__init__(config, compute, partial(PostNormLayer, shape), rngs)
+        super().__init__(config, compute, partial(PostNormLayer, layer_shape(config, compute)), rngs)
         self.config = config
         self.positions = LearnedPositions(config.position_vectors, config.embed, FIRST_POSITION, rngs)
         self.relative_bias = RelativeBias(BUCKETS, config.heads, 0.02, rngs)

@@ -7,7 +7,7 @@ from instructor_jax.backbones.bert.family import HABITS as BERT_HABITS
 from instructor_jax.backbones.bert.names import attention_entries, feed_forward_entries, norm
 from instructor_jax.backbones.mpnet.config import BUCKETS, MPNetConfig, read_config, write_config
 from instructor_jax.backbones.registry import Backbone, EncoderModule
-from instructor_jax.backbones.tokenizer_habits import TokenizerClass, TokenizerHabits
+from instructor_jax.backbones.tokenizer_habits import TokenizerClass, TokenizerHabits, begin_and_end
 from instructor_jax.backbones.weight_names import Entry, WeightNames, config_needed, same
 from instructor_jax.config import ModelConfig
 
@@ -61,12 +61,10 @@ _NAMED = {
 
 def finish(tokenizer: Any) -> None:
     """Gives a `tokenizers.Tokenizer` that begins with MPNet's special tokens the beginning and end of a text."""
-    from tokenizers import decoders, processors
+    from tokenizers import decoders
 
     tokenizer.decoder = decoders.WordPiece(prefix="##")
-    ends = [("<s>", _SPECIAL.index("<s>")), ("</s>", _SPECIAL.index("</s>"))]
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
-    tokenizer.add_special_tokens(list(_SPECIAL))
+    begin_and_end(tokenizer, _SPECIAL, "<s>", "</s>")
 
 
 HABITS = TokenizerHabits(

@@ -6,6 +6,7 @@ the published files of the family. Keys that every family has are in `io/setting
 
 from typing import Any
 
+from instructor_jax.backbones.checks import made_of
 from instructor_jax.backbones.t5.config import MODEL_TYPES, Activation, T5Config
 from instructor_jax.io.bounds import LAYERS
 from instructor_jax.io.json_files import Fields, shown_value
@@ -71,10 +72,7 @@ def read_config(fields: Fields) -> T5Config:
         "model_type": model_type,
     }
     fields.refuse_unread()
-    try:
-        return T5Config(**values)
-    except ValueError as error:
-        raise ValueError(f"{fields.where} does not describe an encoder: {error}") from error
+    return made_of(T5Config, values, fields.where)
 
 
 def _size(fields: Fields, key: str, **bounds: int) -> int:
