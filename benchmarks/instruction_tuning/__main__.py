@@ -6,7 +6,7 @@
 
 Trains the model on the same triples under their own instructions, under none, and under those of other tasks, for some
 seeds; then on the symmetric tasks alone, with and without. Every run is measured on tasks that no run has seen. Killed
-and started again, it goes on with the first unfinished run. docs/instruction_tuning.md has what came out.
+and started again, it goes on with the first unfinished run.
 """
 
 import argparse
