@@ -16,6 +16,8 @@ from instructor_jax.io.hub import resolve_model
 from instructor_jax.io.model_folder import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.ownership import same_or_inside
 from instructor_jax.io.printable import few, printable
+from instructor_jax.io.remote.folders import require_free, written
+from instructor_jax.io.remote.stores import is_store, require_served
 
 from .sources import Source, read_source
 
@@ -33,7 +35,7 @@ _LAYOUTS: dict[str, Write] = {
 @app.default
 def convert(
     source: str,
-    target: Path,
+    target: str,
     *,
     to: Layout = "sentence-transformers",
     tokenizer: Path | None = None,
@@ -69,8 +71,9 @@ def convert(
     ----------
     source:
         Folder, file, a name on the Hugging Face hub, or "default".
+        Folders may be those of a store: s3://bucket/model.
     target:
-        Folder to write; must not exist yet.
+        Folder to write, also of a store; must not exist yet.
     to:
         Layout of the target. PyTorch's is sentence-transformers;
         "pytorch" is another name for it. "stablehlo" is a program
@@ -81,14 +84,19 @@ def convert(
         Cast the weights; "as-is" keeps every bit. float16 refuses
         weights above 65504, which it cannot hold.
     """
+    require_served("target", target)
     place = _resolved(source)
-    _check_places(place, target)
+    if is_store(target):
+        require_free(target)
+    else:
+        _check_places(place, Path(target))
     read = read_source(place)
     folder = read.folder if tokenizer is None else dataclasses.replace(read.folder, path=tokenizer)
     if not any((folder.path / name).is_file() for name in TOKENIZER_FILES):
         raise ValueError(f"{folder.path} has no tokenizer files; name a folder that has with --tokenizer.")
     _warn_of_non_finite(read.params)
-    _write(to, target, dataclasses.replace(read, folder=folder), dtype)
+    with written(target) as here:
+        _write(to, here, dataclasses.replace(read, folder=folder), dtype)
     config = folder.config
     layout = "PyTorch, sentence-transformers" if _LAYOUTS.get(to) is write_sentence_transformers else to
     print(

@@ -6,6 +6,7 @@ share them; so whoever divides must ask the devices, not the table.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from instructor_jax.sharding import Device
 
@@ -28,6 +29,10 @@ class Chip:
             passes.
         highest: The same factor at HIGHEST; on GPUs that is the rate of ordinary float32 arithmetic.
         source: Place where the figures stand.
+        axes: Number of axes of the torus that joins the chips; 0 where a switch does.
+        ring: Length from which on a side of a slice closes to a ring; a shorter one is a line. 0 without a torus.
+        start: Seconds from the start of a collective to its first byte.
+        hop: Seconds that a collective takes for each step from chip to chip, however little it sends.
     """
 
     name: str
@@ -37,21 +42,32 @@ class Chip:
     high: float
     highest: float
     source: str
+    axes: int = 0
+    ring: int = 0
+    start: float = 0.0
+    hop: float = 0.0
 
+
+# Sides of 16 close on chips with two axes, cubes of 4 on those with three; a hop takes about a microsecond (Austin et
+# al. 2025, How to Scale Your Model, https://jax-ml.github.io/scaling-book: TPUs; sharding).
+_FLAT: dict[str, Any] = {"axes": 2, "ring": 16, "hop": 1e-6}
+_CUBE: dict[str, Any] = {"axes": 3, "ring": 4, "hop": 1e-6}
+# What NCCL reckons with for a ring over NVLink with the protocol for large messages (github.com/NVIDIA/nccl, tuning).
+_NVLINK: dict[str, Any] = {"start": 8.4e-6, "hop": 3.4e-6}
 
 # By the beginning of the device kind that JAX reports; longer names first.
 CHIPS: dict[str, Chip] = {
     #                       chip             bf16 FLOP/s  memory B/s  send B/s  HIGH  HIGHEST
-    "TPU v4": Chip("TPU v4", 275e12, 1200e9, 300e9, 3.0, 6.0, _TPU_V4),
-    "TPU v5 lite": Chip("TPU v5e", 197e12, 819e9, 200e9, 3.0, 6.0, f"{_TPU}v5e"),
-    "TPU v5e": Chip("TPU v5e", 197e12, 819e9, 200e9, 3.0, 6.0, f"{_TPU}v5e"),
-    "TPU v5": Chip("TPU v5p", 459e12, 2765e9, 600e9, 3.0, 6.0, f"{_TPU}v5p"),
-    "TPU v6": Chip("TPU v6e", 918e12, 1638e9, 400e9, 3.0, 6.0, f"{_TPU}tpu7x"),
-    "TPU7x": Chip("TPU7x", 2307e12, 7380e9, 600e9, 3.0, 6.0, f"{_TPU}tpu7x"),
-    "NVIDIA A100": Chip("A100 SXM 80 GB", 312e12, 2039e9, 300e9, 2.0, 312 / 19.5, f"{_NVIDIA}a100"),
-    "NVIDIA H100": Chip("H100 SXM", 989e12, 3350e9, 450e9, 2.0, 989 / 67, f"{_NVIDIA}h100"),
-    "NVIDIA H200": Chip("H200 SXM", 989e12, 4800e9, 450e9, 2.0, 989 / 67, f"{_NVIDIA}h200"),
-    "NVIDIA B200": Chip("B200 SXM", 2250e12, 7700e9, 900e9, 2.0, 2250 / 80, f"{_NVIDIA}dgx-b200"),
+    "TPU v4": Chip("TPU v4", 275e12, 1200e9, 300e9, 3.0, 6.0, _TPU_V4, **_CUBE),
+    "TPU v5 lite": Chip("TPU v5e", 197e12, 819e9, 200e9, 3.0, 6.0, f"{_TPU}v5e", **_FLAT),
+    "TPU v5e": Chip("TPU v5e", 197e12, 819e9, 200e9, 3.0, 6.0, f"{_TPU}v5e", **_FLAT),
+    "TPU v5": Chip("TPU v5p", 459e12, 2765e9, 600e9, 3.0, 6.0, f"{_TPU}v5p", **_CUBE),
+    "TPU v6": Chip("TPU v6e", 918e12, 1638e9, 400e9, 3.0, 6.0, f"{_TPU}tpu7x", **_FLAT),
+    "TPU7x": Chip("TPU7x", 2307e12, 7380e9, 600e9, 3.0, 6.0, f"{_TPU}tpu7x", **_CUBE),
+    "NVIDIA A100": Chip("A100 SXM 80 GB", 312e12, 2039e9, 300e9, 2.0, 312 / 19.5, f"{_NVIDIA}a100", **_NVLINK),
+    "NVIDIA H100": Chip("H100 SXM", 989e12, 3350e9, 450e9, 2.0, 989 / 67, f"{_NVIDIA}h100", **_NVLINK),
+    "NVIDIA H200": Chip("H200 SXM", 989e12, 4800e9, 450e9, 2.0, 989 / 67, f"{_NVIDIA}h200", **_NVLINK),
+    "NVIDIA B200": Chip("B200 SXM", 2250e12, 7700e9, 900e9, 2.0, 2250 / 80, f"{_NVIDIA}dgx-b200", **_NVLINK),
 }
 
 

@@ -50,7 +50,8 @@ class TrainConfig:
         dtype: Floating-point type of the computation; parameters, statistics and updates are float32 in any case.
         gradient_cache_chunks: Number of parts into which the sequences of a group are cut, to encode a batch larger
             than memory.
-        remat: What each layer computes again in the backward pass: none, dots (all but matrix products), full.
+        remat: What each layer computes again in the backward pass: none, dots (all but matrix products), attention
+            (all but what attention takes and gives), full.
         attention: Attention back end: einsum, fused (kernels for TPUs that write no scores to memory), cudnn (the same
             for NVIDIA GPUs, without dropout), or auto, which takes the kernels on TPUs.
         unroll: Whether the layers are compiled one by one, not as a loop; `suited_to` decides it.

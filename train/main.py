@@ -103,7 +103,10 @@ def _dry_run(recipe: "Recipe", own: "Processes") -> None:
 def _train(recipe: "Recipe", own: "Processes", name: str) -> int:
     import jax
 
+    from instructor_jax.io.remote.folders import joined
+
     from .main_evaluation import decontamination_texts, evaluation
+    from .remote_run import on_this_machine
     from .run.description import description, shown
     from .run.distributed import is_main, join
     from .run.loop import MODEL
@@ -114,11 +117,10 @@ def _train(recipe: "Recipe", own: "Processes", name: str) -> int:
     from .run.report import write_report
     from .run.run_folder import check_output
 
-    run = recipe.config
     join(own)
     stop = StopRequest()
     try:
-        with stop:
+        with stop, on_this_machine(recipe.config) as run:
             if run.output:
                 check_output(Path(run.output), Path(run.data))
             prepared = prepare(run, avoid=decontamination_texts(run), loss=recipe.loss, examples=recipe.examples)
@@ -127,6 +129,9 @@ def _train(recipe: "Recipe", own: "Processes", name: str) -> int:
                 lines = description(run, prepared.config, prepared.mesh, prepared.batches.plan, prepared.loss)
                 print(printable(shown(lines)), flush=True)
             outcome = loop(prepared, stop, evaluate, recipe.on_metrics)
+            if is_main():
+                title = f"Training of {recipe.config.output.rstrip('/').rpartition('/')[2]} ({name})"
+                report = write_report(Path(run.output), title).name
     except StoppedEarly as stopped:
         print("stopped before a step was made; the same command goes on", file=sys.stderr, flush=True)
         # nothing is to be saved, and the interpreter would end under threads that compile or read
@@ -142,9 +147,9 @@ def _train(recipe: "Recipe", own: "Processes", name: str) -> int:
         print(stop_message(error), file=sys.stderr, flush=True)
         os._exit(1)
     if is_main():
-        report = write_report(Path(run.output), f"Training of {Path(run.output).name} ({name})")
         if outcome.finished:
-            print(printable(f"{outcome.step:,} steps; model: {Path(run.output) / MODEL}; report: {report}"))
+            model, page = (joined(recipe.config.output, name) for name in (MODEL, report))
+            print(printable(f"{outcome.step:,} steps; model: {model}; report: {page}"))
         else:
             print(f"stopped and saved at step {outcome.step:,}; the same command goes on from there")
     return 0 if outcome.finished else stop.exit_code

@@ -8,6 +8,7 @@ from typing import Any
 
 from .main_evaluation import decontamination_texts, evaluation
 from .own_loss import OwnLoss
+from .remote_run import on_this_machine
 from .run.loop import Evaluate, Outcome
 from .run.loop import train as run_steps
 from .run.metrics_logger import OnMetrics
@@ -42,12 +43,13 @@ def train(
         stop: Request that is looked at after every step; a requested stop saves and returns.
 
     Returns:
-        How far it came, and where the model lies.
+        How far it came, and where the model lies: on this machine, also where `config.output` is in a store.
 
     Raises:
         ValueError: Something does not fit; says what, and what to change.
         FileNotFoundError: There is no mixture in `config.data`.
         NonFiniteLoss: A loss is not finite.
     """
-    prepared = prepare(config, avoid=decontamination_texts(config), loss=loss, examples=examples)
-    return run_steps(prepared, stop, evaluate or evaluation(prepared), on_metrics)
+    with on_this_machine(config) as run:
+        prepared = prepare(run, avoid=decontamination_texts(run), loss=loss, examples=examples)
+        return run_steps(prepared, stop, evaluate or evaluation(prepared), on_metrics)

@@ -15,6 +15,9 @@ from instructor_jax.io.default_model import DEFAULT_FOLDER, DEFAULT_MODEL
 from instructor_jax.io.json_files import shown_value
 from instructor_jax.io.model_folder import CHAT_TEMPLATES, PROCESSOR_FILES, TOKENIZER_FILES
 from instructor_jax.io.own_folder import OWN_CONFIG, OWN_PARAMS, RANGES
+from instructor_jax.io.remote.folders import fetched
+from instructor_jax.io.remote.stores import require_served
+from instructor_jax.io.remote_places import remote_scheme
 from instructor_jax.io.settings.model import MODEL_SETTINGS
 from instructor_jax.io.settings.modules import MODULES_FILE, Module, read_modules
 from instructor_jax.io.weights.adapters import ADAPTER_FILES
@@ -51,12 +54,13 @@ def resolve_model(
     local_files_only: bool = False,
     token: str | bool | None = None,
 ) -> Path:
-    """The folder of a model: an existing folder itself, or the snapshot of a repository on the Hugging Face hub.
+    """The folder of a model: an existing folder itself, a copy of a remote one, or a snapshot of the Hugging Face hub.
 
     The name "default" is the small model that the package carries; it needs no network.
 
     Args:
-        name_or_path: a folder, a hub name such as `hkunlp/instructor-base`, or "default".
+        name_or_path: a folder, also of a store (`s3://bucket/model`), a hub name such as `hkunlp/instructor-base`, or
+            "default".
         revision: branch, tag or commit on the hub; the default branch if None.
         cache_dir: where snapshots are kept; the hub library's own cache (`HF_HOME`) if None.
         local_files_only: use the cache without asking the network; `HF_HUB_OFFLINE=1` does the same.
@@ -68,6 +72,11 @@ def resolve_model(
         OSError: the hub does not know it or cannot be reached, and the cache does not hold it.
     """
     name = _checked(name_or_path)
+    if remote_scheme(name) is not None:
+        require_served("the model", name)
+        if revision is not None:
+            raise ValueError(f"revision={revision!r} is for models on the hub, but {name!r} is a folder; leave it out.")
+        return fetched(name)
     packaged = name == DEFAULT_MODEL
     folder = DEFAULT_FOLDER if packaged else Path(os.path.expanduser(name))  # Path's own raises without a home folder
     if os.path.isdir(folder):  # Path's own raises for a name that is too long

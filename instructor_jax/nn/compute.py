@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from instructor_jax.nn.layout import STACKED, Layout
 
-Remat = Literal["none", "full", "dots"]
+Remat = Literal["none", "full", "dots", "attention"]
 Attention = Literal["auto", "einsum", "fused", "cudnn"]
 
 
@@ -18,8 +18,9 @@ class Compute:
     Attributes:
         dtype: Type of the products, by name or as a type of NumPy or JAX. Norms, softmax statistics, pooling,
             projection and normalisation are float32 in any case.
-        remat: What every layer computes again in the backward pass: none, dots (all but matrix products), full. Only
-            stacked layers do.
+        remat: What every layer computes again in the backward pass: none, dots (all but matrix products), attention
+            (all but queries, keys, values and what attention gives, so that only the feed-forward part and norms are
+            computed again), full. Only stacked layers do.
         layout: How the layers' parameters lie in memory.
         attention: Einsum, fused (kernels for TPUs that write no scores to memory), cudnn (the same for NVIDIA GPUs), or
             auto, which takes the kernels on TPUs and einsum elsewhere.

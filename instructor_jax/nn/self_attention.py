@@ -12,6 +12,7 @@ from instructor_jax.nn.attention import AttentionBackend
 from instructor_jax.nn.dropout import DropoutSite
 from instructor_jax.nn.layers import RMSNorm, parameter, zeros
 from instructor_jax.nn.rotary import Rotation, rotated
+from instructor_jax.nn.stack import of_attention
 from instructor_jax.numerics import product
 
 
@@ -90,8 +91,9 @@ class SelfAttention(nnx.Module):
         if turn is not None:
             query, key = rotated(query, turn), rotated(key, turn)
         states = (query * self.shape.scale, key, value)
-        arranged = (attention.arrange(states[0]), attention.arrange(states[1]), attention.arrange(states[2]))
-        out = attention.join(attention.attend(arranged, bias, self.dropout, row_keys), self.out[...])
+        query, key, value = (of_attention(attention.arrange(state)) for state in states)
+        mixed = of_attention(attention.attend((query, key, value), bias, self.dropout, row_keys))
+        out = of_attention(attention.join(mixed, self.out[...]))
         return out if self.out_bias is None else out + self.out_bias[...].astype(out.dtype)[None, None, None]
 
     def _parts(self) -> tuple[tuple[str, int, tuple[str, str]], ...]:

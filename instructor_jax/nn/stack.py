@@ -6,12 +6,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float, Int, Key
 
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.layout import Layout
 
 RunLayer = Callable[[Array, Any, Int[Array, ""]], Array]
+
+_OF_ATTENTION = "of_attention"
+_POLICIES = {
+    "full": None,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "attention": jax.checkpoint_policies.save_only_these_names(_OF_ATTENTION),
+}
 
 
 def make_layers(make: Callable[[nnx.Rngs], nnx.Module], count: int, layout: Layout, rngs: nnx.Rngs) -> Any:
@@ -51,11 +59,15 @@ def run_layers(
             x = run(x, layer, jnp.int32(index))
         return x
     if compute.remat != "none":
-        policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if compute.remat == "dots" else None
-        run = nnx.remat(run, policy=policy, prevent_cse=False)  # inside scan CSE cannot undo it
+        run = nnx.remat(run, policy=_POLICIES[compute.remat], prevent_cse=False)  # inside scan CSE cannot undo it
     unroll = count if compute.layout.unroll else 1
     scan = nnx.scan(run, in_axes=(nnx.Carry, 0, 0), out_axes=nnx.Carry, unroll=unroll)
     return scan(x, layers, jnp.arange(count))
+
+
+def of_attention(states: Array) -> Array:
+    """Marks queries, keys, values or a result of attention, which `remat="attention"` keeps for the backward pass."""
+    return checkpoint_name(states, _OF_ATTENTION)
 
 
 def keys_of_layer(row_keys: Key[Array, "groups rows"] | None, index: Int[Array, ""]) -> Array | None:

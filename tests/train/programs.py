@@ -35,8 +35,8 @@ SETTINGS = (
 
 
 def start(
-    data: Path,
-    output: Path,
+    data: Path | str,
+    output: Path | str,
     settings: Sequence[str] = (),
     devices: int = 1,
     flags: Sequence[str] = (),

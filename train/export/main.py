@@ -10,13 +10,16 @@ from instructor_jax.config import parameter_count
 from instructor_jax.io.folder_writer import check_target, write_in_pieces
 from instructor_jax.io.ownership import same_or_inside
 from instructor_jax.io.printable import printable, shown
+from instructor_jax.io.remote.folders import joined, written
+from instructor_jax.io.remote.runs import fetched_run
+from instructor_jax.io.remote.stores import is_store, require_served
 from instructor_jax.io.run_checkpoint import Step, open_checkpoint
 from instructor_jax.io.run_layout import CHECKPOINTS, MODEL_SETTINGS
 
 
 def export(
-    run: Path,
-    output: Path | None = None,
+    run: str,
+    output: str | None = None,
     /,
     *,
     step: str = "latest",
@@ -33,25 +36,30 @@ def export(
       instructor-jax export runs/modern
       instructor-jax export runs/modern ./best --step best
       instructor-jax export runs/modern ./half --step 4000 --dtype bfloat16
+      instructor-jax export s3://bucket/modern s3://bucket/models/modern
 
     Args:
-        run: Folder of the run, as in output= of train; or one of its checkpoints.
-        output: Folder to write, which must not exist yet; by default RUN/model-STEP.
+        run: Folder of the run, as in output= of train, also of a store: s3://bucket/run; or one of its checkpoints.
+        output: Folder to write, which must not exist yet, also of a store; by default RUN/model-STEP.
         step: Step of the checkpoint, latest, or best for the one with the greatest held-out accuracy.
         dtype: Floating-point type of the written weights; by default what the run's setting export says.
     """
     import ml_dtypes
 
-    checkpoint = open_checkpoint(run, _step(step))
+    require_served("run", run)
+    require_served("output", output or "")
+    place = fetched_run(run, _step(step)) if is_store(run) else Path(run)
+    checkpoint = open_checkpoint(place, _step(step))
     folder = checkpoint.state.parents[2]
-    target = folder / f"model-{checkpoint.step}" if output is None else output
-    check_target(target)
-    for claimed in (folder / CHECKPOINTS, folder / MODEL_SETTINGS):
-        if any(same_or_inside(parent, claimed) for parent in (target, *target.absolute().parents) if parent.exists()):
-            raise ValueError(f"{target} lies in {claimed}, which belongs to the run; name another output.")
+    target = output or joined(run if is_store(run) else str(folder), f"model-{checkpoint.step}")
     kind = checkpoint.dtype if dtype == "as-trained" else dtype
     found = np.dtype(ml_dtypes.bfloat16 if kind == "bfloat16" else kind)
-    write_in_pieces(target, checkpoint.folder, checkpoint.pieces(), found)
+    with written(target) as here:
+        check_target(here)
+        for claimed in (folder / CHECKPOINTS, folder / MODEL_SETTINGS):
+            if any(same_or_inside(parent, claimed) for parent in (here, *here.absolute().parents) if parent.exists()):
+                raise ValueError(f"{target} lies in {claimed}, which belongs to the run; name another output.")
+        write_in_pieces(here, checkpoint.folder, checkpoint.pieces(), found)
     count = parameter_count(checkpoint.folder.config)
     print(printable(f"step {checkpoint.step:,} of {run} -> {target}: {count / 1e6:.1f} M weights in {kind}"))
 

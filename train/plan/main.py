@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from cyclopts import Parameter
 
@@ -36,6 +36,7 @@ def plan(
     encode: Annotated[bool, Parameter(negative="")] = False,
     sweep: Annotated[bool, Parameter(negative="")] = False,
     output: Path = Path("plan"),
+    price_per_hour: float | None = None,
 ) -> None:
     """Plan a training run for devices that need not be there: memory, time, traffic, what limits it.
 
@@ -44,12 +45,15 @@ def plan(
     (v4, v5e, v5p, v6e, tpu7x), the GPUs of a machine CARD:NUMBER (h100, h200,
     b200), devices of this machine cpu, cpu:8 or gpu. With
     data=FOLDER the lengths of its texts are measured; without, every text is
-    taken to be as long as it may be. Then come the evaluation of a run and the
-    export of its model, which need room beside the optimizer's state.
+    taken to be as long as it may be. Where batch.groups, mesh,
+    gradient_cache_chunks or remat is not given, one that suits the devices is
+    chosen, with 5 compilations at most. Then come the evaluation of a run and
+    the export of its model, which need room beside the optimizer's state.
 
     Examples:
 
-      instructor-jax plan modern_base --topology v5e:4x4 batch.groups=16
+      instructor-jax plan instructor_xl --topology v5e:16x16
+      instructor-jax plan modern_base --topology v5e:4x4 --price-per-hour 1.20
 
       instructor-jax plan modern_base --topology v5e:16x16 init_from=gtr-t5-xl \\
           mesh.data=16 mesh.fsdp=16 batch.groups=256 batch.rows=48 \\
@@ -70,88 +74,128 @@ def plan(
         encode: Plan a call of bulk inference with the recipe's model and batch instead of a training step.
         sweep: Look for the best mesh and the largest batch, with 12 compilations at most.
         output: Folder that gets table and plot of --sweep.
+        price_per_hour: Price of one chip for an hour, in your currency, for the costs of 1,000 steps.
     """
+    asked = _Asked(topology, encode, sweep, output, json, config, price_per_hour)
+    _run(recipe_name, settings, asked)
+
+
+class _Asked(NamedTuple):
+    """The options of the command, but for the recipe and its settings."""
+
+    topology: str
+    encode: bool
+    sweep: bool
+    output: Path
+    json: Path | None
+    config: Path | None
+    price: float | None
+
+
+def _run(recipe_name: str, settings: tuple[str, ...], asked: _Asked) -> None:
     from ..recipe_files import load_recipe
-    from ..settings.overrides import override
+    from ..settings.overrides import given_keys, override
     from .own_files import refuse_other_files
 
-    recipe = load_recipe(recipe_name)
-    run = override(recipe.config, settings, config)
-    refuse_other_files(json, output if sweep else None, [] if config is None else [config])
+    if asked.price is not None and not 0 <= asked.price < float("inf"):
+        raise ValueError(f"--price-per-hour={asked.price} must be a number of at least 0.")
+    recipe, config = load_recipe(recipe_name), asked.config
+    run, given = override(recipe.config, settings, config), given_keys(recipe.config, settings, config)
+    refuse_other_files(asked.json, asked.output if asked.sweep else None, [] if config is None else [config])
     log_to_stderr()
     logging.getLogger("instructor_jax").setLevel(logging.WARNING)
-    _ready(topology)
-    if sweep and encode:
+    _ready(asked.topology)
+    if asked.sweep and asked.encode:
         raise ValueError("--sweep is for training steps; drop --encode, or plan several batches one by one.")
-    if sweep:
-        found = _sweep(run, topology, output, recipe.loss)
+    if asked.sweep:
+        found = _sweep(run, given, asked.topology, asked.output, recipe.loss)
     else:
         from .report import lines_of_others, report
 
-        found = [_encode(run, topology)] if encode else _run(run, topology, recipe.loss)
-        print(report(found[0]))
+        found = [_encode(run, given, asked.topology)] if asked.encode else _whole(run, given, asked, recipe.loss)
+        print(report(found[0], asked.price))
         if others := lines_of_others(found[1:]):
             print(f"\nbesides the step\n{others}")
-    if json is not None:
-        _write(json, _as_json(found, sweep))
+    if asked.json is not None:
+        _write(asked.json, _as_json(found, asked.sweep))
 
 
 def _ready(topology: str) -> None:
     """Settles what JAX and the TPU compiler may be told only before they are loaded."""
     import jax
 
-    from .topology import is_here
+    from .topology import devices_named, is_here
 
-    platform, _, count = topology.partition(":")
+    platform = topology.partition(":")[0]
+    count = devices_named(topology) if is_here(topology) else None
     try:
         if not is_here(topology):
             for name, value in _NO_TPU_HERE.items():
                 os.environ.setdefault(name, value)
             jax.config.update("jax_platforms", "cpu")
-        elif platform == "cpu" and count.isdecimal():
+        elif platform == "cpu":
             jax.config.update("jax_platforms", "cpu")
-            jax.config.update("jax_num_cpu_devices", int(count))
+            if count is not None:
+                jax.config.update("jax_num_cpu_devices", count)
+        else:  # else an installed compiler for TPUs reports at length that there is none
+            jax.config.update("jax_platforms", "cuda,cpu")
     except RuntimeError:  # JAX runs already: its devices are what they are, and are counted later
         return
 
 
-def _run(run: "RunConfig", topology: str, loss: "OwnLoss | None") -> "list[Plan]":
+def _whole(run: "RunConfig", given: frozenset[str], asked: _Asked, loss: "OwnLoss | None") -> "list[Plan]":
     """Plans the step, and then what else a run needs."""
+    from .memory import available_memory
     from .mixture import config_and_fill
     from .plan import plan_step
+    from .search.choice import Devices, chosen_plan
     from .settings import planned_config
+    from .topology import devices_of
     from .whole_run import plan_evaluation, plan_export
 
     config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
-    step = plan_step(config, topology, fill, loss=loss)
+    topology, devices = asked.topology, devices_of(asked.topology)
+    about = Devices(len(devices), available_memory(devices), devices[0].device_kind)
+    config, step = chosen_plan(config, given, about, lambda one: plan_step(one, topology, fill, loss=loss))
     return [step, plan_evaluation(config, topology), plan_export(config, topology, run.export)]
 
 
-def _encode(run: "RunConfig", topology: str) -> "Plan":
+def _encode(run: "RunConfig", given: frozenset[str], topology: str) -> "Plan":
     from instructor_jax.nn.compute import Compute
     from instructor_jax.text.buckets import Bucket
 
     from .plan import plan_encode
     from .settings import planned_model
+    from .topology import devices_of
 
     model = planned_model(run)
     bucket = Bucket(run.batch.length or model.max_length, run.batch.rows)
     compute = Compute(run.dtype, attention=run.attention)
-    return plan_encode(model, compute, topology, run.mesh, bucket, run.batch.groups)
+    groups = run.batch.groups
+    if "batch.groups" not in given:
+        data, fsdp, _ = run.mesh.resolve(len(devices_of(topology)))
+        groups = -(-groups // (data * fsdp)) * data * fsdp
+    return plan_encode(model, compute, topology, run.mesh, bucket, groups)
 
 
-def _sweep(run: "RunConfig", topology: str, output: Path, loss: "OwnLoss | None") -> "list[Plan]":
+def _sweep(
+    run: "RunConfig", given: frozenset[str], topology: str, output: Path, loss: "OwnLoss | None"
+) -> "list[Plan]":
     from tqdm import tqdm
 
+    from .memory import available_memory
     from .mixture import config_and_fill
     from .own_files import PLOT, TABLE
     from .plan import plan_step
     from .report import table
+    from .search.choice import scaled
+    from .search.sweep import MOST, sweep, write_plot
     from .settings import planned_config
-    from .sweep import MOST, sweep, write_plot
     from .topology import devices_of
 
     config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
+    devices = devices_of(topology)
+    config = scaled(config, given, len(devices), available_memory(devices))
     with tqdm(total=MOST, desc="compilations", disable=not sys.stderr.isatty()) as progress:
 
         def planner(one) -> "Plan":
@@ -159,7 +203,7 @@ def _sweep(run: "RunConfig", topology: str, output: Path, loss: "OwnLoss | None"
             progress.update()
             return made
 
-        found = sweep(config, len(devices_of(topology)), planner)
+        found = sweep(config, len(devices), planner)
     lines = [table(found.plans)]
     for what, one in (("best mesh", found.best), ("largest batch", found.largest)):
         if one is not None:

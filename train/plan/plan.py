@@ -18,7 +18,7 @@ from instructor_jax.nn.compute import Compute
 from instructor_jax.sharding import MeshShape, make_mesh
 from instructor_jax.text.buckets import Bucket
 
-from ..chips import chip_of, devices_per_chip
+from ..chips import chip_of
 from ..config import TrainConfig
 from ..flops import training_flops_per_token
 from ..own_loss import OwnLoss
@@ -165,9 +165,7 @@ def examined(
             traffic=found_costs.traffic,
             opaque=sum(found_costs.opaque.values()),
             exchanges=tuple(exchanges(found_collectives)),
-            roofline=chip
-            and subject.work
-            and roofline(chip, mesh.size, devices_per_chip(devices), found_costs, found_collectives, subject.work),
+            roofline=chip and subject.work and roofline(chip, devices, found_costs, found_collectives, subject.work),
             faults=tuple(check(found_collectives, found_costs)),
             seconds=seconds,
         )

@@ -51,6 +51,7 @@ class Plan:
         faults: Faults of the sharding, a sentence each.
         seconds: Seconds that the compiler took.
         host: Bytes that the host must have for the weights that pass through it; 0 where none do.
+        chosen: What was chosen where the user left it open: the settings first, then a sentence each.
     """
 
     what: str
@@ -70,6 +71,7 @@ class Plan:
     faults: tuple[str, ...] = ()
     seconds: float = 0.0
     host: int = 0
+    chosen: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -99,6 +101,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
             "step_seconds_one_by_one": roofline.one_by_one,
             "limited_by": roofline.limited_by,
             "mfu": roofline.mfu,
+            "mfu_one_by_one": roofline.mfu_one_by_one,
             "tokens_per_second": roofline.tokens_per_second,
             "real_tokens_per_second": plan.real_tokens_per_second,
         }
@@ -117,6 +120,7 @@ def from_json(value: dict[str, Any]) -> Plan:
         "buffers": tuple(Buffer(**one) for one in value["buffers"]),
         "exchanges": tuple(Exchange(**one) for one in value["exchanges"]),
         "faults": tuple(value["faults"]),
+        "chosen": tuple(value["chosen"]),
     }
     return Plan(**{**value, **nested})
 

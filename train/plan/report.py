@@ -11,9 +11,15 @@ from .record import Plan
 _GIB = 2**30
 
 
-def report(plan: Plan) -> str:
-    """Returns everything that a plan says, in lines of a terminal."""
-    parts = [_head(plan), _memory(plan), _work(plan), _exchanges(plan), _bound(plan), _faults(plan)]
+def report(plan: Plan, price: float | None = None) -> str:
+    """Returns everything that a plan says, in lines of a terminal.
+
+    Args:
+        plan: The plan.
+        price: Price of a chip for an hour, in any currency; None for no costs.
+    """
+    parts = [_head(plan), _chosen(plan), _memory(plan), _work(plan), _exchanges(plan), _bound(plan)]
+    parts += [_thousand_steps(plan, price), _faults(plan)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -48,6 +54,13 @@ def _head(plan: Plan) -> str:
         f"{plan.what} on {plan.topology}: {plan.devices} x {plan.kind}, mesh {mesh}\n{settings}\n"
         f"compiled in {plan.seconds:.0f} s; all figures are of one device, those of the bound are predictions"
     )
+
+
+def _chosen(plan: Plan) -> str:
+    if not plan.chosen:
+        return ""
+    settings, *told = plan.chosen
+    return "\n".join([f"chosen      {settings}", *(f"  {one}" for one in told)])
 
 
 def _memory(plan: Plan) -> str:
@@ -107,17 +120,36 @@ def _bound(plan: Plan) -> str:
         return f"bound       no datasheet of {plan.kind!r}" if plan.traffic else ""
     return "\n".join(
         [
-            f"bound       {_time(roofline.bound)} a call at least, limited by {roofline.limited_by}"
-            f" ({_time(roofline.one_by_one)} if nothing overlaps)",
+            f"bound       {_time(roofline.bound)} a call at least, limited by {roofline.limited_by}: everything "
+            "overlaps, all links work",
+            f"            {_time(roofline.one_by_one)} if nothing overlaps, on the links that each exchange can use, "
+            "with latency",
+            "            kernels below the peak take longer than either",
             f"  arithmetic {_time(roofline.arithmetic)}, memory {_time(roofline.memory)}, "
-            f"interconnect {_time(roofline.interconnect)}",
+            f"interconnect {_time(roofline.interconnect)} to {_time(roofline.exchange)}",
             f"  at most {roofline.tokens_per_second:,.0f} tokens/s of all devices, {plan.fill:.1%} of them real: "
             f"{plan.real_tokens_per_second:,.0f}",
-            f"  MFU at most {roofline.mfu:.1%} (useful operations on real tokens, of the bf16 peak)",
+            f"  MFU at most {roofline.mfu:.1%}, {roofline.mfu_one_by_one:.1%} if nothing overlaps (useful operations "
+            "on real tokens, of the bf16 peak)",
             f"  {chip.name}: {chip.flops / 1e12:,.0f} Tflop/s, memory {chip.memory / 1e9:,.0f} GB/s, sends "
             f"{chip.interconnect / 1e9:,.0f} GB/s ({chip.source})",
         ]
     )
+
+
+def _thousand_steps(plan: Plan, price: float | None) -> str:
+    roofline, chip = plan.roofline, chip_of(plan.kind)
+    if roofline is None or chip is None:
+        return ""
+    least, most = (1000 * seconds / 3600 for seconds in (roofline.bound, roofline.one_by_one))
+    lines = [f"1,000 calls {least:,.3g} to {most:,.3g} hours by this bound"]
+    if price is not None:
+        chips = round(roofline.peak / chip.flops)
+        lines += [
+            f"  at {price:g} for a chip and hour: {least * chips * price:,.2f} to {most * chips * price:,.2f} for "
+            f"{chips} chips"
+        ]
+    return "\n".join(lines)
 
 
 def _faults(plan: Plan) -> str:

@@ -1,17 +1,22 @@
-"""How fast a program can be at best on a chip: the longest of three times, none of which can be avoided.
+"""How fast a program can be on a chip, as a range: from all at once to one after another.
 
-Arithmetic at the matrix units' peak, memory traffic and communication at their bandwidths, each as if the other two
-took no time (Williams et al. 2009, Roofline: an insightful visual performance model). A real step lies between the
-longest of them and their sum; what it lacks to the peak on top of that, no such bound can tell.
+At best it takes the longest of three times, none of which can be avoided: arithmetic at the matrix units' peak, memory
+traffic and communication at their bandwidths, each as if the other two took no time (Williams et al. 2009, Roofline: an
+insightful visual performance model), communication over all links of a chip and without latency. At the other end
+nothing overlaps, and exchanges take the links that they can use, and their latency (`links.py`). Kernels that do not
+reach the peak make a step longer than either, which no such model can tell.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..chips import Chip
+from instructor_jax.sharding import Device
+
+from ..chips import Chip, devices_per_chip
 from .collectives import Collective
 from .costs import Costs
+from .links import exchange_seconds
 
 
 class Work(NamedTuple):
@@ -34,6 +39,7 @@ class Roofline:
         arithmetic: Time of its matrix products.
         memory: Time of its traffic with main memory.
         interconnect: Time of what it sends to other devices, over all links of the chip at once.
+        exchange: Time of the same over the links that each exchange can use, with latency.
         tokens: Number of positions that all devices compute in a call, padding included.
         useful: Operations of all devices that the result needs: nothing computed twice, no padding.
         peak: Operations a second of all devices together.
@@ -42,6 +48,7 @@ class Roofline:
     arithmetic: float
     memory: float
     interconnect: float
+    exchange: float
     tokens: int
     useful: float
     peak: float
@@ -53,8 +60,8 @@ class Roofline:
 
     @property
     def one_by_one(self) -> float:
-        """Returns the time of a call if they never do."""
-        return self.arithmetic + self.memory + self.interconnect
+        """Returns the time of a call if they never do, and exchanges take their links and latency."""
+        return self.arithmetic + self.memory + self.exchange
 
     @property
     def limited_by(self) -> str:
@@ -68,6 +75,11 @@ class Roofline:
         return self.useful / (self.peak * self.bound) if self.bound else 0.0
 
     @property
+    def mfu_one_by_one(self) -> float:
+        """Returns the same fraction if nothing overlaps, 0 to 1."""
+        return self.useful / (self.peak * self.one_by_one) if self.one_by_one else 0.0
+
+    @property
     def tokens_per_second(self) -> float:
         """Returns the largest possible number of tokens a second of all devices, padding included."""
         return self.tokens / self.bound if self.bound else 0.0
@@ -75,29 +87,29 @@ class Roofline:
 
 def roofline(
     chip: Chip,
-    devices: int,
-    per_chip: int,
+    devices: Sequence[Device],
     costs: Costs,
-    exchanged: Iterable[Collective],
+    exchanged: Sequence[Collective],
     work: Work,
 ) -> Roofline:
-    """Returns the least times of a program.
+    """Returns the times of a program.
 
     Args:
         chip: Datasheet of the chip.
-        devices: Number of devices of the mesh.
-        per_chip: Number of devices that share a chip.
+        devices: Devices of the mesh.
         costs: Costs of one device.
         exchanged: Collectives of one device.
         work: Work of a call, on all devices.
     """
+    per_chip = devices_per_chip(devices)
     slower = {"default": 1.0, "high": chip.high, "highest": chip.highest}
     operations = sum(slower[precision] * flops for precision, flops in costs.flops.items())
     return Roofline(
         arithmetic=operations * per_chip / chip.flops,
         memory=costs.traffic * per_chip / chip.memory,
         interconnect=sum(one.sent for one in exchanged) * per_chip / chip.interconnect,
+        exchange=exchange_seconds(chip, devices, per_chip, exchanged),
         tokens=work.tokens,
         useful=work.useful,
-        peak=chip.flops * devices / per_chip,
+        peak=chip.flops * len(devices) / per_chip,
     )

@@ -5,15 +5,21 @@ machine, and compiles for them. It accepts shapes that no pod has, so what is so
 machine are a card and a number, `h100:8` (`gpus.py`).
 """
 
+import contextlib
 import importlib.util
 import math
+import os
 import re
+import sys
+from collections.abc import Iterator
 
 import jax
 
 from instructor_jax.sharding import Device
 
 from .gpus import MOST, described_gpus, gpus
+
+MOST_HERE = 512  # devices of this machine; CPU devices are made at will, each with its own threads
 
 _FLAT = ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
 _CUBIC = ("2x2x1", "2x2x2", "2x2x4", "2x4x4", "4x4x4", "4x4x8", "4x8x8", "8x8x8")
@@ -66,10 +72,33 @@ def devices_of(topology: str) -> list[Device]:
     # one chip makes no host of 2 x 2, which is what the compiler takes for granted
     options = {"chips_per_host_bounds": (1, 1, 1)} if shape == "1x1" else {}
     try:
-        return list(topologies.get_topology_desc(topology, "tpu", **options).devices)
+        with quiet_stderr():  # it looks for TPUs of this machine, and says that there are none
+            return list(topologies.get_topology_desc(topology, "tpu", **options).devices)
     except (jax.errors.JaxRuntimeError, ValueError) as error:
         told = str(error).splitlines()[0]
         raise ValueError(f"the TPU compiler takes no topology {topology!r} ({told}); {valid_names()}.") from error
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Sends what is written to the process's standard error nowhere while the block runs, below Python, too.
+
+    What is told by an exception is not lost. A process without a standard error has nothing to keep quiet.
+    """
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
 
 
 def valid_names() -> str:
@@ -91,14 +120,29 @@ def _is_sold(family: str, shape: str) -> bool:
     return len(sides) == 3 and all(side and side % 4 == 0 for side in sides) and math.prod(sides) <= most
 
 
+def devices_named(topology: str) -> int | None:
+    """Returns the number of "cpu:8"; None where a name of devices of this machine has none.
+
+    Raises:
+        ValueError: It is no number, or no machine has so many.
+    """
+    platform, colon, count = topology.partition(":")
+    if not colon:
+        return None
+    if not (count.isdecimal() and count.isascii() and 1 <= int(count[:9]) <= MOST_HERE):
+        raise ValueError(f"topology={topology!r}: write {platform}:1 to {platform}:{MOST_HERE}, or {platform} alone.")
+    return int(count)
+
+
 def _here(topology: str) -> list[Device]:
     platform, _, count = topology.partition(":")
+    devices_named(topology)
     try:
         devices = jax.devices(platform)
     except RuntimeError as error:
         raise ValueError(f"topology={topology!r}: JAX sees no such device here ({error}).") from error
     if not count:
         return devices
-    if not count.isdecimal() or not 1 <= int(count) <= len(devices):
+    if int(count) > len(devices):
         raise ValueError(f"topology={topology!r}: there are {len(devices)} devices; write {platform}:1 to them.")
     return devices[: int(count)]

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from instructor_jax.io.model_folder import ModelFolder
+from instructor_jax.io.remote_places import refuse_remote
 from instructor_jax.io.tokenizers.folders import load_token_ids
 from instructor_jax.text.tokenization import Tokenizer
 
@@ -83,6 +84,7 @@ def open_data(run: RunConfig, examples: Any = None) -> OpenedData:
         raise ValueError(
             "set data=FOLDER, a mixture of 'instructor-jax medi', or give train(config, examples=...) rows from memory."
         )
+    refuse_remote("data", run.data)  # `remote_run.on_this_machine` comes before
     mixture: Mixture = MediStore(run.data) if examples is None else from_memory(examples)
     tasks = tasks_of(mixture, run.mixture)
     ablated = WithoutInstructions(mixture)

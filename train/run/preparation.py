@@ -12,6 +12,7 @@ import jax
 from jax.sharding import Mesh
 
 from instructor_jax.io.model_folder import ModelFolder
+from instructor_jax.io.remote_places import refuse_remote
 from instructor_jax.sharding import data_shards
 
 from ..config import TrainConfig
@@ -68,6 +69,7 @@ def prepare(
             "set output=FOLDER, where the run goes." if run.data or examples is not None else
             "set data=FOLDER, a mixture of 'instructor-jax medi', and output=FOLDER, where the run goes."
         )  # fmt: skip
+    refuse_remote("output", run.output)  # `remote_run.on_this_machine` comes before
     if run.mixture.avoid and avoid is None:
         raise ValueError(f"mixture.avoid={run.mixture.avoid}: give the texts, prepare(run, avoid=...).")
     mesh = mesh_of(run) if mesh is None else mesh

@@ -11,10 +11,10 @@ from .former_names import present_keys
 from .run_config import RunConfig
 
 # Keys whose change leaves the losses of a continued run as they are, but for rounding (mesh, gradient cache, remat,
-# attention and the compiler's flags).
+# attention and the compiler's flags). The mixture may lie elsewhere: its fingerprint is compared.
 CHANGEABLE = (
-    "output", "mesh", "gradient_cache_chunks", "remat", "attention", "workers", "prefetch", "checkpoints", "log",
-    "held_out", "evaluation", "export", "export_length", "profile", "compiler",
+    "data", "output", "mesh", "gradient_cache_chunks", "remat", "attention", "workers", "prefetch", "checkpoints",
+    "log", "held_out", "evaluation", "export", "export_length", "profile", "compiler",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from instructor_jax.io.bounds import LAYERS, SIZE
 from instructor_jax.io.json_files import shown_value
+from instructor_jax.io.remote.stores import require_served
 from instructor_jax.io.remote_places import refuse_remote
 
 _COUNT = 2**31 - 1  # steps are counted in 32 bits on the devices
@@ -33,7 +34,8 @@ _MOST: tuple[tuple[str, int, str], ...] = (
 
 
 # Settings that name files or folders, or models that may be folders.
-_PLACES = ("data", "output", "init_from", "tokenizer", "mixture.avoid", "evaluation.data", "distill.teacher")
+_PLACES = ("tokenizer", "mixture.avoid", "evaluation.data", "distill.teacher")
+_PLACES_OF_STORES = ("data", "output", "init_from")  # folders that may lie in a store, too
 
 
 def check_limits(settings: dict[str, Any]) -> None:
@@ -55,5 +57,7 @@ def check_limits(settings: dict[str, Any]) -> None:
                     raise ValueError(f"{key}={shown_value(one)} must be at most {most:,}: {why}.")
             if key in _PLACES:
                 refuse_remote(key, one)
+            if key in _PLACES_OF_STORES:
+                require_served(key, one)
             if isinstance(one, str) and "\0" in one:
                 raise ValueError(f"{key}={shown_value(one)} has a NUL character; no name or path has.")

@@ -9,7 +9,7 @@ import difflib
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -33,16 +33,34 @@ def override(config: Config, settings: Sequence[str], file: Path | None = None) 
     Raises:
         ValueError: No such key, a value of another type, one that the configuration refuses, or the file is no TOML.
     """
+    tree = _tree(config, settings, file)
+    try:
+        return overlay(config, tree)
+    except _UnknownSetting as error:
+        raise ValueError(_unknown(error.key, error.known, _keys(config))) from error
+
+
+def given_keys(config: Any, settings: Sequence[str], file: Path | None = None) -> frozenset[str]:
+    """Returns the dotted keys that settings and file set, by their present names; arguments as of `override`."""
+
+    def leaves(tree: Mapping[str, Any], path: str) -> Iterator[str]:
+        for name, value in tree.items():
+            if isinstance(value, Mapping):
+                yield from leaves(value, f"{path}{name}.")
+            else:
+                yield f"{path}{name}"
+
+    return frozenset(leaves(_tree(config, settings, file), ""))
+
+
+def _tree(config: Any, settings: Sequence[str], file: Path | None) -> dict[str, Any]:
     tree = {} if file is None else present_tree(config, _read(file))
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():
             raise ValueError(f"{shown(setting)} is no setting; write key=value, as in steps=1000.")
         _put(tree, present_parts(config, key.strip().split(".")), _parsed(text.strip(), key.strip()), setting)
-    try:
-        return overlay(config, tree)
-    except _UnknownSetting as error:
-        raise ValueError(_unknown(error.key, error.known, _keys(config))) from error
+    return tree
 
 
 class _UnknownSetting(ValueError):

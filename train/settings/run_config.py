@@ -55,7 +55,8 @@ class RunConfig:
         dropout: Whether dropout is on.
         dtype: Floating-point type of the computation; weights and updates are float32 in any case.
         gradient_cache_chunks: Number of parts in which a group is encoded, one after another, to save memory.
-        remat: What each layer computes again in the backward pass: none, dots (all but matrix products), full.
+        remat: What each layer computes again in the backward pass: none, dots (all but matrix products), attention
+            (all but what attention takes and gives), full.
         attention: Attention back end: einsum, fused (TPU kernels that write no scores to memory), cudnn, or auto.
         loss: The contrastive loss.
         distill: What is learned from a teacher.

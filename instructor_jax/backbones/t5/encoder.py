@@ -19,7 +19,7 @@ from instructor_jax.nn.dropout import DropoutSite
 from instructor_jax.nn.embedding_table import TokenEmbedding
 from instructor_jax.nn.layers import FeedForward, FeedForwardShape, RMSNorm, SlicedFeedForward, parameter
 from instructor_jax.nn.relative_bias import RelativeBias, offset_buckets
-from instructor_jax.nn.stack import keys_of_layer, make_layers, run_layers
+from instructor_jax.nn.stack import keys_of_layer, make_layers, of_attention, run_layers
 from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import constrain
 
@@ -52,8 +52,10 @@ class SelfAttention(nnx.Module):
         row_keys: Key[Array, "groups rows"] | None = None,
     ) -> Float[Array, "groups rows len embed"]:
         """Returns what attention adds; `bias` has a number wherever the back end's `by_offset` has one."""
-        query, key, value = (attention.project(x, weight[...]) for weight in (self.query, self.key, self.value))
-        return attention.join(attention.attend((query, key, value), bias, self.dropout, row_keys), self.out[...])
+        weights = (self.query, self.key, self.value)
+        query, key, value = (of_attention(attention.project(x, weight[...])) for weight in weights)
+        mixed = of_attention(attention.attend((query, key, value), bias, self.dropout, row_keys))
+        return of_attention(attention.join(mixed, self.out[...]))
 
 
 class EncoderLayer(nnx.Module):

@@ -22,8 +22,8 @@ from instructor_jax.train.plan.plan import plan_encode, plan_step
 from instructor_jax.train.plan.program import abstract_batch
 from instructor_jax.train.plan.record import Plan, from_json, to_json
 from instructor_jax.train.plan.report import report, table
+from instructor_jax.train.plan.search.sweep import meshes, sweep
 from instructor_jax.train.plan.settings import planned_config
-from instructor_jax.train.plan.sweep import meshes, sweep
 from instructor_jax.train.recipes import recipe
 
 from ..random_batches import random_batch, tiny_config
@@ -123,7 +123,9 @@ def made_up(base: Plan, config: TrainConfig, constant: int, each: int, available
     memory = dataclasses.replace(
         base.memory, available=available, arguments=constant, results=0, shared=0, code=0, temporaries=each * examples
     )
-    settings = {**base.settings, "examples": examples, "remat": config.remat}
+    settings = {
+        **base.settings, "examples": examples, "remat": config.remat, "chunks": config.gradient_cache_chunks
+    }  # fmt: skip
     return dataclasses.replace(
         base, memory=memory, settings=settings, mesh=dict(zip("dfts", dataclasses.astuple(config.mesh), strict=True))
     )
@@ -143,8 +145,10 @@ def test_a_sweep_takes_the_best_mesh_and_grows_its_batch(planned: Plan, each: in
     assert found.best is not None
     assert found.largest is not None
     assert found.best.mesh["f"] == 4
-    assert [one.settings["remat"] for one in found.plans[:2]] == ["full", "dots"]
-    assert {one.settings["remat"] for one in found.plans[2:]} == {"dots"}
+    # with the recipe's chunks, then with one; then what else layers may keep, and the best of it on every mesh
+    assert [one.settings["chunks"] for one in found.plans[:2]] == [2, 1]
+    assert [one.settings["remat"] for one in found.plans[:4]] == ["full", "full", "attention", "dots"]
+    assert {one.settings["remat"] for one in found.plans[4:]} == {"attention"}
     sizes = [one.settings["examples"] for one in found.plans if one.settings["examples"] > 16]
     assert sizes[: len(batches)] == batches
     # half as much again would not fit, or no compilation was left

@@ -19,7 +19,13 @@ def test_devices_of_this_machine() -> None:
     assert devices_of("cpu") == jax.devices()
     assert devices_of("cpu:4") == jax.devices()[:4]
     with pytest.raises(ValueError, match=rf"there are {jax.device_count()} devices"):
-        devices_of("cpu:1000")
+        devices_of("cpu:500")
+
+
+@pytest.mark.parametrize("name", ["cpu:999999999", "cpu:0", "cpu:-1", "gpu:x", "cpu:", "cpu:" + "9" * 5000])
+def test_numbers_that_no_machine_has_are_told_at_once(name: str) -> None:
+    with pytest.raises(ValueError, match=r"write [cg]pu:1 to [cg]pu:512"):
+        devices_of(name)
 
 
 def test_without_the_compiler_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

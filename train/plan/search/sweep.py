@@ -1,6 +1,7 @@
 """The best mesh and the largest batch for a topology, found with a dozen compilations at most.
 
-First what layers keep, then the meshes, at the batch that was asked for: the lowest bound wins, among those that fit.
+First how many chunks, from one on, and what layers keep, then the meshes, at the batch that was asked for: the lowest
+bound wins, among those that fit.
 Then the batch grows on the best one, with as many rows in a chunk as before, until it does not fit, or has 65,536
 examples, or no compilation is left: twofold, then by as many doublings as the memory of the last two plans suggests.
 """
@@ -12,9 +13,9 @@ from pathlib import Path
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.sharding import MeshShape
 
-from ..config import TrainConfig
-from .own_files import MARK
-from .record import Plan
+from ...config import TrainConfig
+from ..own_files import MARK
+from ..record import Plan
 
 MOST = 12
 _FOR_MESHES = 8
@@ -93,10 +94,16 @@ def sweep(config: TrainConfig, devices: int, planner: Planner, most: int = MOST)
 
     given, *others = (dataclasses.replace(config, mesh=mesh) for mesh in meshes(config, devices))
     attempt(given)
-    attempt(dataclasses.replace(given, remat="dots" if config.remat == "full" else "full"))
-    kept = (_best(plans) or (config,))[0].remat  # what layers keep is decided on one mesh for all
+    if given.gradient_cache_chunks > 1:  # every chunk is computed twice, and gathers all weights anew
+        attempt(dataclasses.replace(given, gradient_cache_chunks=1, remat="full"))
+    begin = (_best(plans) or (given,))[0]
+    for remat in ("full", "attention", "dots"):
+        one = dataclasses.replace(begin, remat=remat)
+        if one not in [config for config, _ in plans]:
+            attempt(one)
+    kept = (_best(plans) or (begin,))[0]  # chunks and what layers keep are decided on one mesh for all
     for other in others:
-        attempt(dataclasses.replace(other, remat=kept))
+        attempt(dataclasses.replace(other, gradient_cache_chunks=kept.gradient_cache_chunks, remat=kept.remat))
     best = _best(plans)
     if best is not None:
         plans += _larger(*best, planner, most - len(plans))
