@@ -24,7 +24,7 @@ class Instructor:
 
     @classmethod
     def from_pretrained(
-        cls, name, *, revision=None, cache_dir=None, local_files_only=False, dtype="float32", max_length=None
+        cls, name, *, revision=None, cache_dir=None, local_files_only=False, dtype="float32", max_length=None, mesh=None
     ):
         if name not in ("fake", "slow", "other"):
             raise ValueError(f"no model {name!r}")
