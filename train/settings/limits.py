@@ -57,7 +57,7 @@ def check_limits(settings: dict[str, Any]) -> None:
                     raise ValueError(f"{key}={shown_value(one)} must be at most {most:,}: {why}.")
             if key in _PLACES:
                 refuse_remote(key, one)
-            if key in _PLACES_OF_STORES:
+            if key in _PLACES_OF_STORES and isinstance(one, str):
                 require_served(key, one)
             if isinstance(one, str) and "\0" in one:
                 raise ValueError(f"{key}={shown_value(one)} has a NUL character; no name or path has.")
