@@ -58,7 +58,7 @@ def convert(
     Weights keep their dtype, bit for bit. A name that is unknown,
     missing or misshapen is an error.
 
-    Examples:
+    For example:
 
       instructor-jax convert ./instructor-large ./large-orbax --to orbax
       instructor-jax convert ./large-orbax ./for-pytorch --to pytorch
@@ -123,7 +123,7 @@ def verify(source: str) -> int:
 
     Exit code 0 when everything agrees, 1 otherwise. Needs the extra torch.
 
-    Examples:
+    For example:
 
       instructor-jax convert verify ./for-pytorch
 
