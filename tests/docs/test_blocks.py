@@ -29,7 +29,7 @@ PAGES = sorted(
 )
 # Pages that are run as a reader would follow them; the snippets of docs/serve.md and docs/integrations.md have tests of
 # their own, beside what they are about, and those of the other pages go without data and models that a reader has.
-FOLLOWED = ["README.md", *(f"docs/{folder}" for folder in ("tutorials", "how_to"))]
+FOLLOWED = ["README.md", *(f"docs/{folder}" for folder in ("explanations", "how_to", "tutorials"))]
 # What a page does for minutes is done for less here.
 SHORTER = {"steps=60": "steps=4", "optimizer.warmup_steps=10": "optimizer.warmup_steps=1"}
 
@@ -53,7 +53,7 @@ def run_commands(block: Block) -> None:
         text = text.replace(long, short)
     for line in text.splitlines():
         words = shlex.split(line, comments=True)
-        if words[:1] == ["instructor-jax"] and not {">", "|", "&&"} & set(words):
+        if words[:1] == ["instructor-jax"] and not {">", ">>", "|", "&&"} & set(words):
             with contextlib.redirect_stdout(io.StringIO()):
                 code = exit_code(words[1:])
             assert code == 0, f"{block.page}:{block.line}: {line}"

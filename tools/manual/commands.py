@@ -79,6 +79,9 @@ def _fenced(markdown: str) -> str:
         if not in_fence and not fences and (command or lines[0].startswith("  ")):
             kind = "bash" if command else "text"
             block = f"```{kind}\n" + "\n".join(line[2:] if line.startswith("  ") else line for line in lines) + "\n```"
+        elif not in_fence and not fences:
+            # typography would make a dash of the two
+            block = re.sub(r"(`[^`]*`)|(?<![\w-])(--[a-z][\w-]*)", lambda found: found[1] or f"`{found[2]}`", block)
         in_fence ^= fences % 2 == 1
         done.append(block)
     return re.sub(r"(?<=\n)```\n\n```bash\n", "\n", "\n\n".join(done))
