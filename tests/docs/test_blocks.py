@@ -31,7 +31,10 @@ PAGES = sorted(
 # their own, beside what they are about, and those of the other pages go without data and models that a reader has.
 FOLLOWED = ["README.md", *(f"docs/{folder}" for folder in ("explanations", "how_to", "tutorials"))]
 # What a page does for minutes is done for less here.
-SHORTER = {"steps=60": "steps=4", "optimizer.warmup_steps=10": "optimizer.warmup_steps=1"}
+SHORTER = {
+    "steps=60": "steps=2 held_out.rows=0 log.tensorboard=false",
+    "optimizer.warmup_steps=10": "optimizer.warmup_steps=1",
+}
 
 
 def followed() -> list[Path]:
