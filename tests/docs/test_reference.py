@@ -73,11 +73,7 @@ def test_every_setting_has_a_sentence_and_its_default() -> None:
     page = settings_page()
     assert all(f"| `{key}` | " in page for key in found)
     assert found["batch.rows"].default == "8"
-    assert found["remat"].kind == "none | full | dots" or set(found["remat"].kind.split(" | ")) == {
-        "none",
-        "full",
-        "dots",
-    }
+    assert {"none", "full", "dots"} <= set(found["remat"].kind.split(" | "))
 
 
 def test_a_setting_without_a_sentence_is_an_error() -> None:
@@ -125,6 +121,14 @@ def test_links_of_all_pages_lead_to_files(repository: Path) -> None:
     for path in pages:
         inside = path.relative_to(repository / "docs") if path.is_relative_to(repository / "docs") else Path("x.md")
         mended(path.read_text(encoding="utf-8"), path, inside.with_suffix("").as_posix())
+
+
+def test_every_page_is_in_the_tree(repository: Path) -> None:
+    listed = "".join(path.read_text(encoding="utf-8") for path in (repository / "docs").rglob("index.md"))
+    for path in (repository / "docs").rglob("*.md"):
+        name = path.relative_to(repository / "docs").with_suffix("").as_posix()
+        if path.name != "index.md" and "commands" not in path.parts:
+            assert re.search(rf"^({name}|{path.stem})$", listed, re.MULTILINE), f"add {name} to docs/index.md"
 
 
 def test_llms_txt_lists_the_pages() -> None:
