@@ -123,6 +123,25 @@ def test_links_of_all_pages_lead_to_files(repository: Path) -> None:
         mended(path.read_text(encoding="utf-8"), path, inside.with_suffix("").as_posix())
 
 
+def slugs(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and the site make them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_anchors_of_links_between_pages_are_headings(repository: Path) -> None:
+    pages = [repository / name for name in FROM_ROOT] + sorted((repository / "docs").rglob("*.md"))
+    found = 0
+    for page in pages:
+        for path, anchor in re.findall(
+            r"\]\((?![a-z]+:)([^()#\s]*\.md)#([^()\s]+)\)", page.read_text(encoding="utf-8")
+        ):
+            found += 1
+            assert anchor in slugs(page.parent / path), f"{page.name}: {path}#{anchor}"
+    assert found > 20
+
+
 def test_every_page_is_in_the_tree(repository: Path) -> None:
     listed = "".join(path.read_text(encoding="utf-8") for path in (repository / "docs").rglob("index.md"))
     for path in (repository / "docs").rglob("*.md"):
