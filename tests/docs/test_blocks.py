@@ -25,7 +25,7 @@ from blocks import NOT_RUN, ROOT, Block, blocks_of, commands_of
 PAGES = sorted(
     path
     for path in [*map(ROOT.joinpath, FROM_ROOT), *(ROOT / "docs").rglob("*.md")]
-    if "commands" not in path.parts and "project" not in path.parts
+    if not {"commands", "project", "settings.md"} & set(path.parts)  # made of the code, or of files at the root
 )
 # Pages that are run as a reader would follow them; the snippets of docs/serve.md and docs/integrations.md have tests of
 # their own, beside what they are about, and those of the other pages go without data and models that a reader has.
