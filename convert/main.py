@@ -58,7 +58,7 @@ def convert(
     Weights keep their dtype, bit for bit. A name that is unknown,
     missing or misshapen is an error.
 
-    Examples:
+    For example:
 
       instructor-jax convert ./instructor-large ./large-orbax --to orbax
       instructor-jax convert ./large-orbax ./for-pytorch --to pytorch
@@ -70,8 +70,7 @@ def convert(
     Parameters
     ----------
     source:
-        Folder, file, a name on the Hugging Face hub, or "default".
-        Folders may be those of a store: s3://bucket/model.
+        Folder, also s3://bucket/model, file, name on the hub, or "default".
     target:
         Folder to write, also of a store; must not exist yet.
     to:
@@ -81,8 +80,7 @@ def convert(
     tokenizer:
         Folder with tokenizer files, where the source has none (T5X).
     dtype:
-        Cast the weights; "as-is" keeps every bit. float16 refuses
-        weights above 65504, which it cannot hold.
+        Cast the weights; float16 refuses those above 65504, its largest.
     """
     require_served("target", target)
     place = _resolved(source)
@@ -123,7 +121,7 @@ def verify(source: str) -> int:
 
     Exit code 0 when everything agrees, 1 otherwise. Needs the extra torch.
 
-    Examples:
+    For example:
 
       instructor-jax convert verify ./for-pytorch
 

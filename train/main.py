@@ -32,16 +32,17 @@ def train(
 ) -> int:
     """Train an embedding model on a mixture; killed and started again it goes on where it was.
 
-    RECIPE is tiny, default, instructor_base, instructor_large, instructor_xl or
-    modern_base, or a function of a file of your own, path/to/file.py:function,
-    which is run; settings change single values of it. OUTPUT gets checkpoints,
-    metrics.jsonl, TensorBoard files, report.html and at the end the folder
-    model, which this program and sentence-transformers open.
+    RECIPE is tiny, default, default_instructions, instructor_base,
+    instructor_large, instructor_xl, modern_base, modern_bert_base,
+    modern_gemma_300m or modern_qwen3_600m, or a function of a file of your own,
+    path/to/file.py:function, which is run; settings change single values of it.
+    OUTPUT gets checkpoints, metrics.jsonl, TensorBoard files, report.html and at
+    the end the folder model, which this program and sentence-transformers open.
 
     Stopped by SIGTERM or Ctrl-C it saves and exits with 75 or 130, not with 0:
     the run is not finished, and the same command goes on.
 
-    Examples:
+    For example:
 
       instructor-jax medi import pairs.jsonl --to data/mine
       instructor-jax train tiny data=data/mine output=runs/tiny steps=500

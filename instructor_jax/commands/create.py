@@ -45,7 +45,7 @@ def create(
     Its vectors mean nothing until it is trained; it is for trying the
     commands, for tests and as a start for training.
 
-    Examples:
+    For example:
 
       instructor-jax create tiny-model
       instructor-jax create my-base --size t5-base --tokenizer ./t5-base

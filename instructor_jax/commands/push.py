@@ -44,7 +44,7 @@ def push(
     README.md are sent; a folder without one gets a card that says what can be
     read off the model. The token is the one that 'hf auth login' keeps.
 
-    Examples:
+    For example:
 
       instructor-jax push runs/mine/model me/my-embedder --private
       instructor-jax push runs/mine/model me/my-embedder --exist-ok --create-pr

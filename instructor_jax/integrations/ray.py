@@ -17,7 +17,7 @@ from instructor_jax.model_options import Precision
 class InstructorEncoder:
     """Adds a column of vectors to batches with a column of texts.
 
-    With Ray, one object lives in each actor of the pool:
+    With Ray, one object lives in each actor of the pool::
 
         dataset.map_batches(
             InstructorEncoder,

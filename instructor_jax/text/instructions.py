@@ -12,7 +12,7 @@ from instructor_jax.io.printable import one_line
 
 @dataclasses.dataclass(frozen=True)
 class Instruction:
-    """Renders `Represent the {domain} {text_type} for {objective}: ` (Su et al. 2023, section 2.3).
+    """Renders the paper's "Represent the {domain} {text_type} for {objective}: " (Su et al. 2023, section 2.3).
 
     `domain` and `objective` are optional, as in the paper; `str(Instruction(...))` can be passed to `encode`.
 

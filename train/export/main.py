@@ -31,7 +31,7 @@ def export(
     weights are read parameter by parameter, without the optimizer's state,
     however many devices saved them, and written as they come.
 
-    Examples:
+    For example:
 
       instructor-jax export runs/modern
       instructor-jax export runs/modern ./best --step best

@@ -50,7 +50,7 @@ def plan(
     chosen, with 5 compilations at most. Then come the evaluation of a run and
     the export of its model, which need room beside the optimizer's state.
 
-    Examples:
+    For example:
 
       instructor-jax plan instructor_xl --topology v5e:16x16
       instructor-jax plan modern_base --topology v5e:4x4 --price-per-hour 1.20

@@ -12,7 +12,26 @@ MODEL_TYPES = ("t5", "mt5", "umt5")
 
 @dataclasses.dataclass(frozen=True)
 class T5Config:
-    """Shape of a T5 encoder; `heads * head_dim` may differ from `embed` (T5-3b: 32 x 128 with 1024)."""
+    """Shape of a T5 encoder; `heads * head_dim` may differ from `embed` (T5-3b: 32 x 128 with 1024).
+
+    Attributes:
+        vocab: Number of rows of the embedding table, at least as many as the tokenizer has subwords.
+        embed: Width of the hidden states.
+        layers: Number of layers.
+        heads: Number of attention heads.
+        head_dim: Width of a head.
+        ffn: Inner width of the feed-forward part.
+        activation: Function of the feed-forward part.
+        gated: Whether that part has two input matrices, activation(wi_0 x) * (wi_1 x), as in v1.1, Flan and mT5.
+        relative_buckets: Number of buckets of distances that have a bias of their own; even, at least 4.
+        relative_max_distance: Distance from which on all share the last bucket.
+        shared_relative_bias: Whether all layers share one table of biases; False for umT5.
+        norm_epsilon: Added to the mean square by the norms.
+        dropout: Fraction of values that are dropped in training, 0 to below 1.
+        pad_id: Token id of padding.
+        eos_id: Token id that ends every text.
+        model_type: Name that an exported config.json gets: t5, mt5 or umt5.
+    """
 
     vocab: int = 32128
     embed: int = 768
@@ -21,15 +40,15 @@ class T5Config:
     head_dim: int = 64
     ffn: int = 3072
     activation: Activation = "relu"
-    gated: bool = False  # v1.1, Flan, mT5, umT5, ByT5: activation(wi_0 x) * (wi_1 x)
+    gated: bool = False
     relative_buckets: int = 32
     relative_max_distance: int = 128
-    shared_relative_bias: bool = True  # umT5: False, every layer owns a table
+    shared_relative_bias: bool = True
     norm_epsilon: float = 1e-6
-    dropout: float = 0.1  # used in training only
+    dropout: float = 0.1
     pad_id: int = 0
     eos_id: int = 1
-    model_type: str = "t5"  # t5, mt5 or umt5: the name written into an exported config.json
+    model_type: str = "t5"
 
     def __post_init__(self) -> None:
         name = type(self).__name__

@@ -1,0 +1,1 @@
+"""Pages of the site that come from the code: the command line, the settings of a recipe, and links out of docs/."""
