@@ -5,6 +5,7 @@ dictionary by name, in whatever type they are stored, and computes in float32. B
 symbols, so that one program serves all shapes.
 """
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,12 @@ def write_stablehlo(target: Path, folder: ModelFolder, params: dict[str, Any]) -
         params: the weights, written in their dtype.
 
     Raises:
-        ValueError: the target is not empty, the weights do not fit the configuration, or there is no tokenizer.json.
+        ValueError: the target is not empty, the weights do not fit the configuration, there is no tokenizer.json, or
+            the package is absent by which JAX writes programs.
         OSError: it cannot be written; nothing is left then.
     """
+    if importlib.util.find_spec("flatbuffers") is None:
+        raise ValueError("a StableHLO program needs flatbuffers: pip install 'instructor-jax[stablehlo]'")
     check_tokenizer(folder)
     check_params(folder.config, params)
     weights = named_weights(params)

@@ -66,7 +66,8 @@ LIMITS = {
     "lines of the longest function": 70,
     "functions above 70 lines": 0,
     "files above 250 lines": 1,
-    "functions above 6 parameters": 19,  # three have signatures that others set: two components of Haystack, one upload
+    # four have signatures that others set: two components of Haystack, one upload, the options of Instructor
+    "functions above 6 parameters": 20,
     "public names without docstring": 0,
 }
 # The files that need an extra or something slow to import; everything else must do without.

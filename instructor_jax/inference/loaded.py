@@ -50,11 +50,14 @@ class LoadedModel:
         folder: Any,
         params: Any = None,
         *,
+        dtype: Any = "float32",
         max_length: Any = None,
-        **compute: Any,
+        devices: Any = None,
+        tokens_per_call: Any = None,
+        mesh: Any = None,
     ) -> None:
         check_process()
-        self._options: ComputeOptions = compute_options(**compute)
+        self._options: ComputeOptions = compute_options(dtype, devices, tokens_per_call, mesh)
         if not isinstance(folder, ModelFolder):
             folder = read_folder(resolve_model(model_name("name_or_path", folder)))
         if max_length is not None:

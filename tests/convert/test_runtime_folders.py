@@ -1,6 +1,7 @@
 """Folders for other runtimes: what a program that knows only the manifest computes is what `encode` returns."""
 
 import dataclasses
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def inputs(folder: Path, texts: list[str], instruction: str) -> list[np.ndarray]
 @pytest.fixture(scope="module")
 def stablehlo(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("runtime") / "graph"
-    convert(str(tiny_folder), target, to="stablehlo")
+    convert(str(tiny_folder), str(target), to="stablehlo")
     return target
 
 
@@ -82,7 +83,7 @@ def test_the_manifest_tells_the_program(stablehlo: Path, tiny_folder: Path) -> N
 
 
 def test_narrow_weights_stay_narrow(tiny_folder: Path, tmp_path: Path) -> None:
-    convert(str(tiny_folder), tmp_path / "half", to="stablehlo", dtype="bfloat16")
+    convert(str(tiny_folder), str(tmp_path / "half"), to="stablehlo", dtype="bfloat16")
     assert (tmp_path / "half" / "model.safetensors").stat().st_size < 0.55 * (
         tiny_folder / "model.safetensors"
     ).stat().st_size
@@ -98,7 +99,7 @@ def test_narrow_weights_stay_narrow(tiny_folder: Path, tmp_path: Path) -> None:
 def test_every_family_becomes_a_program(family: str, tmp_path: Path) -> None:
     kind, config = MODELS[family]
     path = family_folder(tmp_path / "model", kind, config)
-    convert(str(path), tmp_path / "graph", to="stablehlo")
+    convert(str(path), str(tmp_path / "graph"), to="stablehlo")
     texts: list[Any] = list(TEXTS)
     model = Instructor.from_pretrained(path, devices=jax.devices()[:1], tokens_per_call=256)
     found = run_stablehlo(tmp_path / "graph", inputs(tmp_path / "graph", texts, ""))
@@ -111,7 +112,7 @@ def test_nothing_is_written_over_or_left(tiny_folder: Path, tmp_path: Path, monk
     dear.mkdir()
     (dear / "file").write_text("dear")
     with pytest.raises(ValueError, match="not an empty folder"):
-        convert(str(tiny_folder), dear, to="stablehlo")
+        convert(str(tiny_folder), str(dear), to="stablehlo")
     source = read_source(tiny_folder)
     without = dataclasses.replace(source.folder, path=dear)
     with pytest.raises(ValueError, match=r"has no tokenizer\.json"):
@@ -122,6 +123,14 @@ def test_nothing_is_written_over_or_left(tiny_folder: Path, tmp_path: Path, monk
 
     monkeypatch.setattr("instructor_jax.convert.stablehlo_file.write_safetensors", full)
     with pytest.raises(OSError, match="No space left"):
-        convert(str(tiny_folder), tmp_path / "new", to="stablehlo")
+        convert(str(tiny_folder), str(tmp_path / "new"), to="stablehlo")
     assert [path.name for path in tmp_path.iterdir()] == ["dear"]
     assert (dear / "file").read_text() == "dear"
+
+
+def test_without_its_package_the_extra_is_named(tiny_folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "flatbuffers" else find(name))
+    with pytest.raises(ValueError, match=r"needs flatbuffers: pip install 'instructor-jax\[stablehlo\]'"):
+        convert(str(tiny_folder), str(tmp_path / "new"), to="stablehlo")
+    assert not any(tmp_path.iterdir())
