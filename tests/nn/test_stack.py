@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.nn.compute import Compute, Remat
@@ -19,6 +20,7 @@ TEXTS = TokenBatch(
 )
 
 
+@pytest.mark.slow
 def test_what_attention_takes_and_gives_is_kept() -> None:
     """More products in the backward pass than where all is kept, fewer than where nothing is; the same gradients."""
     params = init_params(MODEL, seed=0)

@@ -232,6 +232,7 @@ def test_a_text_has_one_vector_in_any_company(text: list, before: list, after: l
     assert np.abs(alone - among).max() <= TOLERANCE
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.lists(token_lists, min_size=2, max_size=4).filter(lambda texts: sum(map(len, texts)) <= 48))
 def test_one_text_per_row_is_the_special_case(texts: list[list[int]]) -> None:

@@ -78,6 +78,7 @@ def test_rows_mix_both_losses_as_stated() -> None:
     np.testing.assert_allclose(sums.teacher_cosine[0], np.asarray(losses.teacher_cosine)[batch.valid].sum(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_tasks_without_the_teacher_have_the_contrastive_loss_alone_once_it_is_not_alone() -> None:
     config = tiny_config(distill=dataclasses.replace(DISTILL, without=("sec*",)), dropout=False, steps=20)
     batch, params = taught(config, 0), init_params(TINY, seed=0)

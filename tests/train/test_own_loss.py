@@ -103,10 +103,8 @@ def test_its_update_is_that_of_pytorch() -> None:
     np.testing.assert_allclose(metrics.gradient_norm, norm, rtol=1e-4)  # sums of thousands of products in float32
 
 
-@pytest.mark.parametrize(
-    ("shape", "chunks"),
-    [pytest.param(MeshShape(8), 1, marks=pytest.mark.slow), (MeshShape(data=2, fsdp=2, tensor=2), 2)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("shape", "chunks"), [(MeshShape(8), 1), (MeshShape(data=2, fsdp=2, tensor=2), 2)])
 def test_eight_devices_make_the_step_of_one(shape: MeshShape, chunks: int) -> None:
     config = tiny_config(dropout=False, gradient_cache_chunks=chunks)
     params, batch = _params(config), odd_batch(config)

@@ -159,6 +159,7 @@ def test_layers_one_by_one_equal_the_loop_over_them() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max(), err_msg=name)
 
 
+@pytest.mark.slow
 def test_dropout_depends_on_seed_and_step_alone() -> None:
     config = tiny_config()
     state, batch = start(config), random_batch(config, seed=0)

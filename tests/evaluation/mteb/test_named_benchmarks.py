@@ -101,6 +101,7 @@ def toy_benchmark(monkeypatch):
     monkeypatch.setattr("instructor_jax.evaluation.main.load", lambda name, **options: KnownVectors())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toy_benchmark")
 def test_a_benchmark_runs_by_its_name_and_prints_what_its_tasks_are_read_under(tmp_path, capsys, request):
     evaluate("known", output=tmp_path, chosen=TaskOptions(benchmark="Toy(eng, v1)"))

@@ -131,6 +131,7 @@ def made_up(base: Plan, config: TrainConfig, constant: int, each: int, available
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("each", "batches"), [(30, [32, 512, 2048]), (3000, [32, 64]), (1, [32, 512, 8192, 65536])])
 def test_a_sweep_takes_the_best_mesh_and_grows_its_batch(planned: Plan, each: int, batches: list[int]) -> None:
     """Of plans made up: fsdp=4 is best, and the batch grows from 16 to the largest that fits and one beyond it."""

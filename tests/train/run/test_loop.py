@@ -79,6 +79,7 @@ def test_an_evaluation_gets_all_weights_when_it_is_due(data, whole, tmp_path) ->
     assert losses(tmp_path / "run") == losses(whole)  # looking does not change the run
 
 
+@pytest.mark.slow
 def test_the_model_is_a_folder_that_opens(whole) -> None:
     model = Instructor.from_pretrained(whole / MODEL)
     vectors = model.encode(["bal dem", "rar mon"], instruction="the plants: ")
