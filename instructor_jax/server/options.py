@@ -50,7 +50,7 @@ class LimitOptions:
         max_items: Most texts of a request (413).
         max_request_tokens: Most tokens of a request (413).
         max_queued_tokens: Most tokens that wait for the device (429).
-        max_queue_seconds: Longest time that a text waits for the device (503).
+        max_queue_seconds: Longest time that a request waits for the device (429 if it would, 503 if it did).
         max_requests: Most requests at a time (429).
     """
 

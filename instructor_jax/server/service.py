@@ -7,7 +7,6 @@ so that the queue knows its true tokens; and the worker's thread, which feeds th
 import asyncio
 import dataclasses
 import logging
-import math
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from instructor_jax.server.admission import Admission, LateError
 from instructor_jax.server.device.failures import BrokenVector, ClientGone, DeviceFailure
 from instructor_jax.server.device.item import Item
 from instructor_jax.server.device.jobs import Job
@@ -31,7 +31,6 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 _TOKENIZE_THREADS = 2  # the tokenizers library is parallel by itself; two requests may overlap
 _INLINE_CHARACTERS = 1000  # take less time than the way to another thread and back, which a lone request feels
-_RETRY_SECONDS = (1, 30)  # clients of OpenAI do not retry after longer waits than a minute or two
 
 Answer = TypeVar("Answer")
 
@@ -84,6 +83,7 @@ class Service:
         self.broken: str | None = None
         self.when_broken: Callable[[], None] | None = None
         self.requests = 0
+        self._admission = Admission(models, limits, self.worker, metrics)
         self._threads = ThreadPoolExecutor(_TOKENIZE_THREADS, "instructor-jax-tokenize")
         metrics.watch(self)
 
@@ -125,7 +125,7 @@ class Service:
     @property
     def queued_tokens(self) -> int:
         """Tokens that wait for the device."""
-        return sum(model.queue.tokens for model in self.models)
+        return self._admission.queued_tokens
 
     async def embed(
         self,
@@ -148,7 +148,11 @@ class Service:
         Raises:
             Refusal: The request is too large, the server is busy or broken, or the device failed on it.
         """
-        self._admit()
+        if self.broken is not None:
+            raise Refusal(503, f"the server is broken: {self.broken}")
+        if self.draining:
+            raise Refusal(503, "the server is shutting down; ask another one.", retry_after=1)
+        self._admission.check(model, items, self.requests)
         self.requests += 1
         try:
             return await self._embed(model, items, truncate, whole, gone)
@@ -170,6 +174,7 @@ class Service:
         else:
             texts = await loop.run_in_executor(self._threads, lambda: tokenized(model, items, truncate=truncate))
         tokens = int(texts.offsets[-1])
+        self._admission.learn(items, tokens)
         if tokens > self.limits.request_tokens:
             raise Refusal(
                 413,
@@ -180,7 +185,7 @@ class Service:
         job = Job(texts, loop.create_future(), loop, work)
         put_at = time.monotonic()
         if not model.queue.put(job):
-            raise self._busy()
+            raise self._admission.refusal()
         try:
             result = await _first(job.answer, gone)
         except (ClientGone, asyncio.CancelledError):
@@ -201,39 +206,12 @@ class Service:
         """Runs work of the tokenizer in its threads."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _admit(self) -> None:
-        if self.broken is not None:
-            raise Refusal(503, f"the server is broken: {self.broken}")
-        if self.draining:
-            raise Refusal(503, "the server is shutting down; ask another one.", retry_after=1)
-        if self.requests >= self.limits.requests or self.queued_tokens >= self.limits.queued_tokens:
-            raise self._busy()
-
-    def _busy(self) -> Refusal:
-        self.metrics.refused("overloaded")
-        speed = self.worker.tokens_per_second
-        low, high = _RETRY_SECONDS
-        wait = max(low, min(high, math.ceil(self.queued_tokens / speed))) if speed else low
-        return Refusal(
-            429,
-            f"{self.queued_tokens:,} tokens wait for the device; try again in {wait} s.",
-            retry_after=wait,
-            code="overloaded",
-        )
-
     def dropped(self, job: Job, late: bool) -> None:
         """Answers a job that leaves the queue without vectors."""
         if late or not job.settled:
             self.metrics.refused("late" if late else "client_gone")
         if late:
             job.fail(LateError(self.limits.queue_seconds))
-
-
-class LateError(Refusal):
-    """The texts waited too long for the device."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(503, f"the texts waited more than {seconds:g} s for the device; try again.", retry_after=1)
 
 
 async def _first(answer: "asyncio.Future[Any]", gone: Callable[[], Awaitable[Any]] | None) -> Any:

@@ -14,7 +14,8 @@ class Limits:
         items: Most texts of a request; OpenAI's own limit.
         request_tokens: Most tokens of a request after truncation; OpenAI's own limit.
         queued_tokens: Most tokens that wait for the device; more are refused with 429.
-        queue_seconds: Longest time a text waits for the device before its request is refused with 503.
+        queue_seconds: Longest time a request waits for the device. One that would wait longer, by the throughput of the
+            last calls, is refused with 429; one that did, with 503. Half of the minute after which proxies give up.
         requests: Most requests that are being worked on or wait; TEI's own limit.
     """
 
@@ -23,7 +24,7 @@ class Limits:
     items: int = 2048
     request_tokens: int = 300_000
     queued_tokens: int = 600_000
-    queue_seconds: float = 60.0
+    queue_seconds: float = 30.0
     requests: int = 512
 
 

@@ -162,6 +162,7 @@ def test_ids_of_another_vocabulary_are_refused_with_the_cure(openai, server):
     assert caught.value.code == "foreign_token_ids"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_litellm(client_of, server, library):
     litellm = client_of("litellm", "litellm")
@@ -175,6 +176,7 @@ def test_litellm(client_of, server, library):
     same([one["embedding"] for one in answer.data], library.encode(TEXTS))
 
 
+@pytest.mark.slow
 def test_cohere(client_of, server, starts, library, tmp_path):
     cohere = client_of("cohere", "cohere")
     client = cohere.ClientV2(api_key="any", base_url=server.url)

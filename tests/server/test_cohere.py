@@ -51,6 +51,7 @@ def test_mixed_inputs_that_hold_texts(server, library):
     assert "pictures" in post(server, 400, inputs=picture)["message"]
 
 
+@pytest.mark.slow
 def test_integers_need_ranges(server, starts, tmp_path):
     assert "int8" in post(server, 400, texts=TEXTS, embedding_types=["int8"])["message"]
     lines = tmp_path / "typical.txt"

@@ -129,6 +129,47 @@ def test_overload_is_refused_until_there_is_room(starts):
     server.embed(input="word " * 200)
 
 
+def test_a_full_server_refuses_before_it_tokenises(starts, monkeypatch):
+    server = starts(queued_tokens=400)
+    server.embed(input="word " * 100)
+    gate = Gate(server)
+    seen, tokenizer = [], type(server.model.engine.tokenizer)
+    real = tokenizer.__call__
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        first = pool.submit(server.embed, input="word " * 100)
+        until(lambda: gate.calls)
+        waiting = pool.submit(server.embed, input="word " * 100)
+        until(lambda: server.service.queued_tokens > 100)
+        monkeypatch.setattr(tokenizer, "__call__", lambda self, pairs: seen.append(pairs) or real(self, pairs))
+        server.embed(429, input=["word " * 100] * 4)
+        assert not seen
+        # a text of 5,000 words will be cut to the model's 256 tokens, for which there is room
+        assert server.model.max_length == 256
+        long = pool.submit(server.embed, input="word " * 5000)
+        until(lambda: seen)
+        gate.open.set()
+        for request in (first, waiting, long):
+            assert request.result()["data"]
+
+
+def test_what_would_wait_too_long_is_refused_at_once(starts, monkeypatch):
+    server = starts(queue_seconds=20.0)
+    server.embed(input="warm")
+    gate = Gate(server)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        first = pool.submit(server.embed, input="word " * 100)
+        until(lambda: gate.calls)
+        waiting = pool.submit(server.embed, input="word " * 100)
+        until(lambda: server.service.queued_tokens > 100)
+        monkeypatch.setattr(type(server.service.worker.work), "capacity", property(lambda self: 4.0))
+        answer = server.client.post("/v1/embeddings", json={"input": "word"})
+        assert answer.status_code == 429  # more than 100 tokens at 4 a second are 25 s
+        assert answer.headers["retry-after"] == "26"
+        gate.open.set()
+        for request in (first, waiting):
+            assert request.result()["data"]
+
+
 def test_as_many_requests_at_a_time_as_are_allowed(starts):
     server = starts(requests=1)
     server.embed(input="warm")

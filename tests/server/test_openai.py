@@ -56,6 +56,7 @@ def test_an_alias_brings_its_instruction(server, library, name):
     np.testing.assert_allclose(vectors(server.embed(input=TEXTS, model=name)), expected, atol=CLOSE)
 
 
+@pytest.mark.slow
 def test_token_ids(server, library):
     ids = [library.tokenizer._token_ids([text])[0] for text in TEXTS[:2]]
     np.testing.assert_allclose(vectors(server.embed(input=ids)), library.encode(TEXTS[:2]), atol=CLOSE)
@@ -153,6 +154,7 @@ def test_2048_texts_in_one_request_and_many_at_once(server, library):
     np.testing.assert_allclose(np.concatenate(found), expected[:192], atol=CLOSE)
 
 
+@pytest.mark.slow
 def test_deterministic_gives_the_librarys_bits(starts, library):
     server = starts(deterministic=True)
     texts = [f"text number {k} " * (k % 13 + 1) for k in range(50)]

@@ -1,9 +1,10 @@
 """Which texts the device computes next: first come, first served, counted in tokens, with no timer.
 
 Whenever the device is free it takes what waits, up to a budget of tokens. A request is taken in slices of at most one
-device call; what is left of it goes to the end of the queue, so that a request of thousands of texts delays others by
-one call and not by all of its own. Where the next text does not fit into what is left of the budget, a bounded number
-of later requests is looked at for texts that do.
+device call; what is left of it lets a few others go first, so that a request of thousands of texts delays them by one
+call and not by all of its own. It does not go to the end: behind a long queue, a request of three slices would wait
+three times as long as one of a single slice. Where the next text does not fit into what is left of the budget, a
+bounded number of later requests is looked at for texts that do.
 """
 
 import threading
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from instructor_jax.server.device.jobs import Job
 
 _LOOK_AHEAD = 64  # requests behind the first whose texts may fill up a call; bounds the work of a take
+_TURNS = 16  # requests that go first when a slice was taken, so many share the device at a time
 Taken = list[tuple[Job, int, int]]  # jobs with the first and the end index of the texts that are taken
 
 
@@ -43,10 +45,14 @@ class TokenQueue:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    def has_room(self, tokens: int) -> bool:
+        """Returns whether a job of so many tokens would be let in now."""
+        return not self.tokens or self.tokens + tokens <= self._most
+
     def put(self, job: Job) -> bool:
         """Adds a job; returns False where too many tokens wait already."""
         with self._arrived:
-            if self.tokens and self.tokens + job.tokens_left > self._most:
+            if not self.has_room(job.tokens_left):
                 return False
             self._jobs.append(job)
             self.tokens += job.tokens_left
@@ -71,7 +77,7 @@ class TokenQueue:
     def _round(self, taken: Taken, budget: int) -> int:
         """Takes at most one slice of each of the first jobs; returns what is left of the budget."""
         passed: list[Job] = []  # looked at, does not fit: keeps its place
-        left: list[Job] = []  # a slice was taken: goes to the end
+        left: list[Job] = []  # a slice was taken: lets others go first
         looked = 0
         while self._jobs and budget > 0 and looked < _LOOK_AHEAD:
             job = self._jobs.popleft()
@@ -97,7 +103,8 @@ class TokenQueue:
             if job.next < len(job.texts):
                 left.append(job)
         self._jobs.extendleft(reversed(passed))
-        self._jobs.extend(left)
+        for index, job in enumerate(left):
+            self._jobs.insert(_TURNS + index, job)
         return budget
 
     def _slice_of(self, job: Job, room: int, *, first: bool) -> tuple[int, int]:

@@ -7,7 +7,6 @@ that is sent again and again; where it does not, the worker says that it is brok
 looking healthy.
 """
 
-import dataclasses
 import logging
 import threading
 import time
@@ -23,33 +22,14 @@ from instructor_jax.server.device.jobs import Job
 from instructor_jax.server.device.packed_calls import PackedCall, Place, pack
 from instructor_jax.server.device.served_model import ServedModel
 from instructor_jax.server.device.token_queue import Taken
+from instructor_jax.server.device.work import Work
 
 logger: logging.Logger = logging.getLogger(__name__)
 
+_MEASURED_CALLS = (
+    64  # the last of them tell the throughput; one that was slow, such as a compilation, is soon forgotten
+)
 _CALLS_PER_TAKE = 4  # more texts to a packing leave less padding; fewer keep short requests from waiting for long ones
-
-
-@dataclasses.dataclass
-class Work:
-    """What the worker has done, for metrics; written by its thread alone.
-
-    Attributes:
-        calls: Device calls.
-        texts: Texts that were computed.
-        tokens: Tokens of these texts.
-        computed_tokens: Tokens that the device computed, padding included.
-        seconds: Time in which the device had work.
-        failures: Takes that failed one after another.
-        retried: Texts that were computed again by themselves.
-    """
-
-    calls: int = 0
-    texts: int = 0
-    tokens: int = 0
-    computed_tokens: int = 0
-    seconds: float = 0.0
-    failures: int = 0
-    retried: int = 0
 
 
 class DeviceWorker(threading.Thread):
@@ -78,11 +58,6 @@ class DeviceWorker(threading.Thread):
         self.work = Work()
         self.busy_since: float | None = None
         self._began = 0.0
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Measured throughput; 0 before the first call."""
-        return self.work.tokens / self.work.seconds if self.work.seconds else 0.0
 
     def stop(self) -> None:
         """Ends the thread once its queues are empty."""
@@ -162,7 +137,7 @@ class DeviceWorker(threading.Thread):
                 problem, broken = error, list(call.texts)
             else:
                 broken = _hand_out(call, vectors)
-            self._count(call)
+            self._count(model, call)
             good += sum(map(len, call.places)) - len(broken)
             for job, index in broken:
                 if job.gone:
@@ -200,7 +175,7 @@ class DeviceWorker(threading.Thread):
         self.work.tokens += int(job.texts.offsets[-1])
         self._judge(model, good, 1 - good, problem)
 
-    def _count(self, call: PackedCall) -> None:
+    def _count(self, model: ServedModel, call: PackedCall) -> None:
         work = self.work
         work.calls += 1
         work.texts += sum(map(len, call.places))
@@ -209,6 +184,9 @@ class DeviceWorker(threading.Thread):
         now = time.monotonic()
         if self.busy_since is not None:
             work.seconds += now - self._began
+            packing = model.engine.packing
+            if 2 * call.tokens >= packing.tokens_per_call * packing.groups and now > self._began:
+                work.full_calls.append(call.tokens / (now - self._began))
             self._began = self.busy_since = now
 
     def _judge(self, model: ServedModel, good: int, bad: int, problem: BaseException | None) -> None:

@@ -74,6 +74,19 @@ def test_a_large_request_delays_others_by_one_slice() -> None:
     assert lane.take(20) == [("late", 0, 1), ("large", 5, 6)]
 
 
+def test_behind_a_long_queue_a_request_of_three_slices_waits_once() -> None:
+    lane = Lane(slice_tokens=20, most=10**6)
+    for name in range(100):
+        lane.put(str(name), *[10] * 6)
+    order = []
+    while taken := lane.take(20):
+        order += [name for name, _, _ in taken]
+    assert len(order) == 300
+    for name in map(str, range(100)):
+        first, last = order.index(name), len(order) - 1 - order[::-1].index(name)
+        assert last - first <= 2 * 17, name  # 16 others between a slice and the next, and not the whole queue
+
+
 def test_alone_a_large_request_fills_the_whole_take() -> None:
     lane = Lane(slice_tokens=20, most=10_000)
     lane.put("large", *[10] * 10)
