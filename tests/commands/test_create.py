@@ -44,6 +44,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PUBLISHED, "small-size", dataclasses.replace(SMALL, max_length=77))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("published")
 def test_a_published_size_takes_the_tokenizer_of_a_folder(run: Callable[..., None], tmp_path: Path) -> None:
     tokenizer = tokenizer_folder(tmp_path / "t")

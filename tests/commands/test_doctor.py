@@ -41,6 +41,7 @@ def test_a_machine_that_works():
     assert found["Caches", "compiled programs"].startswith("/cache/of/programs (0 B used")
 
 
+@pytest.mark.slow
 def test_a_jax_that_does_not_start_is_reported():
     result = doctor(JAX_PLATFORMS="nonsense")
     assert result.returncode == 1

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from instructor_jax.commands.encode.engines.worker_cpus import usable_cpus
 from instructor_jax.commands.encode.options import EngineOptions
 
 _PASSED_ON = ("JAX_", "XLA_", "INSTRUCTOR_JAX_", "HF_")  # variables that workers need, too
@@ -82,8 +83,14 @@ def require_room(nodes: list[dict[str, float]], options: EngineOptions, workers:
 
 
 def worker_environment(options: EngineOptions, environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables of a worker: those of this process that JAX and this package read, the cache of programs among them."""
+    """Variables of a worker: those of this process that JAX and this package read, the cache of programs among them.
+
+    On CPUs, XLA cuts its sums by its number of threads, so that the last bits of a vector depend on it. It reads that
+    number from NPROC (`DefaultThreadPoolSize` in xla/pjrt/utils.cc), and workers bound to few CPUs are given that of
+    this process: the bytes of a part are then those of a run without an engine.
+    """
     passed = {name: value for name, value in environment.items() if name.startswith(_PASSED_ON)}
+    passed["NPROC"] = environment.get("NPROC") or str(usable_cpus())
     if 0 < options.gpus_per_worker < 1:  # several on one GPU: none may take all of its memory
         passed.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     return passed

@@ -1,7 +1,7 @@
 """CPUs for a worker of several on one machine, each to keep to its own.
 
-XLA starts as many threads as the process may use CPUs, whatever else is told; so workers are bound to CPUs before JAX
-is imported. Which are free is known by locks on small files, one for each group of CPUs.
+Workers are bound to CPUs before JAX is imported, so that the threads of one do not take the CPUs of another. Which are
+free is known by locks on small files, one for each group of CPUs.
 """
 
 import os
@@ -9,6 +9,11 @@ import tempfile
 from pathlib import Path
 
 from instructor_jax.io.file_lock import lock
+
+
+def usable_cpus() -> int:
+    """Returns how many CPUs this process may use, which is how many threads XLA starts in it."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_to_cpus(cpus: float) -> int | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from instructor_jax.commands.encode.engines.ray_cluster import require_room, worker_environment, workers_that_fit
-from instructor_jax.commands.encode.engines.worker_cpus import keep_to_cpus
+from instructor_jax.commands.encode.engines.worker_cpus import keep_to_cpus, usable_cpus
 from instructor_jax.commands.encode.options import EngineOptions
 
 
@@ -38,8 +38,17 @@ def test_a_worker_needs_all_on_one_machine():
 
 def test_workers_are_told_what_jax_reads():
     environment = {"JAX_PLATFORMS": "cpu", "INSTRUCTOR_JAX_CACHE": "/x", "HOME": "/root", "AWS_SECRET": "x"}
-    assert worker_environment(options(), environment) == {"JAX_PLATFORMS": "cpu", "INSTRUCTOR_JAX_CACHE": "/x"}
-    assert worker_environment(options(gpus_per_worker=0.5), {}) == {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    threads = {"NPROC": str(usable_cpus())}  # XLA's sums are cut by it, so that the bits depend on it
+    assert worker_environment(options(), environment) == {
+        "JAX_PLATFORMS": "cpu",
+        "INSTRUCTOR_JAX_CACHE": "/x",
+        **threads,
+    }
+    assert worker_environment(options(), {"NPROC": "3"}) == {"NPROC": "3"}
+    assert worker_environment(options(gpus_per_worker=0.5), {}) == {
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        **threads,
+    }
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no processes to CPUs")
