@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from house import tree_of
 from jax.sharding import AxisType, PartitionSpec
 
 from instructor_jax.config import EncoderConfig, ModelConfig
@@ -166,7 +167,7 @@ def test_no_other_file_names_a_mesh_axis(repository: Path) -> None:
     naming = {
         file.relative_to(repository).as_posix()
         for file in files
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(file))
         if isinstance(node, ast.Constant) and node.value == "fsdp"
     }
     assert naming == {"instructor_jax/sharding.py"}

@@ -10,7 +10,7 @@ import graphlib
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 MAPPED = {"train": "instructor_jax.train", "convert": "instructor_jax.convert"}
@@ -35,12 +35,22 @@ def module_of(file: Path, checkout: Path) -> str:
     return package_of(file.parent if file.name == "__init__.py" else file.with_suffix(""), checkout)
 
 
-def imports(file: Path, checkout: Path) -> Iterator[tuple[str, bool]]:
-    """Yields the absolute names a file imports, and whether that happens when it is itself imported.
+@cache
+def tree_of(file: Path) -> ast.Module:
+    """Parses a file once."""
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(file: Path, checkout: Path) -> tuple[tuple[str, bool], ...]:
+    """Returns the absolute names a file imports, and whether that happens when it is itself imported.
 
     An import inside a function, or one that only type checkers see, happens later or never.
     """
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return tuple(_imports(tree_of(file), file, checkout))
+
+
+def _imports(tree: ast.Module, file: Path, checkout: Path) -> Iterator[tuple[str, bool]]:
     late = {
         child
         for node in ast.walk(tree)
@@ -81,7 +91,7 @@ class House:
     def __init__(self, checkout: Path):
         self.checkout = checkout
         self.files = sources(checkout)
-        self.trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in self.files}
+        self.trees = {file: tree_of(file) for file in self.files}
 
     @cached_property
     def graph(self) -> dict[str, dict[str, bool]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from house import sources
+from house import sources, tree_of
 
 from instructor_jax import Instructor
 from instructor_jax.backbones.published import PUBLISHED
@@ -68,7 +68,7 @@ def test_no_code_outside_of_its_family_names_t5(repository: Path) -> None:
     for file in sources(repository):
         path = file.relative_to(repository).as_posix()
         if not path.startswith("instructor_jax/backbones/t5/"):
-            found |= {path for word in words(ast.parse(file.read_text(encoding="utf-8"))) if T5.search(word)}
+            found |= {path for word in words(tree_of(file)) if T5.search(word)}
     assert found == set(ALLOWED)
 
 
@@ -77,7 +77,7 @@ def test_no_code_outside_of_the_families_names_another_one(repository: Path) -> 
     for file in sources(repository):
         path = file.relative_to(repository).as_posix()
         if not path.startswith("instructor_jax/backbones/"):
-            spoken = (GIVEN.sub("", word) for word in words(ast.parse(file.read_text(encoding="utf-8"))))
+            spoken = (GIVEN.sub("", word) for word in words(tree_of(file)))
             found |= {path for word in spoken if OTHERS.search(word)}
     assert found == set(OTHERS_ALLOWED)
 
