@@ -88,6 +88,7 @@ def test_auto_chooses_when_the_model_is_loaded(on, tiny_folder) -> None:
         Instructor.from_pretrained(tiny_folder, dtype="fastest")
 
 
+@pytest.mark.slow
 def test_auto_keeps_the_cosine_that_it_promises(on, tiny_folder) -> None:
     """Where it takes bfloat16, that type's vectors are within the bound; here of a model with random weights."""
     on(ZEN4)

@@ -28,6 +28,7 @@ def close(first: np.ndarray, second: np.ndarray) -> bool:
 # --- Old code ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_signature_of_the_original_by_position(embedder: Instructor) -> None:
     names = list(inspect.signature(Instructor.encode).parameters)[1:]
     assert names[:8] == [
@@ -207,6 +208,7 @@ def test_a_list_of_vectors(embedder: Instructor) -> None:
     np.testing.assert_array_equal(np.stack([np.asarray(one) for one in vectors]), embedder.encode(TEXTS))
 
 
+@pytest.mark.slow
 def test_normalisation_of_a_model_without_it(tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "m", type(SMALL)(SMALL.encoder, projection=12, normalize=False, max_length=64))
     model = Instructor.from_pretrained(folder, devices=jax.devices()[:1], tokens_per_call=64)

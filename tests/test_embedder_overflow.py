@@ -42,6 +42,7 @@ def test_an_error_on_request(embedder: Instructor) -> None:
     assert embedder.encode([SHORT], on_overflow="error").shape == (1, 48)
 
 
+@pytest.mark.slow
 def test_the_mean_of_windows(embedder: Instructor) -> None:
     """A long text's vector is the mean of its pieces', each under the instruction, weighted by their tokens."""
     windows, owner = embedder.tokenizer.windows(as_pairs([LONG, SHORT], INSTRUCTION))
@@ -81,6 +82,7 @@ def test_what_is_told_about_the_texts(embedder: Instructor) -> None:
     assert (vector.shape, len(info.token_counts), info.calls) == ((48,), 1, 1)
 
 
+@pytest.mark.slow
 def test_states_of_the_tokens(embedder: Instructor) -> None:
     """Their masked mean, projected and normalised, is the text's vector: pooling done again in NumPy."""
     pairs = [[INSTRUCTION, SHORT], ["", "x"], ["Represent", "glued"], [INSTRUCTION, ""], [INSTRUCTION, LONG]]

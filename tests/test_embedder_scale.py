@@ -141,6 +141,7 @@ def test_a_streams_memory_does_not_grow(embedder: Instructor, monkeypatch: pytes
 # --- Threads, devices, dtypes --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_several_threads_get_what_one_gets(embedder: Instructor) -> None:
     jobs = [(random_texts(40 + 20 * seed, seed=seed), f"Represent the {WORDS[seed]}: ") for seed in range(8)]
     serial = [embedder.encode(texts, instruction=instruction) for texts, instruction in jobs]

@@ -22,6 +22,7 @@ def example(repository: Path, tmp_path: Path):
     return run
 
 
+@pytest.mark.slow
 def test_search_finds_the_note_that_answers(example, repository: Path) -> None:
     questions = {
         "how do I get rid of slugs": "garden.md",
@@ -35,6 +36,7 @@ def test_search_finds_the_note_that_answers(example, repository: Path) -> None:
         assert file in line, question
 
 
+@pytest.mark.slow
 def test_duplicates_are_pairs_with_the_same_meaning(example, repository: Path) -> None:
     found = example("duplicates.py", repository / "examples" / "questions.txt", 0.6)
     subjects = ("password", "open", "fee|cost", "island", "worn")

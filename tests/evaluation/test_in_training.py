@@ -35,6 +35,7 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_weights_at_hand(tiny_folder, data) -> None:
     from scipy.stats import spearmanr
 

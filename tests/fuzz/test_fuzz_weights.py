@@ -121,6 +121,7 @@ def flax_folder(place: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @fuzz_settings
 @given(byte_mutations)
 def test_flax_files(flax_folder: Path, mutations: list) -> None:

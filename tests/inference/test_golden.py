@@ -25,6 +25,7 @@ def model(tiny_instructor: Path) -> Instructor:
     return Instructor.from_pretrained(tiny_instructor, devices=jax.devices()[:1], tokens_per_call=512)
 
 
+@pytest.mark.slow
 def test_all_in_one_call(model: Instructor, golden) -> None:
     pairs, expected = golden
     vectors = model.encode(pairs, on_overflow="truncate")

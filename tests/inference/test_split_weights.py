@@ -38,6 +38,7 @@ def split(folder: Path) -> Instructor:
     return Instructor.from_pretrained(folder, mesh={"fsdp": 2, "tensor": 2}, **SHORT)
 
 
+@pytest.mark.slow
 def test_split_weights_give_the_same_vectors(whole: np.ndarray, split: Instructor) -> None:
     np.testing.assert_allclose(split.encode(TEXTS), whole, **CLOSE)
     states = split.encode(TEXTS[:1], output_value="token_embeddings")

@@ -96,6 +96,7 @@ def test_one_model_serves_all_who_ask_for_it_and_settings_stay_apart(tiny_folder
     assert id(other.model._ready()) not in engines
 
 
+@pytest.mark.slow
 def test_models_go_with_those_who_need_them(tiny_folder: Path) -> None:
     import gc
 

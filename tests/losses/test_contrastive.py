@@ -50,6 +50,7 @@ def replace(pairs: Pairs, **values: object) -> Pairs:
 # --- The original's formula -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("k", [0, 1, 3])
 def test_original_loss_and_gradients_equal_a_torch_transcription(k: int) -> None:
@@ -242,6 +243,7 @@ def test_matryoshka_is_the_weighted_sum_over_normalised_prefixes() -> None:
             matryoshka(in_batch, pairs, dims, weights)
 
 
+@pytest.mark.slow
 def test_empty_slots_give_zero_gradients() -> None:
     """A filler row has zero vectors, normalised from zeros: neither NaN nor anything but 0 may flow into them."""
     template = random_pairs(2, 2, 2, 4)
@@ -348,6 +350,7 @@ def test_memory_is_linear_in_the_batch(sharded: bool) -> None:
     assert large < 65536 * 131072 * 4 / 64
 
 
+@pytest.mark.slow
 def test_columns_are_gathered_once_and_their_gradients_scattered_once() -> None:
     """No collective is inside the loop over rows."""
     text = compiled_loss(1024, 8, True).as_text()

@@ -21,6 +21,7 @@ def scored_pairs(query: jax.Array, positive: jax.Array, task: np.ndarray, valid:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_equals_a_torch_transcription() -> None:
     torch = pytest.importorskip("torch")
@@ -53,6 +54,7 @@ def test_equals_a_torch_transcription() -> None:
         np.testing.assert_allclose(ours.reshape(-1, 8), theirs.grad, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_only_the_order_of_the_cosines_matters() -> None:
     """Three pairs whose cosines rise with their scores cost little, and much in the opposite order."""
     angles = jnp.asarray([[0.1, 0.7, 1.3]])

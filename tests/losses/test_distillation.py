@@ -47,6 +47,7 @@ def test_neighbourhoods_are_compared_as_defined() -> None:
     assert loss[2, 0] == 0
 
 
+@pytest.mark.slow
 def test_a_student_that_agrees_has_no_loss_and_no_gradient() -> None:
     teacher, real = jnp.asarray(unit(2, 2, 5, 8)), jnp.ones((2, 5), bool).at[1, 3:].set(False)
     rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((8, 8)))[0].astype(np.float32)

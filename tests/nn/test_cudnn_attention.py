@@ -112,6 +112,7 @@ def test_it_gives_what_einsum_gives_gradients_included(on_a_gpu) -> None:
         np.testing.assert_allclose(one, other, atol=0.03 * np.abs(other).max())
 
 
+@pytest.mark.slow
 def test_a_row_with_too_many_texts_gives_no_wrong_vectors(on_a_gpu) -> None:
     segments = jnp.asarray(np.arange(16, dtype=np.int32)[None, None])  # 16 texts of one token; 4 are provided for
     assert most_texts(16) == 4

@@ -90,6 +90,7 @@ def test_keys_that_differ_in_one_word_alone_are_not_shifted_copies() -> None:
             assert abs(correlation(one[1:], other[:-1])) < five_sigma(4095)
 
 
+@pytest.mark.slow
 def test_a_row_has_its_mask_wherever_it_is() -> None:
     keys = jax.random.split(KEY, (2, 3))
     x = jnp.ones((2, 3, 16, 8))

@@ -42,6 +42,7 @@ def in_layout(config: ModelConfig, layout: Layout) -> Params:
     return params if layout.stacked else {**params, "encoder": unstacked_params(params["encoder"], layout)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [UMT5, WIDE], ids=["umt5", "wide"])
 def test_both_give_the_same_vectors(config: ModelConfig) -> None:
     random = np.random.default_rng(1)

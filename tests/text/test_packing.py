@@ -44,6 +44,7 @@ def texts_and_packing(draw: st.DrawFn) -> tuple[list[int], PackingConfig, int | 
 # --- What a plan is ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(texts_and_packing())
 def test_every_text_lies_in_exactly_one_place_and_every_shape_is_on_the_ladder(given_: tuple) -> None:

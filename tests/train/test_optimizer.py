@@ -28,6 +28,7 @@ def some(seed: int, scale: float = 1.0) -> dict:
     return {"kernel": scale * jax.random.normal(key, (5, 3)), "scale": jnp.ones(4)}
 
 
+@pytest.mark.slow
 def test_relative_updates_are_adam_times_the_size_of_the_parameter() -> None:
     config = OptimizerConfig(learning_rate=1e-2, relative=True, **CONSTANT)
     start, gradients = some(0, 0.3), [some(seed) for seed in range(1, 5)]

@@ -95,6 +95,7 @@ class TorchRun:
         return params_from_torch(self.config.model, {**arrays, "projection.weight": self.projection.detach().numpy()})
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_five_adamw_steps_equal_a_pytorch_run() -> None:
     pytest.importorskip("torch")
@@ -188,6 +189,7 @@ def test_metrics_count_what_the_batch_holds() -> None:
     assert metrics.gradient_norm > 0
 
 
+@pytest.mark.slow
 def test_filler_rows_leave_no_trace() -> None:
     """An empty slot has a zero vector: no NaN comes from it, and whatever stands in the filler rows is not read."""
     config = tiny_config()

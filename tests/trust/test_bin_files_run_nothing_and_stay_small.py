@@ -159,6 +159,7 @@ def test_numbers_that_are_shared_are_looked_at_once() -> None:
         interpret_state_dict(program)
 
 
+@pytest.mark.slow
 def test_deep_values_are_dropped_and_shown_without_recursion() -> None:
     for deep in (
         b")" + b"\x85" * 200_000,

@@ -327,6 +327,7 @@ def test_options_are_checked(folder: Path, tmp_path: Path, options: tuple[str, .
     assert left(tmp_path) == {"m"}
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("kind", ["packaged", "prefixed", "bin"])
 def test_verify_takes_what_convert_takes(folder: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -161,6 +161,7 @@ def test_the_name_by_position_by_keyword_and_as_a_path(folder: Path, loaded: INS
 # --- length, prompts, sizes ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_limit_may_be_raised_as_the_authors_advise(model: INSTRUCTOR, loaded: INSTRUCTOR, folder: Path) -> None:
     long = "the river and the water of the world " * 90  # about 700 tokens
     with pytest.warns(TruncationWarning):
@@ -277,6 +278,7 @@ def test_computing_in_bfloat16_and_back(model: INSTRUCTOR, loaded: INSTRUCTOR) -
     assert close(model.encode(PAIRS), rounded) or (model.encode(PAIRS) * rounded).sum(axis=1).min() > 0.999
 
 
+@pytest.mark.slow
 def test_moving_to_other_devices(model: INSTRUCTOR, loaded: INSTRUCTOR) -> None:
     model.to(jax.devices()[3])
     assert model._ready().devices == [jax.devices()[3]]

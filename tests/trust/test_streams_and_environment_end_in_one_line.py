@@ -264,6 +264,7 @@ def test_streams_that_are_closed_at_the_start(command, code, says, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)])
 def test_a_signal_while_encoding_leaves_a_run_to_go_on_from(number, code, tmp_path):
     (tmp_path / "t.txt").write_text("text\n" * 2000)

@@ -192,6 +192,7 @@ def test_half_of_a_surrogate_pair_is_named_by_its_text(tmp_path: Path, make: Cal
             tokenizer.instruction_length(f"I{half}: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["warn", "mean_of_windows"])
 def test_encode_names_the_text(embedder: Instructor, option: str) -> None:
     texts = ["a"] * 70

@@ -65,6 +65,7 @@ def run(shared, model):
     return evaluate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_score_is_the_pinned_one(run, name):
     scores, _ = run(name)

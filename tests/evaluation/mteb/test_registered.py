@@ -45,6 +45,7 @@ def folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_mtebs_own_evaluate_takes_the_record(folder: Path, tmp_path: Path, monkeypatch):
     import mteb
     from scipy.stats import spearmanr

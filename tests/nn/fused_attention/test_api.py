@@ -155,6 +155,7 @@ def test_bfloat16_is_as_exact_as_einsum() -> None:
         assert np.sqrt(np.mean((other - right) ** 2)) <= 1.25 * np.sqrt(np.mean((one - right) ** 2)) + 1e-7, name
 
 
+@pytest.mark.slow
 def test_bias_vectors_hold_the_bucket_of_every_pair() -> None:
     length = 384
     segments = jnp.zeros((1, 1, length), jnp.int32)

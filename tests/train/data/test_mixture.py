@@ -119,6 +119,7 @@ def test_rates_of_small_tasks_by_hand():
     assert shared_rates(np.array([6.0, 1.0]), np.array([2, 1]), 8).tolist() == [2, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [1, 4])
 def test_any_step_is_found_without_those_before_it(groups):
     counts = [500, 60, 30, 90, 700]

@@ -67,6 +67,7 @@ def encoded(folder: ModelFolder, params, target: Path, given: list[str]) -> np.n
     return Instructor.from_pretrained(target, devices=jax.devices()[:1], tokens_per_call=512).encode(given)
 
 
+@pytest.mark.slow
 def test_a_fresh_student_orders_texts_as_its_teacher(folder, params, started, tmp_path) -> None:
     given = texts(40)
     truth = similarities(WordTeacher(24)(given))

@@ -83,6 +83,7 @@ def free_text_source():
     return dataclasses.replace(source, kind="symmetric")
 
 
+@pytest.mark.slow
 def test_free_text_rows_without_partner_become_answers(root, tmp_path, monkeypatch):
     monkeypatch.setattr(builder, "_FEWEST", 5)
     settings = BuildSettings(agreement=0.99)

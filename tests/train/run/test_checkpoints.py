@@ -38,6 +38,7 @@ def equal(one: TrainState, other: TrainState) -> bool:
     return all(jax.tree.leaves(jax.tree.map(lambda x, y: bool((np.asarray(x) == np.asarray(y)).all()), one, other)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [OptimizerConfig(), OptimizerConfig("adafactor", clip_norm=None)])
 def test_a_state_comes_back_on_another_mesh_bit_for_bit(checkpoints, optimizer: OptimizerConfig) -> None:
     config = tiny_config(optimizer=optimizer)
@@ -91,6 +92,7 @@ def test_an_error_in_the_background_comes_to_light(checkpoints, monkeypatch) -> 
         one.save(state_at(1), {})
 
 
+@pytest.mark.slow
 def test_a_saved_state_may_be_given_away_at_once(checkpoints) -> None:
     """The next step overwrites the arrays while they are still being written."""
     config = tiny_config()

@@ -123,6 +123,7 @@ def test_a_finished_run_stays_as_it_is(data, whole) -> None:
     assert (whole / "metrics.jsonl").read_text() == lines
 
 
+@pytest.mark.slow
 def test_other_settings_are_refused_by_name(data, whole, tmp_path) -> None:
     run = small_run(data, whole)
     with pytest.raises(ValueError, match=r"other settings: seed was 42 and is 7\. Give another output"):

@@ -25,6 +25,7 @@ def run(data, tmp_path_factory) -> RunConfig:
     return dataclasses.replace(run, tokenizer=f"{run.output}/tokenizer")
 
 
+@pytest.mark.slow
 def test_held_out_rows_are_not_trained_on_and_keep_their_task_numbers(run) -> None:
     prepared = prepare(dataclasses.replace(run, mixture=MixtureConfig(only=("plants", "stones"))))
     assert prepared.config.tasks == ("plants", "stones")

@@ -48,6 +48,7 @@ def test_says_what_was_measured() -> None:
     assert re.search(r"<b>4 *</b>|0 min 4 s", text)
 
 
+@pytest.mark.slow
 def test_a_run_without_steps_or_held_out_rows_has_a_report_too() -> None:
     assert "No step was reported" in report([], "x")
     assert "held-out accuracy" not in report([step_line(1, mfu=0.4)], "x")

@@ -47,6 +47,7 @@ def pairs(rows):
     return made
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(drawn=ROWS, wanted=st.integers(0, 3), margin=st.sampled_from([None, 0.3]))
 def test_known_positives_and_duplicates_are_never_mined(drawn, wanted, margin):
@@ -83,6 +84,7 @@ def test_known_positives_and_duplicates_are_never_mined(drawn, wanted, margin):
     assert counts.short == sum(len(one.negatives) < wanted for one in examples)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_order_of_the_rows_does_not_matter(data):

@@ -76,6 +76,7 @@ def test_duplicates_and_known_positives_are_never_negatives(data, free, negative
     assert counts.short == sum(len(one.negatives) < negatives for one in examples)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(data=st.data(), free=st.booleans())
 def test_order_of_the_rows_does_not_matter(data, free):
