@@ -123,7 +123,7 @@ class _Watched(Collector):
             sum(model.queue.tokens for model in service.models),
         )
         yield GaugeMetricFamily("instructor_ready", "1 where requests are welcome.", float(not service.unready()))
-        yield GaugeMetricFamily("instructor_tokens_per_second", "Measured speed.", service.worker.work.tokens_per_second)
+        yield GaugeMetricFamily("instructor_tokens_per_second", "Measured speed.", work.tokens_per_second)
         yield CounterMetricFamily("instructor_device_calls", "Device calls.", work.calls)
         yield CounterMetricFamily("instructor_device_texts", "Texts in device calls.", work.texts)
         yield CounterMetricFamily("instructor_device_seconds", "Time in which the device had work.", work.seconds)
