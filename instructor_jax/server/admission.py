@@ -5,11 +5,11 @@ refused while the queue is full, and while what waits would take longer than a r
 """
 
 import math
+from collections.abc import Callable
 
 from instructor_jax.server.device.item import Item
 from instructor_jax.server.device.served_model import ServedModel
-from instructor_jax.server.device.worker import DeviceWorker
-from instructor_jax.server.metrics import Metrics
+from instructor_jax.server.device.work import Work
 from instructor_jax.server.refusals import Refusal
 from instructor_jax.server.settings import Limits
 
@@ -23,12 +23,12 @@ class Admission:
     Args:
         models: What is served; what waits in their queues counts.
         limits: What is refused.
-        worker: Whose throughput counts.
-        metrics: Where refusals are counted.
+        work: What the device has done, whose throughput counts.
+        count: Called with the kind of each refusal.
     """
 
-    def __init__(self, models: list[ServedModel], limits: Limits, worker: DeviceWorker, metrics: Metrics) -> None:
-        self._models, self._limits, self._worker, self._metrics = models, limits, worker, metrics
+    def __init__(self, models: list[ServedModel], limits: Limits, work: Work, count: Callable[[str], None]) -> None:
+        self._models, self._limits, self._work, self._count = models, limits, work, count
         self._characters = self._tokens = 0  # of the requests so far, for the expected tokens of the next
 
     @property
@@ -47,7 +47,7 @@ class Admission:
         Raises:
             Refusal: 429, with the seconds after which there should be room.
         """
-        limits, speed, queued = self._limits, self._worker.work.capacity, self.queued_tokens
+        limits, speed, queued = self._limits, self._work.capacity, self.queued_tokens
         if (
             requests >= limits.requests
             or queued >= limits.queued_tokens
@@ -64,8 +64,8 @@ class Admission:
 
     def refusal(self) -> Refusal:
         """Returns the answer to a request for which there is no room, and counts it."""
-        self._metrics.refused("overloaded")
-        speed, queued, (low, high) = self._worker.work.tokens_per_second, self.queued_tokens, _RETRY_SECONDS
+        self._count("overloaded")
+        speed, queued, (low, high) = self._work.tokens_per_second, self.queued_tokens, _RETRY_SECONDS
         wait = max(low, min(high, math.ceil(queued / speed))) if speed else low
         return Refusal(
             429,

@@ -83,7 +83,7 @@ class Service:
         self.broken: str | None = None
         self.when_broken: Callable[[], None] | None = None
         self.requests = 0
-        self._admission = Admission(models, limits, self.worker, metrics)
+        self._admission = Admission(models, limits, self.worker.work, metrics.refused)
         self._threads = ThreadPoolExecutor(_TOKENIZE_THREADS, "instructor-jax-tokenize")
         metrics.watch(self)
 

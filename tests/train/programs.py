@@ -56,7 +56,8 @@ def start(
         "INSTRUCTOR_JAX_CACHE": "off" if cache is None else str(cache),
         **variables,
     }
-    environment.pop("JAX_COMPILATION_CACHE_DIR", None)  # that of the test run; here `cache` says what is shared
+    if cache is not None:
+        environment.pop("JAX_COMPILATION_CACHE_DIR", None)  # that of the test run, which comes first
     command = [*launcher, "-m", "instructor_jax", "train", "tiny", f"data={data}", f"output={output}"]
     return subprocess.Popen(
         [*command, *SETTINGS, *settings, *flags],
