@@ -95,6 +95,7 @@ def _make_dataset(store: PartStore, records: Sequence[PartRecord], summary: dict
         store.format.commit(coming, [(part["file"], part["rows"], part["bytes"]) for part in described], paths[0])
     except ValueError as error:
         raise damaged_run(store.place, str(error)) from error
+    summary = {**summary, "parts": described}
     write_json(summary_path(store.output), summary)  # before the dataset, which is ours by it
     remove_lance(store.output)  # an older one of ours, which may be replaced
     os.replace(coming, store.output)

@@ -20,7 +20,9 @@ from instructor_jax.io.printable import one_line
 
 _FORMAT = "2.0"
 # What a dataset of ours consists of. Whoever adds rows or an index adds files of other names, or a second version.
-_OURS = re.compile(r"data/part-[0-9]{6,9}\.lance|_versions/[^/]+\.manifest|_transactions/[^/]+\.txn")
+_OURS = re.compile(
+    r"data/part-[0-9]{6,9}\.lance|_versions/([^/]+\.manifest|latest_version_hint\.json)|_transactions/[^/]+\.txn"
+)
 
 
 def write_lance(
@@ -30,7 +32,7 @@ def write_lance(
     lance = require_lance()
     table = vector_table(vectors, ids, first_row)
     with tempfile.TemporaryDirectory(prefix="instructor_jax.") as scratch:
-        lance.fragment.write_fragments(table, scratch, max_rows_per_file=len(table), data_storage_version=_FORMAT)
+        _written(lance, table, scratch)
         (written,) = (Path(scratch) / "data").iterdir()
         shutil.copyfile(written, path)
 
@@ -52,7 +54,7 @@ def commit_lance(target: Path, files: Sequence[tuple[str, int, int]], sample: Pa
     except (OSError, ValueError, RuntimeError) as error:
         raise ValueError(f"{sample.name} is no data file of Lance: {one_line(str(error), 200)}") from error
     with tempfile.TemporaryDirectory(prefix="instructor_jax.") as scratch:
-        (like,) = lance.fragment.write_fragments(few, scratch, data_storage_version=_FORMAT)
+        (like,) = _written(lance, few, scratch)
     (described,) = like.files
     fragments = [
         lance.fragment.FragmentMetadata(
@@ -74,9 +76,17 @@ def commit_lance(target: Path, files: Sequence[tuple[str, int, int]], sample: Pa
     lance.LanceDataset.commit(str(target), lance.LanceOperation.Overwrite(few.schema, fragments))
 
 
+def _written(lance: Any, table: Any, folder: str) -> Any:
+    """What Lance tells of the data files of a table, which it writes into an empty folder: one, however many rows."""
+    rows = max(len(table), 1)
+    return lance.fragment.write_fragments(
+        table, folder, mode="create", max_rows_per_file=rows, data_storage_version=_FORMAT
+    )
+
+
 def is_our_lance(names: Sequence[str]) -> bool:
     """Whether a folder with files of these names, with slashes, is a dataset as `commit_lance` leaves it."""
-    return all(_OURS.fullmatch(name) for name in names) and sum(name.startswith("_versions/") for name in names) < 2
+    return all(_OURS.fullmatch(name) for name in names) and sum(name.endswith(".manifest") for name in names) < 2
 
 
 def lance_names(folder: Path) -> list[str]:

@@ -71,7 +71,8 @@ def _put_dataset(store: StoredParts, described: list[dict[str, Any]]) -> None:
         [(part["file"], part["rows"], part["bytes"]) for part in described],
         store.path(0, store.format.suffix),
     )
-    for name in sorted(lance_names(store.output), key=_is_version):
+    # the version last of all, and a hint of it after it
+    for name in sorted(lance_names(store.output), key=lambda name: (_is_version(name), name.endswith(".json"))):
         fs.put_file(str(store.output / name), folder.path(name))
 
 
