@@ -83,6 +83,7 @@ def test_bits_and_rows_without_ids(folder, run):
     np.testing.assert_array_equal(vectors, bits)
 
 
+@pytest.mark.slow
 def test_lancedb_opens_and_searches_it(folder, run):
     lancedb = pytest.importorskip("lancedb")
     run(*command("v.lance"))
