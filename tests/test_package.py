@@ -106,6 +106,8 @@ ALLOWED = {
     "llama_index": ("instructor_jax/integrations/llama_index.py",),
     "chromadb": ("instructor_jax/integrations/chroma.py",),
     "lancedb": ("instructor_jax/integrations/lancedb.py",),
+    "lance": ("instructor_jax/commands/encode/lance_files.py",),
+    "fsspec": ("instructor_jax/io/remote/",),
     "haystack": ("haystack_integrations/components/embedders/instructor_jax/",),
 }
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
+from instructor_jax.io.remote.stored_file import Source
 from instructor_jax.io.tables.many_files import ManyTables
 from instructor_jax.io.tables.records import Table
 from instructor_jax.io.tables.tables import FormatName, format_of, open_table
@@ -29,11 +30,11 @@ class TableOptions:
     quotes: bool = True
     delimiter: str | None = None
 
-    def open(self, path: Path) -> Table:
+    def open(self, path: Source) -> Table:
         """Open a file the way these options say; see `open_table`."""
         return open_table(path, format=self.format, header=self.header, quotes=self.quotes, delimiter=self.delimiter)
 
-    def open_all(self, paths: Sequence[Path]) -> Table:
+    def open_all(self, paths: Sequence[Source]) -> Table:
         """Open one file or several, one after the other as one table; see `open_table`."""
         return self.open(paths[0]) if len(paths) == 1 else ManyTables(paths, self.open)
 

@@ -53,6 +53,8 @@ class Instructor:
         vectors = vectors[:, :truncate_dim]
         if precision == "float16":
             vectors = vectors.astype(np.float16)
+        if precision == "ubinary":
+            vectors = np.packbits(vectors > 0, axis=1)
         if precision == "int8":
             vectors = np.clip(vectors * 127, -127, 127).astype(np.int8)
         info = SimpleNamespace(token_counts=np.array([len(text.split()) + 1 for _, text in pairs]), truncated=long)

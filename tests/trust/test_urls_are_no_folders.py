@@ -10,8 +10,8 @@ from instructor_jax.io.folder_writer import check_target
 from instructor_jax.io.remote_places import remote_scheme
 
 COMMANDS = [
-    "encode gs://b/in.txt -o o.npy",
-    "encode {file} -o gs://b/o.npy",
+    "encode hdfs://b/in.txt -o o.npy",
+    "encode {file} -o hdfs://b/o.npy",
     "encode {file} -o o.npy --cache-dir s3://b",
     "search gs://b/corpus.txt",
     "search {file} --html az://b/x.html",
@@ -60,6 +60,9 @@ def test_every_verb_refuses_urls_as_paths(command: str, tmp_path, monkeypatch, c
         "train tiny data=d output=s3://b/o",
         "train tiny data=d output=o init_from=s3://b/m",
         "encode in.txt -o o.npy --model s3://b/m",
+        "encode s3://b/in.txt -o o.npy",
+        "encode in.txt -o s3://b/o.npy",
+        "encode in.txt -o s3://b/vectors/ --shard 0/2",
         "export s3://b/run",
         "export runs/x s3://b/m",
         "convert default s3://b/m",

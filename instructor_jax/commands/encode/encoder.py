@@ -5,13 +5,13 @@ function of rows, model and options alone.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from instructor_jax.commands.encode.options import VectorOptions
 from instructor_jax.commands.encode.part_records import EncodedPart, part_digest
+from instructor_jax.commands.encode.parts import PartStore
 from instructor_jax.commands.encode.probe import require_same_model
 from instructor_jax.commands.text_blocks import TextBlock
 from instructor_jax.io.tables.records import Table
@@ -22,7 +22,7 @@ class PartEncoder:
     """Encodes parts; loads the model for the first one.
 
     Args:
-        folder: the parts, where the model's vector of a fixed text is kept and compared.
+        store: the parts, among which the model's vector of a fixed text is kept and compared.
         table: the input, for messages.
         model: which model.
         vectors: what the vectors are like.
@@ -30,9 +30,9 @@ class PartEncoder:
     """
 
     def __init__(
-        self, folder: Path, table: Table, model: ModelOptions, vectors: VectorOptions, instruction: str | None
+        self, store: PartStore, table: Table, model: ModelOptions, vectors: VectorOptions, instruction: str | None
     ) -> None:
-        self._folder, self._table = folder, table
+        self._store, self._table = store, table
         self._model, self._vectors, self._instruction = model, vectors, instruction
         self._embedder: Embedder | None = None
 
@@ -44,7 +44,7 @@ class PartEncoder:
         """
         if self._embedder is None:
             self._embedder = load_model(self._model)
-            require_same_model(self._folder, self._embedder, self._model.dtype)
+            require_same_model(self._store, self._embedder, self._model.dtype)
         first, last = block.first_row + 1, block.first_row + len(block.texts)
         try:
             vectors, info = self._embedder.encode(

@@ -9,11 +9,14 @@ from typing import Any
 from instructor_jax.commands.encode.encoder import PartEncoder
 from instructor_jax.commands.encode.options import EngineOptions, VectorOptions
 from instructor_jax.commands.encode.output_files import parts_folder
-from instructor_jax.commands.encode.part_index import PartIndex, part_index
+from instructor_jax.commands.encode.part_index import INDEX, PartIndex, part_index
 from instructor_jax.commands.encode.parts import PartStore
+from instructor_jax.commands.encode.stores.output import StoredOutput
+from instructor_jax.commands.encode.stores.parts import StoredParts
 from instructor_jax.commands.encode.vector_files import VectorFormat, vector_format
 from instructor_jax.commands.table_options import InputOptions
 from instructor_jax.commands.text_files import TextColumns, text_columns
+from instructor_jax.io.remote.stored_file import Source
 from instructor_jax.io.tables.records import Table
 from instructor_jax.model_options import ModelOptions, model_name
 
@@ -31,7 +34,7 @@ class Job:
         vectors: what the vectors are like.
     """
 
-    files: tuple[Path, ...]
+    files: tuple[Source, ...]
     instruction: str | None
     reading: InputOptions
     target: EngineOptions
@@ -41,7 +44,7 @@ class Job:
     @property
     def format(self) -> VectorFormat:
         """How the output is written."""
-        return vector_format(self.target.output, as_folder=self.target.parts)
+        return vector_format(self.target.output, as_folder=self.target.as_folder)
 
     @property
     def own_instructions(self) -> bool:
@@ -51,15 +54,17 @@ class Job:
     def is_made(self) -> bool:
         """Whether the output is there, and nothing of an unfinished run."""
         target = self.target
-        made = target.output.is_dir() if target.parts else target.output.is_file()
+        if not isinstance(target.output, Path):
+            return not target.overwrite and StoredOutput(target.output, self.format).is_made()
+        made = target.output.is_dir() if self.format.as_folder else target.output.is_file()
         return made and not target.overwrite and not parts_folder(target.output).exists()
 
     def absolute(self) -> "Job":
         """The same with absolute paths, for processes that run in another folder."""
-        files = tuple(path.absolute() for path in self.files)
-        return dataclasses.replace(
-            self, files=files, target=dataclasses.replace(self.target, output=self.target.output.absolute())
-        )
+        files = tuple(path.absolute() if isinstance(path, Path) else path for path in self.files)
+        output = self.target.output
+        output = output.absolute() if isinstance(output, Path) else output
+        return dataclasses.replace(self, files=files, target=dataclasses.replace(self.target, output=output))
 
     @contextlib.contextmanager
     def opened(self) -> Iterator["OpenedJob"]:
@@ -95,15 +100,20 @@ class OpenedJob:
     def store(self, *, shared: bool = False) -> PartStore:
         """The parts of the output; see `PartStore`."""
         target = self.job.target
+        if not isinstance(target.output, Path):
+            place = StoredOutput(target.output, self.job.format)
+            return StoredParts(place, self.options, overwrite=target.overwrite, shared=shared)
         return PartStore(target.output, self.job.format, self.options, overwrite=target.overwrite, shared=shared)
 
     def encoder(self, store: PartStore) -> PartEncoder:
         """What makes vectors of blocks."""
-        return PartEncoder(store.folder, self.table, self.job.model, self.job.vectors, self.job.instruction)
+        return PartEncoder(store, self.table, self.job.model, self.job.vectors, self.job.instruction)
 
     def index(self, store: PartStore) -> PartIndex:
         """Where the parts begin; see `part_index`."""
-        return part_index(store.folder, self.job.files, self.table, self.job.target.part_size)
+        found = part_index(store.folder, self.job.files, self.table, self.job.target.part_size)
+        store.keep(INDEX)
+        return found
 
 
 def deciding_options(

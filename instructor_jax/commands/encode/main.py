@@ -22,11 +22,13 @@ from instructor_jax.commands.encode.whole import encode_whole
 from instructor_jax.commands.table_options import InputOptions
 from instructor_jax.io.atomic import require_plain_file
 from instructor_jax.io.ownership import Claim, check_claims, same_or_inside
+from instructor_jax.io.remote.stored_file import Source
+from instructor_jax.io.remote.stores import require_served
 from instructor_jax.model_options import BATCH_SIZE, DIMENSIONS, ModelOptions, model_name, require_count
 
 
 def encode(
-    inputs: Annotated[list[Path], Parameter(consume_multiple=True)],
+    inputs: Annotated[list[str], Parameter(consume_multiple=True)],
     /,
     *,
     instruction: Annotated[str | None, Parameter(name=["--instruction", "-i"])] = None,
@@ -53,6 +55,8 @@ def encode(
 
       instructor-jax encode pages -o vectors --parts --engine ray --address auto
 
+      instructor-jax encode 's3://bucket/texts/*.parquet' -o s3://bucket/vectors/
+
     A .txt file is one text a line; an empty line is an empty text, so that row n
     belongs to line n. Beside OUTPUT lie OUTPUT.json (how it was made), for .npy
     with ids also *.ids.txt, and until all is done the folder OUTPUT.parts. What
@@ -66,14 +70,15 @@ def encode(
 
     Args:
         inputs: .txt, .jsonl, .csv, .tsv or .parquet, the first four also with .gz; folders of such files; patterns in
-            quotation marks; data sets on disk (`save_to_disk`); "-" alone reads standard input.
+            quotation marks; data sets on disk (`save_to_disk`); all of these also in a store (s3://bucket/texts); "-"
+            alone reads standard input.
         instruction: Instruction for all texts, as the model was trained with: "Represent the ... for ...: ".
         target: See EngineOptions.
         reading: See InputOptions.
         model: See ModelOptions.
         vectors: See VectorOptions.
     """
-    format = vector_format(target.output, as_folder=target.parts)
+    format = vector_format(target.output, as_folder=target.as_folder)
     target.check()
     shard = None if target.shard is None else shard_named(target.shard)
     if instruction is not None and reading.instruction_column is not None:
@@ -94,17 +99,30 @@ def encode(
         encode_whole(opened)
 
 
-def _check_output(inputs: Sequence[Path], output: Path, model: Path, format: VectorFormat) -> None:
+def _check_output(inputs: Sequence[Source], output: Path | str, model: Path, format: VectorFormat) -> None:
     """Refuse an output that would cost the user a file; before anything is read or made.
 
     What exists and is not ours is refused by `PartStore`, once it is known that the output is not complete already.
     """
+    if not isinstance(output, Path):
+        _check_url(inputs, output)
+        return
     if not format.as_folder:
         require_plain_file(output)
     # Which of them may be replaced is asked later: here only that none is an input.
     claims = output_claims(output, ids_beside=not format.holds_ids, as_folder=format.as_folder)
     claims = [Claim(claim.path, lambda path: True) for claim in claims]
-    check_claims(claims, inputs=[*inputs, model], overwrite=True, option="--overwrite")
-    for read in inputs:
+    local = [read for read in inputs if isinstance(read, Path)]
+    check_claims(claims, inputs=[*local, model], overwrite=True, option="--overwrite")
+    for read in local:
         if read.is_dir() and same_or_inside(output.parent, read):
             raise ValueError(f"{output} would be written into {read}, which is read; name another output")
+
+
+def _check_url(inputs: Sequence[Source], output: str) -> None:
+    """Refuse an output in a store that would cost the user a file of the input."""
+    require_served("output", output)
+    folder = output.rstrip("/")
+    for read in map(str, inputs):
+        if read == folder or read.startswith((f"{folder}/", f"{folder}.parts/")):
+            raise ValueError(f"{output} would be written over the input {read}; name another output.")

@@ -1,13 +1,21 @@
 """The options of `encode`: what the vectors are like, where they go, and who makes them."""
 
 import dataclasses
-from pathlib import Path
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from instructor_jax.io.remote.stores import place_named
 from instructor_jax.model_options import Overflow, Precision
 from instructor_jax.option_types import WholeNumber
+
+
+def _place(kind: Any, tokens: Sequence[Any]) -> Path | str:
+    """Returns what `--output` names: a path of this machine or the URL of a store."""
+    return place_named(tokens[0].value)
+
 
 _MOST = 1 << 16  # workers, or CPUs of one
 
@@ -18,19 +26,27 @@ class OutputOptions:
     """Where the vectors go.
 
     Attributes:
-        output: .npy (ids go beside it), .jsonl or .parquet; with --parts a folder.
+        output: .npy (ids go beside it), .jsonl, .parquet or .lance, of this machine or of a store (s3://bucket/x.npy);
+            without a suffix a folder of parts.
         part_size: Rows of a part, the unit that a restart goes on from.
         overwrite: Replace an output that exists, also one that this command did not make.
-        parts: Leave the parts as they are, a folder of Parquet files with a manifest: for more rows than a file holds.
+        parts: Leave the parts as they are, a folder of Parquet files with a manifest, for more rows than a file holds;
+            it is what an output without a suffix means.
         shard: Make a share of the parts: INDEX/COUNT, from 0, or auto (arrays of Slurm, indexed jobs of Kubernetes,
             Cloud Run, mpirun, TPU slices). The same command without it joins them.
     """
 
-    output: Annotated[Path, Parameter(name=["--output", "-o"])]
+    output: Annotated[Path | str, Parameter(name=["--output", "-o"], converter=_place)]
     part_size: WholeNumber = 8192
     overwrite: Annotated[bool, Parameter(negative="")] = False
     parts: Annotated[bool, Parameter(negative="")] = False
     shard: str | None = None
+
+    @property
+    def as_folder(self) -> bool:
+        """Whether the output is a folder of Parquet files."""
+        name = str(self.output)
+        return self.parts or name.endswith("/") or not PurePosixPath(name).suffix
 
 
 _ENGINE = Group("Engine", sort_key=4)
@@ -42,10 +58,12 @@ class EngineOptions(OutputOptions):
     """Where the vectors go, and who makes the parts.
 
     Attributes:
-        output: .npy (ids go beside it), .jsonl or .parquet; with --parts a folder.
+        output: .npy (ids go beside it), .jsonl, .parquet or .lance, of this machine or of a store (s3://bucket/x.npy);
+            without a suffix a folder of parts.
         part_size: Rows of a part, the unit that a restart goes on from.
         overwrite: Replace an output that exists, also one that this command did not make.
-        parts: Leave the parts as they are, a folder of Parquet files with a manifest: for more rows than a file holds.
+        parts: Leave the parts as they are, a folder of Parquet files with a manifest, for more rows than a file holds;
+            it is what an output without a suffix means.
         shard: Make a share of the parts: INDEX/COUNT, from 0, or auto (arrays of Slurm, indexed jobs of Kubernetes,
             Cloud Run, mpirun, TPU slices). The same command without it joins them.
         engine: "local" makes the parts in this process, "ray" by workers of a Ray cluster that see the same files.

@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from instructor_jax.commands.encode.lance_files import is_our_lance, lance_names
 from instructor_jax.io.atomic import is_temporary_name
+from instructor_jax.io.bounds import DOCUMENT_BYTES
 from instructor_jax.io.json_files import Fields, read_json
 from instructor_jax.io.ownership import Claim
 
 MANIFEST = "_manifest.json"  # of an output that is a folder; readers of folders of Parquet leave such names out
+LANCE = ".lance"  # suffix of an output that is a dataset
 LAYOUT = 1  # of the folder and the summary; raised when they change
-_PART = re.compile(r"part-[0-9]{6,9}(\.npy|\.jsonl|\.parquet|\.ids\.txt|\.json|\.claim)")
+_PART = re.compile(r"part-[0-9]{6,9}(\.npy|\.jsonl|\.parquet|\.lance|\.ids\.txt|\.json|\.claim)")
 _NAMES = ("lock", "options.json", "probe.npy", "written.json", "index.json", "_manifest.json")
 
 
@@ -31,9 +34,14 @@ def leaving_folder(output: Path) -> Path:
     return output.with_name(f".{output.name}.parts.finished")
 
 
+def coming_folder(output: Path) -> Path:
+    """Where an output that is a dataset is made before it gets its name."""
+    return output.with_name(f".{output.name}.coming")
+
+
 def summary_path(output: Path) -> Path:
     """The small JSON file that says how an output was made: beside it, or within one that is a folder."""
-    if output.is_dir():
+    if output.is_dir() and output.suffix != LANCE:
         return output / MANIFEST
     return output.with_name(output.name + ".json")
 
@@ -45,11 +53,15 @@ def ids_path(output: Path) -> Path:
 
 def read_summary(output: Path) -> dict[str, Any] | None:
     """How an output was made; None where there is no summary of `encode` beside it."""
-    path = summary_path(output)
+    return summary_in(summary_path(output))
+
+
+def summary_in(path: Path) -> dict[str, Any] | None:
+    """The summary that a file holds; None where it is not there, or is none."""
     if not path.is_file():
         return None
     with contextlib.suppress(ValueError):
-        content = read_json(path)
+        content = read_json(path, limit=DOCUMENT_BYTES)  # a manifest has a line for each of maybe a million parts
         fields = Fields(content, path)
         fields.whole("layout", least=1)
         fields.text("input")
@@ -69,18 +81,21 @@ def output_claims(output: Path, *, ids_beside: bool, as_folder: bool = False) ->
         as_folder: whether it will be a folder of parts.
     """
     parts = Claim(parts_folder(output), is_parts_folder, replaceable=False)
-    if as_folder:
+    if as_folder and output.suffix != LANCE:
         return [parts, Claim(output, is_output_folder, replaceable=False)]
 
     def replaceable(path: Path) -> bool:
         return is_of_this_run(output, path) or may_overwrite(output)
 
     claims = [
-        Claim(output, replaceable),
         Claim(summary_path(output), lambda path: read_summary(output) is not None or replaceable(path)),
         parts,
         Claim(leaving_folder(output), is_parts_folder, replaceable=False),
     ]
+    if as_folder:
+        new = Claim(coming_folder(output), is_lance_dataset, replaceable=False)
+        return [Claim(output, lambda path: is_our_dataset(path), replaceable=False), new, *claims]
+    claims.insert(0, Claim(output, replaceable))
     ids = Claim(ids_path(output), lambda path: ids_are_ours(output) or replaceable(path))
     return [*claims, ids] if ids_beside else claims
 
@@ -126,7 +141,7 @@ def is_parts_folder(folder: Path) -> bool:
         return False
     with os.scandir(folder) as entries:
         found = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
-    if not all(is_file and _is_our_name(name) for name, is_file in found.items()):
+    if not all(is_file and is_our_name(name) for name, is_file in found.items()):
         return False
     # Without options.json only what is made before it may be there.
     return "options.json" in found or all(name == "lock" or is_temporary_name(name) for name in found)
@@ -137,13 +152,23 @@ def is_output_folder(folder: Path) -> bool:
     if folder.is_symlink() or not folder.is_dir() or read_summary(folder) is None:
         return False
     with os.scandir(folder) as entries:
-        return all(entry.is_file(follow_symlinks=False) and _is_our_name(entry.name) for entry in entries)
+        return all(entry.is_file(follow_symlinks=False) and is_our_name(entry.name) for entry in entries)
+
+
+def is_our_dataset(folder: Path) -> bool:
+    """Whether a folder is a Lance dataset with a summary of `encode` beside it, as it was when it was made."""
+    return read_summary(folder) is not None and is_lance_dataset(folder)
+
+
+def is_lance_dataset(folder: Path) -> bool:
+    """Whether a folder holds what `encode` makes a Lance dataset of, and nothing else."""
+    return not folder.is_symlink() and folder.is_dir() and is_our_lance(lance_names(folder))
 
 
 def tidy_output_folder(folder: Path) -> None:
     """Remove from a finished output folder what only an unfinished one needs."""
     for name in [path.name for path in folder.iterdir()]:
-        if name != MANIFEST and not name.endswith(".parquet") and _is_our_name(name):
+        if name != MANIFEST and not name.endswith(".parquet") and is_our_name(name):
             (folder / name).unlink(missing_ok=True)
 
 
@@ -151,7 +176,7 @@ def remove_parts_folder(folder: Path) -> None:
     """Remove our files and the folder; what somebody else put there stays, and the folder with it."""
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for name in [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]:
-            if _is_our_name(name):
+            if is_our_name(name):
                 (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
@@ -163,5 +188,6 @@ def part_numbers(folder: Path) -> Iterator[int]:
         yield int(path.stem.removeprefix("part-"))
 
 
-def _is_our_name(name: str) -> bool:
+def is_our_name(name: str) -> bool:
+    """Whether `encode` gives such names to files among the parts."""
     return name in _NAMES or _PART.fullmatch(name) is not None or is_temporary_name(name)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from instructor_jax.io.file_lock import lock
 
+_BEGINNING = 10.0  # seconds that another process may take to begin the parts
+
 
 @contextlib.contextmanager
 def claimed(folder: Path, part: int) -> Iterator[bool]:
@@ -37,6 +39,33 @@ def claimed(folder: Path, part: int) -> Iterator[bool]:
             path.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
+
+
+def taken(descriptor: int, *, shared: bool) -> bool:
+    """Takes the lock of all parts; returns whether no other process has it.
+
+    One that will share it needs it for itself for a moment, to begin: whoever comes first begins.
+
+    Args:
+        descriptor: the open file that is locked.
+        shared: whether others may have it at the same time.
+
+    Raises:
+        BlockingIOError: another process has it.
+    """
+    until = time.monotonic() + (_BEGINNING if shared else 0.0)
+    while True:
+        try:
+            lock(descriptor)
+            return True
+        except BlockingIOError:
+            if shared:
+                with contextlib.suppress(BlockingIOError):
+                    lock(descriptor, shared=True)
+                    return False
+            if time.monotonic() >= until:
+                raise
+        time.sleep(0.05)
 
 
 def wait_until_left(folder: Path, seconds: float = 60.0) -> None:

@@ -92,13 +92,15 @@ def option_differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     return "; ".join(f"{name}: {before.get(name)!r} there, {now.get(name)!r} now" for name in names)
 
 
-def damaged_run(folder: Path, reason: str) -> ValueError:
+def damaged_run(folder: Path | str, reason: str) -> ValueError:
     """Returns the error for parts that cannot be used, with the way to begin anew."""
     return ValueError(f"{folder} holds a damaged unfinished run ({reason}); {start_over(folder)}")
 
 
-def start_over(folder: Path) -> str:
+def start_over(folder: Path | str) -> str:
     """Returns what a user does to begin anew, for a message."""
+    if isinstance(folder, str):
+        return f"delete the folder {folder} to start over"
     return f"delete the folder to start over: rm -r {shlex.quote(str(folder))}"
 
 

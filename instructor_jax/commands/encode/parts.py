@@ -8,10 +8,8 @@ rows. That works alike for files and for pipes. Another set of options is refuse
 The process that joins the parts has them alone. Processes that make shares of them hold the lock together.
 """
 
-import contextlib
 import dataclasses
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from instructor_jax.commands.encode.output_files import (
     parts_folder,
     remove_parts_folder,
 )
+from instructor_jax.commands.encode.part_claims import taken
 from instructor_jax.commands.encode.part_records import (
     EncodedPart,
     PartRecord,
@@ -37,8 +36,6 @@ from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import lock
 from instructor_jax.io.json_files import read_json
 from instructor_jax.io.ownership import check_claims
-
-_BEGINNING = 10.0  # seconds that another process may take to begin the parts
 
 
 class PartStore:
@@ -79,7 +76,7 @@ class PartStore:
         held = self.folder / "lock"
         self._lock = os.open(held, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
-            alone = self._take_lock()
+            alone = taken(self._lock, shared=self._shared)
             if not (held.exists() and os.path.samestat(held.stat(), os.fstat(self._lock))):
                 raise BlockingIOError  # finished and removed by another process a moment ago
             self._records = {number: self._read_record(number) for number in part_numbers(self.folder)}
@@ -89,7 +86,7 @@ class PartStore:
         except BaseException as error:
             os.close(self._lock)
             if isinstance(error, BlockingIOError):
-                raise ValueError(f"{self.folder}: another process is writing these parts; let it finish") from None
+                raise ValueError(f"{self.place}: another process is writing these parts; let it finish") from None
             raise
         return self
 
@@ -102,33 +99,14 @@ class PartStore:
         claims = output_claims(self.output, ids_beside=not self.format.holds_ids, as_folder=self.format.as_folder)
         check_claims(claims, inputs=(), overwrite=self._overwrite, option="--overwrite")
 
-    def _take_lock(self) -> bool:
-        """Takes the lock; returns whether no other process has it.
-
-        One that will share it needs it for itself for a moment, to begin: whoever comes first begins.
-        """
-        until = time.monotonic() + (_BEGINNING if self._shared else 0.0)
-        while True:
-            try:
-                lock(self._lock)
-                return True
-            except BlockingIOError:
-                if self._shared:
-                    with contextlib.suppress(BlockingIOError):
-                        lock(self._lock, shared=True)
-                        return False
-                if time.monotonic() >= until:
-                    raise
-            time.sleep(0.05)
-
     def _begin_or_go_on(self, alone: bool) -> None:
         path = self.folder / "options.json"
         try:
             made_with = read_json(path) if path.exists() else {}
         except ValueError as error:
-            raise damaged_run(self.folder, str(error)) from error
+            raise damaged_run(self.place, str(error)) from error
         if made_with and not isinstance(made_with.get("options"), dict):
-            raise damaged_run(self.folder, f"{path.name} does not hold options")
+            raise damaged_run(self.place, f"{path.name} does not hold options")
         if self._records or not alone:
             self._require_same(made_with)
             self._overwrite = self._overwrite or made_with.get("overwrite") is True
@@ -146,15 +124,20 @@ class PartStore:
             differences = f"layout: {made_with.get('layout')} there, {LAYOUT} now"
         if differences:
             raise ValueError(
-                f"{self.folder} holds an unfinished run with other options ({differences}); "
-                f"give the same options to go on, or {start_over(self.folder)}"
+                f"{self.place} holds an unfinished run with other options ({differences}); "
+                f"give the same options to go on, or {start_over(self.place)}"
             )
 
     def _read_record(self, number: int) -> PartRecord:
         try:
             return read_record(self.path(number, ".json"))
         except ValueError as error:
-            raise damaged_run(self.folder, str(error)) from error
+            raise damaged_run(self.place, str(error)) from error
+
+    @property
+    def place(self) -> Path | str:
+        """Where the parts lie, for messages."""
+        return self.folder
 
     @property
     def rows(self) -> int:
@@ -182,8 +165,15 @@ class PartStore:
         for suffix, size in ((self.format.suffix, record.bytes), (".ids.txt", record.ids_bytes)):
             path = self.path(index, suffix)
             if size is not None and (not path.exists() or path.stat().st_size != size):
-                raise damaged_run(self.folder, f"{path.name} does not have the {size:,} bytes that were written")
+                raise damaged_run(self.place, f"{path.name} does not have the {size:,} bytes that were written")
         return True
+
+    def missing(self, parts: int) -> list[int]:
+        """Numbers of those of the first `parts` parts that are not finished."""
+        return [index for index in range(parts) if not self.holds(index)]
+
+    def keep(self, name: str) -> None:
+        """Lets other processes have a file that was made among the parts."""
 
     def require_made_from(self, index: int, digest: str, last_row: int) -> None:
         """Refuses a finished part of other rows.
@@ -200,7 +190,7 @@ class PartStore:
         if record.input != digest:
             raise ValueError(
                 f"rows {last_row - record.rows + 1} to {last_row} of the input are not those of the unfinished run in "
-                f"{self.folder}; {self._way_out()}"
+                f"{self.place}; {self._way_out()}"
             )
 
     def write(self, part: EncodedPart) -> None:
@@ -229,14 +219,14 @@ class PartStore:
         """
         if len(self._records) > parts:
             raise ValueError(
-                f"the input has {parts} parts, the unfinished run in {self.folder} had made {len(self._records)}; "
+                f"the input has {parts} parts, the unfinished run in {self.place} had made {len(self._records)}; "
                 f"{self._way_out()}"
             )
         self._require_allowed()  # again: hours may have passed
         return [self._records[index] for index in range(parts)]
 
     def _way_out(self) -> str:
-        return f"give the same input to go on, or {start_over(self.folder)}"
+        return f"give the same input to go on, or {start_over(self.place)}"
 
     def path(self, index: int, suffix: str) -> Path:
         """A file of a part."""

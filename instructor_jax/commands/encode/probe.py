@@ -5,11 +5,11 @@ machine.
 """
 
 import logging
-from pathlib import Path
 
 import numpy as np
 
 from instructor_jax.commands.encode.part_records import damaged_run, start_over
+from instructor_jax.commands.encode.parts import PartStore
 from instructor_jax.commands.encode.vector_files import open_npy, write_npy
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.model_options import Embedder
@@ -21,13 +21,13 @@ _TEXT = "resume"  # one short word: cheap to encode, and no limit on lengths ref
 _ROUNDING = {"float32": 1e-4, "bfloat16": 2e-2, "auto": 2e-2}  # auto: each device may choose the other type
 
 
-def require_same_model(folder: Path, embedder: Embedder, dtype: str) -> None:
-    """Compares the model's vector of the fixed text with that of the run that began the parts in `folder`.
+def require_same_model(store: PartStore, embedder: Embedder, dtype: str) -> None:
+    """Compares the model's vector of the fixed text with that of the run that began the parts.
 
     The first run keeps the vector; a later one on a machine that rounds differently is told so by a warning.
 
     Args:
-        folder: the parts.
+        store: the parts.
         embedder: the loaded model.
         dtype: type that it computes in.
 
@@ -35,7 +35,7 @@ def require_same_model(folder: Path, embedder: Embedder, dtype: str) -> None:
         ValueError: the model is another one, or the kept vector is damaged.
     """
     vector = np.asarray(embedder.encode([_TEXT], show_progress_bar=False))[0]
-    path = folder / "probe.npy"
+    path = store.folder / "probe.npy"
     if not path.exists():
         with whole_file(path) as beside:
             write_npy(beside, vector, None, 0)
@@ -43,16 +43,16 @@ def require_same_model(folder: Path, embedder: Embedder, dtype: str) -> None:
     try:
         before = np.asarray(open_npy(path))
     except ValueError as error:
-        raise damaged_run(folder, str(error)) from error
+        raise damaged_run(store.place, str(error)) from error
     length = np.linalg.norm(before)
     if before.shape != vector.shape or np.linalg.norm(before - vector) > _ROUNDING[dtype] * length:
         raise ValueError(
-            f"{folder} was made by another model: the vector of a fixed text differs; "
-            f"use that model to go on, or {start_over(folder)}"
+            f"{store.place} was made by another model: the vector of a fixed text differs; "
+            f"use that model to go on, or {start_over(store.place)}"
         )
     if not np.array_equal(before, vector):
         logger.warning(
             "this machine rounds differently from the one that began %s; the result will be right, "
             "but not byte for byte that of one machine",
-            folder,
+            store.place,
         )

@@ -1,4 +1,4 @@
-"""The files that vectors are written to: .npy, .parquet, .jsonl; each part a small file of the same format.
+"""The files that vectors are written to: .npy, .jsonl, .parquet, .lance; each part a small file of the same format.
 
 A part holds what the whole file will hold, so joining parts copies bytes (.npy, .jsonl) or row groups (.parquet) and
 never has more than one part in memory. What is written depends on vectors and ids alone: equal parts, equal bytes.
@@ -9,12 +9,13 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Num, Shaped
 
+from instructor_jax.commands.encode.arrow_files import join_parquet, require_pyarrow, write_parquet
+from instructor_jax.commands.encode.lance_files import commit_lance, require_lance, write_lance
 from instructor_jax.io.printable import one_line
 
 
@@ -27,7 +28,8 @@ class VectorFormat:
         holds_ids: whether ids are in the file itself; otherwise they go to a text file beside it.
         write: writes one part: path, vectors, ids, number of the first row (the id of a row without one is its number).
         join: joins parts, in order, to one file: paths of the parts, path of the whole.
-        as_folder: whether the output is the folder of the parts, which are not joined.
+        as_folder: whether the output is a folder with the parts in it, which are not joined.
+        commit: of a folder that is a dataset: makes it of files, given by name, rows and bytes, and one of them.
     """
 
     suffix: str
@@ -35,27 +37,29 @@ class VectorFormat:
     write: Callable[[Path, np.ndarray, Sequence[str] | None, int], None]
     join: Callable[[Sequence[Path], Path], None]
     as_folder: bool = False
+    commit: Callable[[Path, Sequence[tuple[str, int, int]], Path], None] | None = None
 
 
-def vector_format(output: Path, *, as_folder: bool = False) -> VectorFormat:
+def vector_format(output: Path | str, *, as_folder: bool = False) -> VectorFormat:
     """The format that an output's suffix names, or that of a folder of Parquet parts.
 
     Raises:
-        ValueError: the suffix is not one of .npy, .parquet, .jsonl.
-        ImportError: .parquet without the extra `tables`.
+        ValueError: the suffix is not one of .npy, .jsonl, .parquet, .lance.
+        ImportError: .parquet without the extra `tables`, .lance without the extra `lance`.
     """
+    suffix = PurePosixPath(str(output)).suffix
     if as_folder:
-        if output.suffix in _FORMATS:
+        if suffix in _FORMATS:
             raise ValueError(f"{output}: --parts makes a folder of .parquet files; name it without a suffix")
-        _pyarrow()
+        require_pyarrow()
         return dataclasses.replace(_FORMATS[".parquet"], as_folder=True)
-    if output.suffix not in _FORMATS:
-        raise ValueError(
-            f"{output}: unknown suffix {output.suffix!r} of an output; it must be one of {', '.join(_FORMATS)}"
-        )
-    if output.suffix == ".parquet":
-        _pyarrow()
-    return _FORMATS[output.suffix]
+    if suffix not in _FORMATS:
+        raise ValueError(f"{output}: unknown suffix {suffix!r} of an output; it must be one of {', '.join(_FORMATS)}")
+    if suffix == ".parquet":
+        require_pyarrow()
+    if suffix == ".lance":
+        require_lance()
+    return _FORMATS[suffix]
 
 
 def write_npy(path: Path, vectors: Shaped[np.ndarray, "..."], ids: Sequence[str] | None, first_row: int) -> None:
@@ -162,39 +166,6 @@ def join_bytes(parts: Sequence[Path], output: Path) -> None:
                 shutil.copyfileobj(part, whole, 1 << 20)
 
 
-def write_parquet(
-    path: Path, vectors: Shaped[np.ndarray, "batch dim"], ids: Sequence[str] | None, first_row: int
-) -> None:
-    """Columns `id` (string, or int64 row numbers) and `embedding` (a list of fixed size); one row group."""
-    pyarrow = _pyarrow()
-    names = np.arange(first_row, first_row + len(vectors)) if ids is None else pyarrow.array(ids, pyarrow.string())
-    flat = pyarrow.array(np.ascontiguousarray(vectors).reshape(-1))
-    embedding = pyarrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    table = pyarrow.table({"id": names, "embedding": embedding})
-    # Vectors hardly compress; looking for equal values in them only takes time.
-    pyarrow.parquet.write_table(
-        table, path, compression="none", use_dictionary=False, row_group_size=max(len(table), 1)
-    )
-
-
-def join_parquet(parts: Sequence[Path], output: Path) -> None:
-    """The row groups of the parts.
-
-    Raises:
-        ValueError: a part is damaged.
-    """
-    pyarrow = _pyarrow()
-    parquet = pyarrow.parquet
-    try:
-        schema = parquet.read_schema(parts[0])
-        with parquet.ParquetWriter(output, schema, compression="none", use_dictionary=False) as writer:
-            for path in parts:
-                table = parquet.read_table(path)
-                writer.write_table(table, row_group_size=max(len(table), 1))
-    except pyarrow.ArrowException as error:
-        raise ValueError(f"the parts beside {output} cannot be joined: {error}") from error
-
-
 def write_ids(path: Path, ids: Sequence[str], first_row: int) -> None:
     """One id a line.
 
@@ -214,17 +185,9 @@ def _reason(error: Exception) -> str:
     return one_line(str(error) or type(error).__name__, 200)
 
 
-def _pyarrow() -> Any:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError("a .parquet output needs pyarrow: pip install 'instructor-jax[tables]'") from error
-    return pyarrow
-
-
 _FORMATS = {
     ".npy": VectorFormat(".npy", False, write_npy, join_npy),
     ".jsonl": VectorFormat(".jsonl", True, write_jsonl, join_bytes),
     ".parquet": VectorFormat(".parquet", True, write_parquet, join_parquet),
+    ".lance": VectorFormat(".lance", True, write_lance, join_bytes, as_folder=True, commit=commit_lance),
 }

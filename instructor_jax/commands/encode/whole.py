@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from instructor_jax.commands.console import say
-from instructor_jax.commands.encode.job import OpenedJob
+from instructor_jax.commands.encode.job import Job, OpenedJob
 from instructor_jax.commands.encode.joining import join_parts
 from instructor_jax.commands.encode.output_files import ids_path, read_summary, summary_path, tidy_output_folder
 from instructor_jax.commands.encode.part_records import combined_digest, option_differences, part_digest
 from instructor_jax.commands.encode.run import encode_all
+from instructor_jax.commands.encode.stores.joining import join_stored
+from instructor_jax.commands.encode.stores.output import StoredOutput
+from instructor_jax.commands.encode.stores.parts import StoredParts
 from instructor_jax.commands.read_ahead import read_ahead
 from instructor_jax.commands.text_blocks import TextBlock, text_blocks
 from instructor_jax.commands.text_files import read_texts
@@ -25,11 +28,10 @@ def encode_whole(opened: OpenedJob) -> None:
         ValueError: the output is there and was made otherwise, or a part was made from other rows; see `encode_all`.
     """
     job, columns = opened.job, opened.columns
-    output = job.target.output
     rows = read_texts(opened.table, job.reading, own_instructions=job.own_instructions)
     blocks = read_ahead(text_blocks(rows, job.target.part_size))
     if job.is_made():
-        _require_made_from(output, opened.options, blocks)
+        _require_made_from(opened, blocks)
         return
     first = next(blocks, None)  # before the model is loaded: a wrong column is then told at once
     if first is None:
@@ -38,18 +40,20 @@ def encode_whole(opened: OpenedJob) -> None:
     with opened.store() as store:
         kept = store.rows
         count = encode_all(store, opened.encoder(store), opened.table, itertools.chain([first], blocks))
-        summary = join_parts(store, count)
+        summary = join_stored(store, count) if isinstance(store, StoredParts) else join_parts(store, count)
     told = {"input": opened.table.name, "text": columns.described() if columns.title or columns.left_out else ""}
     told["instruction"] = "one for each text" if first.instructions else json_text(job.instruction or "")
-    _report(output, summary, told, kept, time.perf_counter() - started)
+    _report(opened, summary, told, kept, time.perf_counter() - started)
 
 
-def _require_made_from(output: Path, options: dict[str, Any], blocks: Iterator[TextBlock]) -> None:
+def _require_made_from(opened: OpenedJob, blocks: Iterator[TextBlock]) -> None:
     """Accept a finished output that this very command would make again: a run may be killed just after its end."""
-    summary = read_summary(output)
+    output = opened.job.target.output
+    stored = None if isinstance(output, Path) else StoredOutput(output, opened.job.format)
+    summary = stored.read_summary() if stored else read_summary(Path(output))
     if summary is None:
         raise ValueError(f"{output} exists, and nothing tells how it was made; give --overwrite to replace it")
-    if differences := option_differences(summary["options"], options):
+    if differences := option_differences(summary["options"], opened.options):
         raise ValueError(f"{output} exists, made with other options ({differences}); give --overwrite to replace it")
     digests, of_part = [], []
     for block in blocks:
@@ -59,19 +63,21 @@ def _require_made_from(output: Path, options: dict[str, Any], blocks: Iterator[T
             of_part = []
     if combined_digest(digests) != summary["input"]:
         raise ValueError(f"{output} exists, made from another input; give --overwrite to replace it")
-    if output.is_dir():
-        tidy_output_folder(output)
+    if stored:
+        stored.remove_state()  # what a late process put there
+    elif Path(output).is_dir():
+        tidy_output_folder(Path(output))
     say(f"{output}: complete already, from the same input with the same options (--overwrite makes it again)")
 
 
-def _report(output: Path, summary: dict[str, Any], told: dict[str, str], kept: int, seconds: float) -> None:
+def _report(opened: OpenedJob, summary: dict[str, Any], told: dict[str, str], kept: int, seconds: float) -> None:
     """Prints what was done: what is told of the input, and what the summary holds."""
     rows, options = summary["rows"], summary["options"]
     speed = f", {(rows - kept) / seconds:,.0f} rows/s" if rows > kept else ""
     lines = {
         "input": told["input"],
         "text": told["text"],
-        "output": ", ".join(str(path) for path in _made(output, summary)),
+        "output": ", ".join(_made(opened.job, summary)),
         "model": f"{options['model']} ({options['dtype']})",
         "instruction": told["instruction"],
         "rows": f"{rows:,}" + (f" ({kept:,} of them from an earlier run)" if kept else ""),
@@ -84,5 +90,12 @@ def _report(output: Path, summary: dict[str, Any], told: dict[str, str], kept: i
             say(f"{name:<12} {one_line(value)}")
 
 
-def _made(output: Path, summary: dict[str, Any]) -> list[Path]:
-    return [output, *([ids_path(output)] if summary["ids"] else []), summary_path(output)]
+def _made(job: Job, summary: dict[str, Any]) -> list[str]:
+    """What was written: the output, its ids, its summary."""
+    output = job.target.output
+    if isinstance(output, Path):
+        ids, told = ids_path(output), summary_path(output)
+    else:
+        stored = StoredOutput(output, job.format)
+        ids, told = stored.ids_url, stored.summary_url
+    return [str(output), *([str(ids)] if summary["ids"] else []), str(told)]

@@ -6,7 +6,7 @@ gcsfs, adlfs' variables for Azure.
 """
 
 import importlib.util
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from instructor_jax.io.printable import shown
@@ -30,6 +30,11 @@ def is_store(place: Any) -> bool:
     return remote_scheme(place) in _PACKAGES
 
 
+def place_named(name: str) -> Path | str:
+    """Returns a path of this machine, or the URL of a store as it is, which a path would not keep."""
+    return name if is_store(name) else Path(name)
+
+
 def require_served(name: str, place: str) -> None:
     """Checks that a place that may be remote is one of this machine or of a store whose package is installed.
 
@@ -49,6 +54,11 @@ def require_served(name: str, place: str) -> None:
     if importlib.util.find_spec("fsspec") is None or importlib.util.find_spec(module) is None:
         wanted = package if package == "adlfs" else "'instructor-jax[remote]'"
         raise ValueError(f"{name}={shown(place)}: {scheme}:// is served by the package {package}: pip install {wanted}")
+
+
+def version_of(about: dict[str, Any]) -> str:
+    """Returns by what a store tells apart two contents of one file, from what its package says of it."""
+    return str(about.get("ETag") or about.get("etag") or about.get("LastModified") or about.get("created") or "")
 
 
 class Store:
@@ -90,8 +100,7 @@ class Store:
                 continue
             if "\0" in name or "\\" in name or ".." in PurePosixPath(name).parts or name.startswith("/"):
                 raise ValueError(f"{self.url} holds {shown(name)}, which is no name of a file in a folder.")
-            version = about.get("ETag") or about.get("etag") or about.get("LastModified") or about.get("created") or ""
-            files[name] = (int(about.get("size") or 0), str(version))
+            files[name] = (int(about.get("size") or 0), version_of(about))
         return files
 
     def path(self, name: str) -> str:

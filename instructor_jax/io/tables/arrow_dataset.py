@@ -13,7 +13,7 @@ from instructor_jax.io.printable import one_line
 from instructor_jax.io.tables.places import Place
 from instructor_jax.io.tables.records import Record, Table, listed, require_names
 
-_STATE, _SPLITS = "state.json", "dataset_dict.json"
+_STATE, _SPLITS = DATASET_FILES = ("state.json", "dataset_dict.json")  # one of them is there
 _ROWS = 1024  # turned into Python values at a time
 
 

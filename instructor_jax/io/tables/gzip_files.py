@@ -9,15 +9,15 @@ import io
 import zlib
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from instructor_jax.io.bounds import DOCUMENT_BYTES, LINE_BYTES, MIB
+from instructor_jax.io.remote.stored_file import Source
 
 _AT_ONCE = 1 << 17  # bytes; larger buffers are not faster
 
 
-def open_bytes(path: Path) -> io.BufferedReader:
+def open_bytes(path: Source) -> io.BufferedReader:
     """Opens a file for reading, decompressed where its name ends in `.gz`; may be sought in.
 
     Reading raises a `ValueError` that names the file where the compressed data are damaged or cut short.
@@ -31,7 +31,7 @@ def open_bytes(path: Path) -> io.BufferedReader:
     return io.BufferedReader(_Unzipped(path, file), _AT_ONCE)
 
 
-def read_whole(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
+def read_whole(path: Source, limit: int = DOCUMENT_BYTES) -> bytes:
     """Returns the content of a file, decompressed.
 
     Raises:
@@ -42,7 +42,7 @@ def read_whole(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
         return read_at_most(file, limit, path)
 
 
-def read_at_most(file: io.BufferedReader, limit: int, where: str | Path) -> bytes:
+def read_at_most(file: io.BufferedReader, limit: int, where: str | Source) -> bytes:
     """Returns the rest of an open file.
 
     Raises:
@@ -54,7 +54,7 @@ def read_at_most(file: io.BufferedReader, limit: int, where: str | Path) -> byte
     return content
 
 
-def byte_lines(file: io.BufferedReader, where: str | Path) -> Iterator[bytes]:
+def byte_lines(file: io.BufferedReader, where: str | Source) -> Iterator[bytes]:
     """Yields the lines of an open file with their ends. Only a newline ends a line.
 
     Raises:
@@ -69,7 +69,7 @@ def byte_lines(file: io.BufferedReader, where: str | Path) -> Iterator[bytes]:
 class _Unzipped(io.RawIOBase):
     """The decompressed bytes of a file, which is closed with it."""
 
-    def __init__(self, path: Path, file: io.BufferedReader) -> None:
+    def __init__(self, path: Source, file: io.BufferedReader) -> None:
         self._path, self._file = path, file
         self._gzip = gzip.GzipFile(fileobj=file, mode="rb")
 
@@ -101,5 +101,5 @@ class _Unzipped(io.RawIOBase):
         super().close()
 
 
-def _damaged(path: Path, error: Exception) -> ValueError:
+def _damaged(path: Source, error: Exception) -> ValueError:
     return ValueError(f"{path}: its gzip data are damaged or cut short ({str(error).rstrip('.')}); get the file again.")

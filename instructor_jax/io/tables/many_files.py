@@ -1,8 +1,8 @@
 """Several files as one table: their records one after the other, each file opened when its turn comes."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from pathlib import Path
 
+from instructor_jax.io.remote.stored_file import Source
 from instructor_jax.io.tables.places import Place
 from instructor_jax.io.tables.records import Record, Table, listed
 
@@ -20,7 +20,7 @@ class ManyTables(Table):
         ValueError: the first of them is no table.
     """
 
-    def __init__(self, paths: Sequence[Path], opened: Callable[[Path], Table]) -> None:
+    def __init__(self, paths: Sequence[Source], opened: Callable[[Source], Table]) -> None:
         self._paths, self._open = tuple(paths), opened
         self._label = f"{paths[0]} and {len(paths) - 1:,} more"
         self._current: Table | None = None

@@ -10,6 +10,7 @@ from typing import Any
 
 from instructor_jax.io.bounds import LINE_BYTES, MIB
 from instructor_jax.io.printable import one_line
+from instructor_jax.io.remote.stored_file import Source, StoredFile
 from instructor_jax.io.tables.places import Place
 from instructor_jax.io.tables.records import Record, Table, listed, require_names
 from instructor_jax.io.tables.text_lines import is_stdin
@@ -22,8 +23,8 @@ class ParquetTable(Table):
     """The rows of a Parquet file or of all files of a folder, in the order of their names.
 
     Args:
-        path: the file or the folder. Names that begin with "." or "_" (checksums, marks of success) are left out, as
-            Spark leaves them out.
+        path: the file, of this machine or of a store, or the folder. Names that begin with "." or "_" (checksums, marks
+            of success) are left out, as Spark leaves them out.
 
     Raises:
         ValueError: it is no Parquet file; the folder holds other files or folders (partitions, whose values stand in
@@ -33,7 +34,7 @@ class ParquetTable(Table):
 
     unit = "row"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Source) -> None:
         try:
             import pyarrow
             import pyarrow.parquet
@@ -43,7 +44,8 @@ class ParquetTable(Table):
             raise ValueError("parquet cannot be read from standard input; give a file")
         self.name = str(path)
         self._errors = (pyarrow.ArrowException, OSError, ValueError, OverflowError, MemoryError)
-        self._files = parquet_files(path) if path.is_dir() else [path]
+        stored = isinstance(path, StoredFile)
+        self._files: list[Source] = [path] if stored or not path.is_dir() else [*parquet_files(path)]
         self.columns = ()
         self._rows = 0
         self._rows_of: list[int] = []  # of each file
@@ -143,7 +145,7 @@ class ParquetTable(Table):
             return _longest(array.dictionary) if hasattr(array, "dictionary") else 1
         return 1
 
-    def _open(self, file: Path, **options: Any) -> Any:
+    def _open(self, file: Source, **options: Any) -> Any:
         import pyarrow.parquet
 
         with file.open("rb") as opened:  # an absent or forbidden file is named by the usual OSError
@@ -160,7 +162,8 @@ class ParquetTable(Table):
         if footer > min(size, _FOOTER_BYTES):
             raise ValueError(f"{file}: not a parquet file, or damaged: its footer would have {footer:,} bytes")
         try:
-            return pyarrow.parquet.ParquetFile(file, buffer_size=1 << 20, **options)
+            source = file.open("rb") if isinstance(file, StoredFile) else file
+            return pyarrow.parquet.ParquetFile(source, buffer_size=1 << 20, **options)
         except self._errors as error:
             raise ValueError(f"{file}: not a parquet file: {one_line(str(error), 300)}") from error
 
@@ -172,7 +175,7 @@ class ParquetTable(Table):
         """See `Table`."""
         for opened in (self._opened, self._repeated):
             if opened is not None:
-                opened.close()
+                opened.close(force=True)
 
 
 def parquet_files(folder: Path) -> list[Path]:

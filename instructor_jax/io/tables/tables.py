@@ -5,10 +5,10 @@ At most one record (of parquet: one batch of rows) is in memory, so a table may 
 
 import itertools
 from collections.abc import Callable, Generator, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 from instructor_jax.io.json_files import parse_json, shown_value
+from instructor_jax.io.remote.stored_file import Source, StoredFile
 from instructor_jax.io.tables.arrow_dataset import ArrowDatasetTable, is_arrow_dataset
 from instructor_jax.io.tables.delimited import DelimitedTable, delimiter_named
 from instructor_jax.io.tables.gzip_files import open_bytes
@@ -32,7 +32,7 @@ _USUAL = {"csv": ",", "tsv": "\t"}
 
 
 def open_table(
-    path: Path,
+    path: Source,
     *,
     format: FormatName | None = None,
     header: bool = True,
@@ -42,7 +42,7 @@ def open_table(
     """Open a file, a folder of Parquet files, a data set on disk, or standard input for "-" and "/dev/stdin".
 
     Args:
-        path: the file; a last suffix .gz means that it is compressed.
+        path: the file, of this machine or of a store; a last suffix .gz means that it is compressed.
         format: how to read it; None goes by the suffix, reads a folder as parquet and standard input as txt.
         header: the first record of .csv and .tsv names the columns; otherwise they are called 1, 2, ...
         quotes: fields of .csv and .tsv may be quoted; otherwise a quotation mark is a character like any other.
@@ -53,7 +53,7 @@ def open_table(
         OSError: the file cannot be opened.
         ImportError: parquet without the extra `tables`.
     """
-    if format is None and is_arrow_dataset(path):
+    if format is None and not isinstance(path, StoredFile) and is_arrow_dataset(path):
         return ArrowDatasetTable(path)
     format = format or format_of(path)
     if delimiter is not None and format not in _USUAL:
@@ -75,7 +75,7 @@ def open_table(
         raise
 
 
-def format_of(path: Path) -> FormatName:
+def format_of(path: Source) -> FormatName:
     """How a file is read by its name.
 
     Raises:

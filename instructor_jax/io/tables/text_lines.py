@@ -11,10 +11,10 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from instructor_jax.io.bounds import LINE_BYTES
+from instructor_jax.io.remote.stored_file import Source, StoredFile
 
 # First bytes of files that are often taken for text, and what to do. The longer beginnings come first.
 _BEGINNINGS = (
@@ -42,7 +42,7 @@ _BEGINNINGS = (
 _LOOKED_AT = 64
 
 
-def is_stdin(path: Path) -> bool:
+def is_stdin(path: Source) -> bool:
     """Whether a path stands for standard input."""
     return str(path) in ("-", "/dev/stdin")
 
@@ -61,7 +61,7 @@ class TextLines:
         OSError: it cannot be read.
     """
 
-    def __init__(self, path: Path, *, keep_ends: bool = False, offset: int = 0, before: int = 0) -> None:
+    def __init__(self, path: Source, *, keep_ends: bool = False, offset: int = 0, before: int = 0) -> None:
         self.name = "standard input" if is_stdin(path) else str(path)
         self.path = path
         self.number = before
@@ -69,9 +69,12 @@ class TextLines:
         self._owned = not is_stdin(path)
         if not self._owned and (sys.stdin is None or sys.stdin.closed):
             raise ValueError("standard input is closed; give a file, or pipe texts into the command")
-        self._raw = open(path, "rb") if self._owned else _buffered(sys.stdin.buffer)  # noqa: SIM115 - see close()
+        self._raw = path.open("rb") if self._owned else _buffered(sys.stdin.buffer)
         try:
-            self._size = os.fstat(self._raw.fileno()).st_size if self._owned and path.is_file() else 0
+            if isinstance(path, StoredFile):
+                self._size = path.size
+            else:
+                self._size = os.fstat(self._raw.fileno()).st_size if self._owned and path.is_file() else 0
             compressed = path.suffix.lower() == ".gz" and self._owned
             unpacked = io.BufferedReader(gzip.GzipFile(fileobj=self._raw), 1 << 20) if compressed else self._raw  # type: ignore[arg-type]
             if offset:

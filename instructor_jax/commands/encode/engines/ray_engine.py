@@ -8,6 +8,7 @@ started again makes only what is missing. The cluster needs a file system that a
 import dataclasses
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from instructor_jax.commands.console import say
@@ -69,7 +70,7 @@ def encode_parts(opened: OpenedJob) -> None:
     job = opened.job.absolute()
     with opened.store(shared=True) as store:
         index = opened.index(store)
-        missing = [part for part in range(len(index.places)) if not store.holds(part)]
+        missing = store.missing(len(index.places))
         there = index.rows - _rows_of(missing, index.rows, job.target.part_size)
         if not missing:
             return
@@ -80,7 +81,8 @@ def encode_parts(opened: OpenedJob) -> None:
             started = time.perf_counter()
             made = _run(job, missing, workers, there, index.rows)
             seconds = time.perf_counter() - started
-    wait_until_left(store.folder)  # the workers were told to end, and are ending
+    if isinstance(store.place, Path):
+        wait_until_left(store.place)  # the workers were told to end, and are ending
     say(f"made         {made:,} rows in {seconds:,.1f} s, {made / seconds:,.0f} rows/s, start of the workers included")
 
 

@@ -180,16 +180,17 @@ def test_many_files_folders_and_patterns(folder, run, fails):
         run(*words)
         assert (folder / f"{name}.npy").read_bytes() == plain
     assert "no file fits the pattern" in fails("encode", "more/*.txt", "-o", "v.npy", "-m", "fake")
-    far = "s3://bucket/a.jsonl"
-    assert f"'{far}' lies behind s3://" in fails("encode", far, "-o", "v.npy", "-m", "fake")
+    far = "hdfs://bucket/a.jsonl"
+    assert f"'{far}' lies behind hdfs://" in fails("encode", far, "-o", "v.npy", "-m", "fake")
     assert "beside other inputs" in fails("encode", "-", "in.jsonl", "-o", "v.npy", "-m", "fake")
     (folder / "more" / "notes.md").write_text("x")
     assert "holds notes.md, which is no table" in fails("encode", "more", "-o", "v.npy", "-m", "fake")
 
 
-@pytest.mark.parametrize("precision", ["float16", "int8"])
-@pytest.mark.parametrize("output", ["v.npy", "v.jsonl", "v.parquet"])
+@pytest.mark.parametrize("precision", ["float16", "int8", "ubinary"])
+@pytest.mark.parametrize("output", ["v.npy", "v.jsonl", "v.parquet", "v"])
 def test_small_vectors_in_every_file(precision, output, folder, run):
+    run(*command(output, "--precision", precision, "--truncate-dim", 16, "--shard", "1/2"))
     run(*command(output, "--precision", precision, "--truncate-dim", 16))
     if output == "v.npy":
         found = np.load(output)
@@ -197,10 +198,14 @@ def test_small_vectors_in_every_file(precision, output, folder, run):
         found = np.array([json.loads(line)["embedding"] for line in Path(output).read_text().splitlines()])
     else:
         table = pyarrow.parquet.read_table(output)
-        assert table.schema.field("embedding").type.value_type == {"float16": "halffloat", "int8": "int8"}[precision]
+        value_type = {"float16": "halffloat", "int8": "int8", "ubinary": "uint8"}[precision]
+        assert table.schema.field("embedding").type.value_type == value_type
         found = np.array(table["embedding"].to_pylist())
-    assert found.shape == (23, 16)
+    assert found.shape == (23, 2 if precision == "ubinary" else 16)
     run(*command("wide.npy", "--truncate-dim", 16))
+    if precision == "ubinary":
+        np.testing.assert_array_equal(found, np.packbits(np.load("wide.npy") > 0, axis=1))
+        return
     wide = np.load("wide.npy") * (127 if precision == "int8" else 1)
     np.testing.assert_allclose(found.astype(np.float32), wide, atol=1.0 if precision == "int8" else 2**-11)
 
