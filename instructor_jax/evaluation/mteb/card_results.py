@@ -43,13 +43,35 @@ def write_results_into_card(folder: Path, evaluation: Path, name: str | None = N
     figures = [
         one
         for result in results_of(str(folder), evaluation, instructor_meta(str(folder)))
-        for one in result.get_hf_eval_results()
+        for one in _figures(result)
         if math.isfinite(one.metric_value)
     ]
     text = read_bytes(card, SETTINGS_BYTES).decode("utf-8") if card.is_file() else folder_card(opened, called)
     with whole_file(card) as draft:
         draft.write_text(with_results(text, figures, called.rpartition("/")[2], str(card)), encoding="utf-8")
     return len(figures)
+
+
+def _figures(result: Any) -> "list[EvalResult]":
+    """Returns the main score of each split and subset of a `mteb.results.TaskResult`, as MTEB has it, mostly 0 to 1."""
+    import mteb
+    from huggingface_hub import EvalResult
+
+    metadata = mteb.get_task(result.task_name).metadata
+    return [
+        EvalResult(
+            task_type=metadata.type,
+            dataset_type=metadata.dataset["path"],
+            dataset_name=f"MTEB {metadata.name} ({entry['hf_subset']})",
+            dataset_config=entry["hf_subset"],
+            dataset_split=split,
+            dataset_revision=result.dataset_revision,
+            metric_type=metadata.main_score,
+            metric_value=entry["main_score"],
+        )
+        for split, entries in result.scores.items()
+        for entry in entries
+    ]
 
 
 def with_results(card: str, figures: "Sequence[EvalResult]", name: str, where: str) -> str:
