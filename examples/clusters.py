@@ -7,6 +7,7 @@ The second argument is the number of groups.
 """
 
 import sys
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -20,7 +21,7 @@ from sklearn.decomposition import PCA
 from instructor_jax import Instructor
 
 INSTRUCTION = "Represent the news headline for clustering by topic: "
-SHOWN = 44  # characters of a text in the picture
+SHOWN = 60  # characters of a text in the picture
 
 
 def main(file: Path, groups: int, picture: Path) -> None:
@@ -32,15 +33,32 @@ def main(file: Path, groups: int, picture: Path) -> None:
         print(f"\ngroup {label + 1}")
         for index in np.flatnonzero(labels == label):
             print(f"  {texts[index]}")
-    places = PCA(2, random_state=0).fit_transform(vectors)
-    figure, axes = plt.subplots(figsize=(11, 7), layout="constrained")
-    axes.scatter(places[:, 0], places[:, 1], c=labels, cmap="tab10", s=60)
-    for (x, y), text in zip(places, texts, strict=True):
-        axes.annotate(text[:SHOWN], (x, y), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    figure, axes = plt.subplots(figsize=(14, max(6, len(texts) / 4)), layout="constrained")
+    draw(axes, PCA(2, random_state=0).fit_transform(vectors), texts, labels)
     axes.set(title=f"{len(texts)} texts of {file.name} in {groups} groups", xticks=[], yticks=[])
-    axes.margins(x=0.25)
     figure.savefig(picture, dpi=120)
     print(f"\npicture: {picture}")
+
+
+def draw(axes, places: np.ndarray, texts: list[str], labels: np.ndarray) -> None:
+    """Draw a dot for each text, and its words at the nearer side, one below the other, so that none lies on another."""
+    colours = plt.get_cmap("tab10")(labels % 10)
+    axes.scatter(places[:, 0], places[:, 1], c=colours, s=60, zorder=2)
+    axes.margins(0.06)
+    from_left = np.argsort(places[:, 0])
+    for side, shown in ((0, from_left[: len(texts) // 2]), (1, from_left[len(texts) // 2 :])):
+        from_below = shown[np.argsort(places[shown, 1])]
+        for height, index in zip(np.linspace(0.02, 0.98, len(shown)), from_below, strict=True):
+            axes.annotate(
+                textwrap.shorten(texts[index], SHOWN, placeholder=" …"),
+                places[index],
+                xytext=(1.03 if side else -0.03, height),
+                textcoords="axes fraction",
+                ha="left" if side else "right",
+                va="center",
+                color=colours[index],
+                arrowprops={"arrowstyle": "-", "color": colours[index], "linewidth": 0.6, "shrinkB": 3},
+            )
 
 
 if __name__ == "__main__":

@@ -89,6 +89,9 @@ def _run(arguments: Sequence[str]) -> object:
     verb = tokens[0] if tokens and tokens[0] not in ("--help", "-h", "--version") else None
     try:
         application = _application(verb)
+        if verb and {"--help", "-h"} & set(tokens) and (help_text := _own_help(verb, tokens[1:])) is not None:
+            print(help_text)
+            return None
         if len(tokens) < 2 or {"--help", "-h", "--version"} & set(tokens):
             application.console = _console()  # help will be printed; importing the printer takes 0.1 s
         return application(tokens, exit_on_error=False, print_error=False, result_action="return_value")
@@ -125,6 +128,13 @@ def _application(verb: str | None):
         else:
             app.command(target, name=name, help=summary)
     return app
+
+
+def _own_help(verb: str, arguments: Sequence[str]) -> str | None:
+    """Returns what the verb's own `help_for` says of its first argument; None where it has none, or says nothing."""
+    module = importlib.import_module(VERBS[verb][0].partition(":")[0])
+    help_for = getattr(module, "help_for", None)
+    return help_for(arguments) if help_for and arguments and not arguments[0].startswith("-") else None
 
 
 def _refuse_remote_paths(kind: object, value: object) -> None:

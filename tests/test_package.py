@@ -14,7 +14,7 @@ from house import MAPPED, House, imports, module_of, package_of, sources
 # storey do not see each other. So the library knows no application, and applications never import one another.
 STOREYS = (
     ("processor",),  # what this machine's CPU can
-    ("version", "sharding", "numerics", "requirements", "compilation"),
+    ("version", "sharding", "numerics", "requirements", "compilation", "progress"),
     # what input may be (a configuration is checked by the same rules as its file); what a family of encoders supplies
     ("io.bounds", "backbones"),
     ("io.printable", "io.json_checks", "backbones.t5.config"),  # the family that `EncoderConfig` means

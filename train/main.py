@@ -2,7 +2,9 @@
 
 import logging
 import os
+import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,29 +22,32 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 
 def train(
-    recipe_name: Annotated[str, Parameter(name="recipe")],
+    recipe_name: Annotated[str | None, Parameter(name="recipe")] = None,
     /,
     *settings: str,
     config: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     show: Annotated[bool, Parameter(negative="")] = False,
+    list_: Annotated[bool, Parameter(name="--list", negative="")] = False,
     coordinator: str | None = None,
     processes: WholeNumber | None = None,
     process: WholeNumber | None = None,
 ) -> int:
     """Train an embedding model on a mixture; killed and started again it goes on where it was.
 
-    RECIPE is tiny, default, default_instructions, instructor_base,
-    instructor_large, instructor_xl, modern_base, modern_bert_base,
-    modern_gemma_300m or modern_qwen3_600m, or a function of a file of your own,
-    path/to/file.py:function, which is run; settings change single values of it.
-    OUTPUT gets checkpoints, metrics.jsonl, TensorBoard files, report.html and at
-    the end the folder model, which this program and sentence-transformers open.
+    RECIPE is one of --list (tiny is for laptops, modern_base for a real model),
+    or a function of a file of your own, path/to/file.py:function, which is run;
+    settings change single values of it. OUTPUT gets checkpoints, metrics.jsonl,
+    TensorBoard files, report.html and at the end the folder model, which this
+    program and sentence-transformers open.
 
     Stopped by SIGTERM or Ctrl-C it saves and exits with 75 or 130, not with 0:
     the run is not finished, and the same command goes on.
 
     For example:
+
+      instructor-jax train --list
+      instructor-jax train modern_base --help
 
       instructor-jax medi import pairs.jsonl --to data/mine
       instructor-jax train tiny data=data/mine output=runs/tiny steps=500
@@ -66,32 +71,64 @@ def train(
         dry_run: Check what can be checked, say what would be trained and what was not checked, and write nothing; needs
             neither data nor output.
         show: Print all settings of the recipe, and stop.
+        list_: Print what each recipe is for, how large it is and where it is meant to run, and stop.
         coordinator: HOST:PORT of process 0, for several processes that no scheduler or launcher started.
         processes: How many they are; 1 alone where a scheduler speaks of others that are none of this run.
         process: Which of them this is, from 0.
     """
-    from .own_loss import loss_name
-    from .recipe_files import load_recipe
-    from .run.distributed import Processes
-    from .settings.flat import flat
-    from .settings.overrides import override
-
-    recipe = load_recipe(recipe_name)
-    recipe = recipe._replace(config=override(recipe.config, settings, config))
+    if list_:
+        return _list()
+    recipe = _recipe(recipe_name, settings, config)
     if show:
-        print(printable("\n".join(f"{key} = {_shown(value)}" for key, value in flat(recipe.config).items())))
-        if recipe.loss is not None:
-            print(printable(f"# loss: {loss_name(recipe.loss)}, of {recipe_name}"))
-        return 0
+        return _show(recipe, str(recipe_name))
+    from .run.distributed import Processes
+
     log_to_stderr()
     own = Processes(coordinator, processes, process)
-    if dry_run:
-        _dry_run(recipe, own)
-        return 0
-    return _train(recipe, own, recipe_name)
+    return _dry_run(recipe, own) if dry_run else _train(recipe, own, str(recipe_name))
 
 
-def _dry_run(recipe: "Recipe", own: "Processes") -> None:
+def _list() -> int:
+    from .recipe_help import recipe_list
+
+    print(recipe_list(_columns()))
+    return 0
+
+
+def _recipe(name: str | None, settings: Sequence[str], config: Path | None) -> "Recipe":
+    """Returns the recipe with the settings that were changed."""
+    from .recipe_files import load_recipe
+    from .settings.overrides import override
+
+    if name is None:
+        raise ValueError("name a recipe, such as tiny; 'instructor-jax train --list' says what each is for.")
+    recipe = load_recipe(name)
+    return recipe._replace(config=override(recipe.config, settings, config))
+
+
+def _show(recipe: "Recipe", name: str) -> int:
+    from .own_loss import loss_name
+    from .settings.flat import flat
+
+    print(printable("\n".join(f"{key} = {_shown(value)}" for key, value in flat(recipe.config).items())))
+    if recipe.loss is not None:
+        print(printable(f"# loss: {loss_name(recipe.loss)}, of {name}"))
+    return 0
+
+
+def help_for(arguments: Sequence[str]) -> str | None:
+    """Returns the help of the recipe that is named first; None where none is, and the verb's own help is meant."""
+    from .recipe_help import recipe_page
+    from .recipes import RECIPES
+
+    return recipe_page(arguments[0], _columns()) if arguments[0] in RECIPES else None
+
+
+def _columns() -> int:
+    return min(shutil.get_terminal_size((100, 24)).columns, 100)
+
+
+def _dry_run(recipe: "Recipe", own: "Processes") -> int:
     from .dry_run import dry_run
     from .run.distributed import is_main, join
 
@@ -99,6 +136,7 @@ def _dry_run(recipe: "Recipe", own: "Processes") -> None:
     told = dry_run(recipe.config, recipe.loss, recipe.examples)
     if is_main():
         print(printable(told), flush=True)
+    return 0
 
 
 def _train(recipe: "Recipe", own: "Processes", name: str) -> int:

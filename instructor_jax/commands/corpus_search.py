@@ -1,12 +1,10 @@
 """One pass over a corpus, block by block: its vectors are computed on the way, or read from a file of `encode`."""
 
 import logging
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from instructor_jax.commands.encode.output_files import read_summary
 from instructor_jax.commands.encode.vector_files import open_npy
@@ -20,6 +18,7 @@ from instructor_jax.commands.text_files import read_texts, text_columns
 from instructor_jax.io.bounds import HITS, TEXTS_CHARACTERS
 from instructor_jax.io.tables.records import Table
 from instructor_jax.model_options import Embedder, ModelOptions, load_model, model_name
+from instructor_jax.progress import progress
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -123,10 +122,7 @@ class CorpusSearch:
 
 
 def _with_progress(blocks: Iterator[TextBlock], table: Table) -> Iterator[TextBlock]:
-    interval = 0.2 if sys.stderr.isatty() else 30.0
-    with tqdm(
-        unit=" rows", unit_scale=True, desc="search", mininterval=interval, dynamic_ncols=True, leave=False
-    ) as bar:
+    with progress("search", None, "row", leave=False) as bar:
         for block in blocks:
             yield block
             if fraction := table.fraction_read():

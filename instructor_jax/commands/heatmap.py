@@ -1,5 +1,6 @@
 """A picture of a similarity matrix; needs matplotlib, which is imported only here."""
 
+import textwrap
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from instructor_jax.io.printable import excerpt, printable
 _FORMATS = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}
 _MARK = "instructor-jax similarity --heatmap"
 _LOOKED_AT = 1 << 16
+
+
+def _label(text: str, lines: int) -> str:
+    """Returns a text in so many lines of forty characters."""
+    return "\n".join(textwrap.wrap(excerpt(text, 40 * lines), 40)) if text.strip() else excerpt(text, 40)
 
 
 def require_matplotlib() -> Any:
@@ -64,7 +70,7 @@ def draw_heatmap(scores: Float[np.ndarray, "rows rows"], texts: list[str], path:
     require_format(path)
     pyplot = require_matplotlib()
     count = len(texts)
-    labels = [excerpt(text, 40) for text in texts]
+    labels = [_label(text, lines=2 if count <= 30 else 1) for text in texts]
     side = 3.5 + 0.55 * min(count, 40)
     figure, axes = pyplot.subplots(figsize=(side + 2, side), layout="constrained")
     # The colours span what is there: under one instruction all similarities of T5 models lie close together.

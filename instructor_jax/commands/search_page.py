@@ -20,16 +20,24 @@ def search_page(queries: list[str], hits: list[list[Hit]], *, corpus: str, model
         model: name of the model.
     """
     searches = [
-        {"query": query, "hits": [_entry(hit, found) for hit in found]}
+        {"query": query, "note": _note(found), "hits": [_entry(hit, found) for hit in found]}
         for query, found in zip(queries, hits, strict=True)
     ]
+    figures = [("queries", f"{len(queries):,}"), ("texts found", f"{sum(map(len, hits)):,}")]
     shown = {"title": queries[0][:80], "corpus": corpus, "model": model, "searches": searches, "maker": _MAKER}
-    return render("instructor_jax.commands", "search_page.html.jinja", **shown)
+    return render("instructor_jax.commands", "search_page.html.jinja", figures=figures, **shown)
 
 
 def is_search_page(path: Path) -> bool:
     """Returns whether a file is a page that `search --html` wrote: its head says so."""
     return is_our_page(path, _MAKER)
+
+
+def _note(hits: list[Hit]) -> str:
+    """Returns the line below a query: between which similarities its hits lie."""
+    if not hits:
+        return "Nothing was found."
+    return f"{len(hits):,} nearest, from {hits[0].score:.4f} to {hits[-1].score:.4f}."
 
 
 def _entry(hit: Hit, hits: list[Hit]) -> dict[str, Any]:

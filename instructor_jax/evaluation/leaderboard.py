@@ -1,4 +1,4 @@
-"""`instructor-jax leaderboard`: a model's record for MTEB, and a folder of results as its leaderboard takes them."""
+"""`instructor-jax leaderboard`: a model's record for MTEB, and its results for the leaderboard and in its card."""
 
 from pathlib import Path
 from typing import Annotated
@@ -74,3 +74,32 @@ def results(
     for path in written:
         print(one_line(str(path), 400))
     print(f"{len(written)} results of {record.name}, revision {record.revision}")
+
+
+@app.command
+def card(
+    model: Path,
+    /,
+    *,
+    evaluation: Annotated[Path, Parameter(name=["--evaluation", "-e"])] = Path("evaluation"),
+    name: str | None = None,
+) -> None:
+    """Write a model's results into its card, in the form that the Hugging Face hub shows.
+
+    Results of the default protocol on all examples go into the head of the
+    README.md of the model's folder, which gets one where it has none; its text
+    stays as it is, and so do results of other tasks. push takes it from there.
+
+      instructor-jax evaluate ./my-model --benchmark mteb -o results
+      instructor-jax leaderboard card ./my-model -e results --name my-org/my-model
+      instructor-jax push ./my-model my-org/my-model
+
+    Args:
+        model: Model folder that was evaluated.
+        evaluation: Output folder of evaluate.
+        name: Name on the hub, ORGANISATION/MODEL; by default that of the folder.
+    """
+    from instructor_jax.evaluation.mteb.card_results import write_results_into_card
+
+    written = write_results_into_card(model, evaluation, name)
+    print(printable(f"{model / 'README.md'}: {written} results"))

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt64
-from tqdm import tqdm
 
 from instructor_jax.io.array_files import read_array
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import one_process
+from instructor_jax.progress import Progress, progress
 
 from .contamination import SHORTEST, comparable, text_hash
 from .examples import Side
@@ -88,7 +88,7 @@ def _write(path: Path, source: ExampleSource, cache: TokenCache) -> None:
     rows = np.arange(len(cache.rows))
     hashes = np.zeros((len(cache.array("text_ends")), 2), np.uint64)
     seen = bytearray(len(hashes))
-    with tqdm(total=len(rows), desc="hashing texts", unit="row", disable=None) as bar:
+    with progress("hashing texts", len(rows), "row") as bar:
         for number, side in _sides(source, cache, rows, bar):
             if not seen[number]:
                 seen[number] = 1
@@ -106,7 +106,7 @@ def _rows_with(cache: TokenCache, texts: Bool[np.ndarray, "texts"]) -> Int64[np.
 
 
 def _sides(
-    source: ExampleSource, cache: TokenCache, rows: Int64[np.ndarray, "rows"], bar: "tqdm | None" = None
+    source: ExampleSource, cache: TokenCache, rows: Int64[np.ndarray, "rows"], bar: Progress | None = None
 ) -> Iterator[tuple[int, Side]]:
     """Yields number and side of every text of the examples, as often as it occurs."""
     # as plain arrays: every slice of a memory map is an object of its own, which takes longer than the slice

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from tqdm import tqdm
 
 from instructor_jax.io.atomic import TEMPORARY, whole_file
 from instructor_jax.io.bounds import INDEX_BYTES
 from instructor_jax.io.file_lock import one_process
 from instructor_jax.io.json_files import Fields, read_json
 from instructor_jax.io.ownership import extended, refuse_strangers
+from instructor_jax.progress import progress
 from instructor_jax.text.tokenization import Pair, Tokenizer
 
 from .examples import Example, Side
@@ -73,7 +73,7 @@ def _write(source: ExampleSource, tokenizer: Tokenizer, key: CacheKey, folder: P
         for name, file in files.items():
             file.truncate(note.bytes[name])
         rows = sum(len(source.rows(task)) for task in source.tasks)
-        bar = stack.enter_context(tqdm(total=rows, initial=note.rows, desc="tokenising", unit="row", disable=None))
+        bar = stack.enter_context(progress("tokenising", rows, "row", initial=note.rows))
         for task in source.tasks:
             if task not in note.tasks:
                 note = _write_task(source, tokenizer, task, files, note, bar)

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt64
-from tqdm import tqdm
 
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import one_process
 from instructor_jax.io.ownership import extended
+from instructor_jax.progress import progress
 
 from ..data.teacher_vectors import FORMAT, HASHES, META, VECTORS, VectorFiles
 from ..data.texts_without_instruction import text_hashes, texts_without_instruction
@@ -100,7 +100,7 @@ def _extend(
     with (
         extended(files.folder / VECTORS) as vectors_file,
         extended(files.folder / HASHES) as hashes_file,
-        tqdm(total=count, desc="teacher", unit="text", disable=None) as bar,
+        progress("teacher", count, "text") as bar,
     ):
         vectors_file.truncate(2 * files.texts * files.dim)
         hashes_file.truncate(8 * files.texts)

@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from instructor_jax.io.file_lock import only_process
 from instructor_jax.io.printable import one_line
+from instructor_jax.progress import progress
 from instructor_jax.text.instructions import Instruction
 from instructor_jax.version import __version__
 
 from ..data.examples import Example
 from .files.raw_files import refuse_evaluation
 from .files.records import Instance, Source
+from .files.row_estimate import counted
 from .mining.hard_negatives import mine_negatives
 from .mining.mine import MiningCounts, answer_pairs, mine_instances
 from .mining.mining_rules import Mining
@@ -105,12 +105,13 @@ def _build(
     sources: Sequence[Source], root: Path, target: NewStore, scorer: Scorer, settings: BuildSettings
 ) -> list[TaskReport]:
     reports = []
-    with tqdm(sources, desc="tasks", unit="task", disable=None) as bar:
-        for source in bar:
+    with progress("tasks", len(sources), "task") as bar:
+        for source in sources:
             bar.set_postfix_str(one_line(source.name, 40))
             reports.append(build_task(source, root, target.staging, scorer, settings))
             if settings.answers and _is_free_text(source):
                 reports.append(build_answers(source, reports[-1], root, target.staging, scorer, settings))
+            bar.update()
     about = {
         "scorer": scorer.name,
         "settings": dataclasses.asdict(settings),
@@ -151,7 +152,7 @@ def finished_rows(
     source: Source, root: Path, scorer: Scorer, settings: BuildSettings
 ) -> tuple[list[Example], dict[str, Any]]:
     """Returns the finished examples of a source, and what the store is to tell about them."""
-    rows = list(read_source(source, root))
+    rows = list(_shown(read_source(source, root), root / source.folder))
     counts = None
     if source.mined:
         sides = {"query": str(source.query), "document": str(source.document)}
@@ -180,6 +181,11 @@ def _staged(
         entry = staging.write(name, examples, key=key, about=about)
         seconds = time.perf_counter() - start
     return report_of(entry, seconds)
+
+
+def _shown(rows: Iterable[Any], place: Path) -> Iterable[Any]:
+    """Returns the rows, with a bar where they come from one file; a folder is a task of the bar over tasks."""
+    return counted(rows, place) if place.is_file() else rows
 
 
 def _is_free_text(source: Source) -> bool:

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from instructor_jax.io.atomic import whole_file
 from instructor_jax.io.file_lock import only_process
 from instructor_jax.io.ownership import same_or_inside
@@ -22,6 +20,7 @@ from instructor_jax.io.ownership import same_or_inside
 from ..data.examples import Example
 from .builder import BuildSettings, build_task, finished_rows
 from .files.records import Source
+from .files.row_estimate import counted
 from .mining.scorer import Scorer
 from .published import read_published
 from .reading import Reading
@@ -129,8 +128,8 @@ def as_record(example: Example) -> dict[str, Any]:
 
 def _stage_published(path: Path, staging: Staging, reading: Reading) -> list[TaskReport]:
     start = time.perf_counter()
-    rows = tqdm(read_published(path, reading.instruction_suffix), desc=path.name, unit="row", disable=None)
-    entries = staging.write_mixed(iter(rows), about={"licence": "see the sources of MEDI", "folder": path.name})
+    rows = counted(read_published(path, reading.instruction_suffix), path)
+    entries = staging.write_mixed(rows, about={"licence": "see the sources of MEDI", "folder": path.name})
     seconds = (time.perf_counter() - start) / max(len(entries), 1)
     return [report_of(entry, seconds) for entry in entries.values()]
 

@@ -1,19 +1,18 @@
 """`medi sources` and `medi fetch`: where the data come from, what of them is there, and how to get the rest."""
 
 import fnmatch
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from tqdm import tqdm
 
 from instructor_jax.io.printable import printable
 from instructor_jax.markdown import table
 from instructor_jax.origins.downloads import Downloads
 from instructor_jax.origins.folders import clean_up, fetch_file, is_present, is_right, place_of
 from instructor_jax.origins.records import OriginFile, OriginFolder, chosen_folders
+from instructor_jax.progress import progress
 
 
 def sources(
@@ -122,8 +121,7 @@ def fetch(
 
 def _fetch_all(to: Path, files: Sequence[OriginFile], downloads: Downloads) -> None:
     total = sum(file.bytes for file in files)
-    interval = 0.2 if sys.stderr.isatty() else 30.0
-    with tqdm(total=total, unit="B", unit_scale=True, desc="fetch", mininterval=interval, disable=not files) as bar:
+    with progress("fetch", total, "B", shown=bool(files)) as bar:
         for file in files:
             bar.set_postfix_str(f"{file.folder}/{file.name}"[-40:], refresh=False)
             fetch_file(to, file, downloads, bar.update)

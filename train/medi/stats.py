@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt64
-from tqdm import tqdm
+
+from instructor_jax.progress import progress
 
 from ..data.contamination import EvaluationTexts, comparable, hashes_of, text_hash
 from ..data.examples import Example, Side
@@ -94,7 +95,7 @@ def collect(
     count_tokens = _token_counter(tokenizer) if tokenizer else None
     known = None if evaluation is None else EvaluationTexts(evaluation)
     counters = {}
-    with tqdm(total=len(store), desc="counting", unit="row", disable=None) as bar:
+    with progress("counting", len(store), "row") as bar:
         for name in store.tasks:
             counter = _TaskCounter(count_tokens)
             rows = store.rows(name)

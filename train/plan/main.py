@@ -3,7 +3,6 @@
 import json as json_format
 import logging
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -181,7 +180,7 @@ def _encode(run: "RunConfig", given: frozenset[str], topology: str) -> "Plan":
 def _sweep(
     run: "RunConfig", given: frozenset[str], topology: str, output: Path, loss: "OwnLoss | None"
 ) -> "list[Plan]":
-    from tqdm import tqdm
+    from instructor_jax.progress import progress
 
     from .memory import available_memory
     from .mixture import config_and_fill
@@ -196,11 +195,11 @@ def _sweep(
     config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
     devices = devices_of(topology)
     config = scaled(config, given, len(devices), available_memory(devices))
-    with tqdm(total=MOST, desc="compilations", disable=not sys.stderr.isatty()) as progress:
+    with progress("compilations", MOST, "plan") as bar:
 
         def planner(one) -> "Plan":
             made = plan_step(one, topology, fill, loss=loss)
-            progress.update()
+            bar.update()
             return made
 
         found = sweep(config, len(devices), planner)

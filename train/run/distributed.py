@@ -111,8 +111,3 @@ def find(processes: Processes, environment: Mapping[str, str] = os.environ) -> M
 def is_main() -> bool:
     """Returns whether this process writes what is written once."""
     return jax.process_index() == 0
-
-
-def quiet() -> bool | None:
-    """Returns tqdm's `disable`: progress bars appear on the terminal of the first process only."""
-    return None if is_main() else True

@@ -15,10 +15,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from instructor_jax.compilation import compiler_options, enable_cache
 from instructor_jax.nn.model import Params, init_params
+from instructor_jax.progress import progress_over
 from instructor_jax.sharding import named_sharding
 
 from ..compiled_step import compiled_step
@@ -34,7 +34,7 @@ from ..watch.save_interval import SaveInterval
 from ..watch.trace import TraceWindow
 from .checkpoints import Checkpoints
 from .config_check import check_same_run, require_same_config
-from .distributed import is_main, quiet
+from .distributed import is_main
 from .export import export, note_model
 from .metrics_file import FILE, read_lines
 from .metrics_logger import MetricsLogger, OnMetrics
@@ -231,7 +231,7 @@ class _Run:
         count = self.prepared.held_out_batches
         log.flush()
         with log.paused(), self.goodput.of("measuring"), host_batches(self.prepared.held_out, count) as batches:
-            for batch in tqdm(batches, "held-out rows", count, leave=False, disable=quiet()):
+            for batch in progress_over(batches, "held-out rows", count, "batch", shown=is_main()):
                 placed = to_devices(batch.batch, self.prepared.mesh, self.config.groups)
                 sums = jax.device_get(self.sums(state.params, placed))
                 total = sums if total is None else jax.tree.map(np.add, total, sums)

@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from instructor_jax.io.printable import printable
+from instructor_jax.progress import progress
 
 from ..config import TrainConfig
 from ..data.batch_builder import HostBatch
@@ -25,7 +26,7 @@ from ..flops import utilization
 from ..metrics import Metrics, TaskSums
 from ..settings.sections import LogConfig
 from ..watch.slow_steps import StepTimes
-from .distributed import is_main, quiet
+from .distributed import is_main
 from .metrics_file import FILE, cut_after
 from .task_figures import by_task, teacher_cosine
 
@@ -54,7 +55,7 @@ class MetricsLogger:
             on_metrics: Function that is called for every line on the process that writes it.
         """
         self._path, self._config, self._log, self._on_metrics = folder / FILE, config, log, on_metrics
-        self._bar = tqdm(total=config.steps, initial=start, desc="training", unit="step", disable=quiet())
+        self._bar = progress("training", config.steps, "step", shown=is_main(), initial=start)
         self._board = _tensorboard(folder) if log.tensorboard and is_main() else None
         if is_main():
             cut_after(self._path, start)

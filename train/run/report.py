@@ -144,9 +144,7 @@ def _duration(seconds: float) -> str:
 
 def _losses(steps: Sequence[Line], measured: Sequence[Line]) -> Callable[[Any], None]:
     def draw(axes: Any) -> None:
-        axes.plot(
-            [line["step"] for line in steps], [line["loss"] for line in steps], color=COLOURS[0], label="training"
-        )
+        _line(axes, steps, "loss", label="training")
         if measured:
             values = [line["held_out"]["loss"] for line in measured]
             axes.plot([line["step"] for line in measured], values, "o-", color=COLOURS[1], label="held out")
@@ -160,13 +158,11 @@ def _losses(steps: Sequence[Line], measured: Sequence[Line]) -> Callable[[Any], 
 def _accuracies(steps: Sequence[Line], measured: Sequence[Line]) -> Callable[[Any], None]:
     def draw(axes: Any) -> None:
         known = [line for line in steps if line.get("accuracy") is not None]
-        axes.plot(
-            [line["step"] for line in known], [line["accuracy"] for line in known], color=COLOURS[0], label="training"
-        )
+        _line(axes, known, "accuracy", label="training")
         if measured:
             values = [line["held_out"]["accuracy"] for line in measured]
             axes.plot([line["step"] for line in measured], values, "o-", color=COLOURS[1], label="held out")
-        axes.set_ylim(0, 1)
+        axes.set_ylim(-0.03, 1.03)  # room for markers at both ends
         axes.set_xlabel("step")
         axes.legend(frameon=False, fontsize=9)
 
@@ -191,11 +187,18 @@ def _curve(steps: Sequence[Line], key: str) -> Plot:
     name = key.replace("_", " ")
 
     def draw(axes: Any) -> None:
-        axes.plot([line["step"] for line in steps], [line[key] for line in steps], color=COLOURS[0])
+        _line(axes, steps, key)
         axes.set_xlabel("step")
         axes.set_ylabel(name)
 
     return plot(f"The {name} by step.", draw, 2.2)
+
+
+def _line(axes: Any, steps: Sequence[Line], key: str, **more: Any) -> None:
+    """Draws a figure by step; a single one as a dot, since a line of one point is not seen."""
+    marker = "o" if len(steps) == 1 else None
+    values = [line[key] for line in steps]
+    axes.plot([line["step"] for line in steps], values, marker=marker, color=COLOURS[0], **more)
 
 
 def _tasks(measured: Sequence[Line]) -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@ import numpy as np
 from instructor_jax.commands.encode.encoder import PartEncoder, encoded_part
 from instructor_jax.commands.encode.part_records import part_digest
 from instructor_jax.commands.encode.parts import PartStore
-from instructor_jax.commands.encode.progress import progress
 from instructor_jax.commands.text_blocks import TextBlock
 from instructor_jax.io.tables.records import Table
+from instructor_jax.progress import progress
 
 
 def encode_all(store: PartStore, encoder: PartEncoder, table: Table, blocks: Iterator[TextBlock]) -> int:
@@ -33,7 +33,7 @@ def encode_all(store: PartStore, encoder: PartEncoder, table: Table, blocks: Ite
     count, there = 0, False
     digests: list[str] = []
     pieces: list[tuple[TextBlock, np.ndarray, Any]] = []
-    with progress() as bar, ThreadPoolExecutor(1, "write-part") as writer:
+    with progress("encode", None, "row") as bar, ThreadPoolExecutor(1, "write-part") as writer:
         for block in blocks:
             if not digests:
                 there = store.holds(block.index)

@@ -15,9 +15,9 @@ from instructor_jax.commands.encode.job import OpenedJob
 from instructor_jax.commands.encode.part_claims import claimed
 from instructor_jax.commands.encode.part_index import PartIndex
 from instructor_jax.commands.encode.parts import PartStore
-from instructor_jax.commands.encode.progress import progress
 from instructor_jax.commands.text_blocks import TextBlock, text_blocks
 from instructor_jax.commands.text_files import read_texts
+from instructor_jax.progress import progress
 
 _PAUSE = 1.0  # seconds between looks at the parts that other processes are making
 
@@ -71,7 +71,7 @@ def make_share(parts: Iterable[int], rows: int, store: PartStore, make: Callable
         make: makes a part and returns its rows.
     """
     made, waiting = 0, list(parts)
-    with progress(rows) as bar:
+    with progress("encode", rows, "row") as bar:
         for turn in itertools.count():
             if turn:  # only other processes' parts are left
                 time.sleep(_PAUSE)

@@ -25,6 +25,27 @@ def export_results(model: str, evaluation: Path, to: Path, meta: Any) -> list[Pa
         ValueError: there are no results of this model as it is now.
         NotOursError: a file that is no result of MTEB lies where one would be written.
     """
+    results = results_of(model, evaluation, meta)
+    for result in results:
+        refuse_other_results(result.task_name, meta, to)
+    to.mkdir(parents=True, exist_ok=True)
+    return [save_result(result, meta, to, {}) for result in results]
+
+
+def results_of(model: str, evaluation: Path, meta: Any) -> list[Any]:
+    """Reads the results of a model's default run on all examples.
+
+    Args:
+        model: the model as it was evaluated: a folder, a name on the hub, or "default".
+        evaluation: output folder of the evaluation.
+        meta: a record of the model, from `instructor_meta`, under any name.
+
+    Returns:
+        a `mteb.results.TaskResult` for each task, in the order of their names.
+
+    Raises:
+        ValueError: there are no results of this model as it is now, or one cannot be read.
+    """
     folder = resolve_model(model, revision=None)
     run = meta.model_copy(update={"name": jax_model_name(model), "revision": folder_hash(folder)})
     source = evaluation / "mteb" / "results" / run.model_name_as_path() / run.revision
@@ -34,13 +55,8 @@ def export_results(model: str, evaluation: Path, to: Path, meta: Any) -> list[Pa
             f"{evaluation} has no results of {shown(model)} as it is now, of the default protocol and all examples "
             f"({source} is absent or empty); run instructor-jax evaluate {model} --benchmark mteb -o {evaluation}"
         )
-    for task in tasks:
-        refuse_other_results(task, meta, to)
-    written = []
-    for task in tasks:
-        result = load_result(task, run, evaluation / "mteb")
+    results = {task: load_result(task, run, evaluation / "mteb") for task in tasks}
+    for task, result in results.items():
         if result is None:
             raise ValueError(f"{source / task}.json cannot be read; delete it and run the task again.")
-        to.mkdir(parents=True, exist_ok=True)
-        written.append(save_result(result, meta, to, {}))
-    return written
+    return list(results.values())

@@ -10,6 +10,7 @@ import pytest
 
 from instructor_jax import Instructor
 from instructor_jax.evaluation.embedders import JaxEmbedder, folder_hash, jax_model_name
+from instructor_jax.evaluation.leaderboard import card as write_card
 from instructor_jax.evaluation.leaderboard import meta as print_meta
 from instructor_jax.evaluation.leaderboard import results as write_results
 from instructor_jax.evaluation.main import TaskOptions, evaluate
@@ -209,3 +210,47 @@ def test_results_are_copied_into_the_leaderboards_form(folder: Path, tmp_path: P
     assert (place / "STSBenchmark.json").read_text(encoding="utf-8") == "a letter"
     with pytest.raises(ValueError, match="has no results of 'default' as it is now"):
         write_results("default", **options)
+
+
+def test_results_go_into_the_card_in_the_hubs_form(folder: Path, tmp_path: Path, monkeypatch, capsys):
+    import mteb
+    from huggingface_hub import ModelCard
+
+    from instructor_jax.evaluation.mteb.registered import instructor_meta
+    from instructor_jax.evaluation.mteb.results import save_result
+
+    copy = tmp_path / "model"
+    shutil.copytree(folder, copy)
+    with pytest.raises(ValueError, match="has no results of"):
+        write_card(copy, evaluation=tmp_path / "results")
+    assert (copy / "README.md").read_text(encoding="utf-8") == CARD
+    run = instructor_meta(copy).model_copy(update={"name": jax_model_name(str(copy)), "revision": folder_hash(copy)})
+    for task, score in (("STSBenchmark", 0.7), ("STS17", 0.6)):
+        subset = "en-en" if task == "STS17" else "default"
+        entry = {"main_score": score, "hf_subset": subset, "languages": ["eng-Latn"], "cosine_spearman": score}
+        result = mteb.TaskResult(
+            task_name=task, dataset_revision="r", mteb_version="2", scores={"test": [entry]}, evaluation_time=1.0
+        )
+        (tmp_path / "results" / "mteb").mkdir(parents=True, exist_ok=True)
+        save_result(result, run, tmp_path / "results" / "mteb", {})
+    write_card(copy, evaluation=tmp_path / "results", name="my-org/my-model")
+    assert capsys.readouterr().out.endswith("README.md: 2 results\n")
+    card: Any = ModelCard.load(copy / "README.md")
+    assert card.text == ModelCard(CARD).text
+    assert (card.data.license, card.data.language, card.data.base_model) == ("mit", ["en", "xx"], "google-t5/t5-base")
+    (entry,) = card.data.to_dict()["model-index"]
+    assert entry["name"] == "my-model"
+    shown = {
+        (one["task"]["type"], one["dataset"]["type"], one["dataset"]["config"]): one["metrics"][0]["value"]
+        for one in entry["results"]
+    }
+    assert len(shown) == 2
+    assert sorted(shown.values()) == [0.6, 0.7]
+    assert {config for _, _, config in shown} == {"default", "en-en"}
+    before = (copy / "README.md").read_text(encoding="utf-8")
+    write_card(copy, evaluation=tmp_path / "results")  # the card counts for no result, so they are still the model's
+    assert (copy / "README.md").read_text(encoding="utf-8") == before
+    (copy / "README.md").write_text("---\nmodel-index: nonsense\n---\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="its head cannot be read"):
+        write_card(copy, evaluation=tmp_path / "results")
+    assert "nonsense" in (copy / "README.md").read_text(encoding="utf-8")

@@ -45,7 +45,7 @@ def test_says_what_was_measured() -> None:
     assert "alone" not in text  # nothing was contrasted there
     assert "bfloat16 peak" not in text
     assert text.count("data:image/png;base64,") == 5
-    assert re.search(r"<b>4 *</b>|0 min 4 s", text)
+    assert re.search(r"<strong>4 *</strong>|0 min 4 s", text)
 
 
 @pytest.mark.slow

@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32, Int64
-from tqdm import tqdm
 
 from instructor_jax.inference.quantization import unit_length
+from instructor_jax.progress import progress
 
 from .forbidden_tiles import ForbiddenTiles
 
@@ -107,7 +107,7 @@ def nearest(
     query_arrays = queries, _numbers(count, [ours for ours, _ in pairs]), bounds
     document_arrays = documents, _numbers(total, [theirs for _, theirs in pairs])
     static = _Static(("equal",) * len(rules.equal) + ("unequal",) * len(rules.unequal), split)
-    with tqdm(total=count, desc="nearest neighbours", unit="row", delay=5, leave=False, disable=None) as bar:
+    with progress("nearest neighbours", count, "row", leave=False) as bar:
         for start in range(0, count, rows):
             query_side = tuple(_on_device(array, start, rows) for array in query_arrays)
             best = jnp.full((rows, k), -jnp.inf, jnp.float32), jnp.full((rows, k), -1, jnp.int32)

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from instructor_jax.io.atomic import TEMPORARY
 from instructor_jax.io.json_files import read_json
 from instructor_jax.io.ownership import refuse_strangers, remove_own
+from instructor_jax.progress import progress
 
 from .array_records import ArrayRecordWriter
 from .metadata import metadata_of
@@ -134,7 +133,7 @@ def _write_shards(folder: Path, entries: Sequence[TaskEntry], staging: Staging) 
     lengths: list[int] = []
     size = room = 0
     writer: Any = None
-    with tqdm(total=sum(entry.rows for entry in entries), desc="writing", unit="row", disable=None) as bar:
+    with progress("writing", sum(entry.rows for entry in entries), "row") as bar:
         for entry in entries:
             for stored in staging.stored(entry):
                 if writer is None or room < len(stored):

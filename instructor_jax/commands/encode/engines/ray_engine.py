@@ -21,8 +21,8 @@ from instructor_jax.commands.encode.engines.ray_cluster import (
 from instructor_jax.commands.encode.job import Job, OpenedJob
 from instructor_jax.commands.encode.options import EngineOptions
 from instructor_jax.commands.encode.part_claims import wait_until_left
-from instructor_jax.commands.encode.progress import progress
 from instructor_jax.commands.encode.share import PartReader, make_part
+from instructor_jax.progress import progress
 
 _IN_FLIGHT = 2  # parts that wait at a worker, so that none is idle
 
@@ -102,7 +102,7 @@ def _run(job: Job, parts: list[int], workers: int, there: int, rows: int) -> int
         **resources_of(options),
     )
     made = 0
-    with progress(rows) as bar:
+    with progress("encode", rows, "row") as bar:
         bar.initial = there
         bar.update(there)
         for record in records.iter_rows():
