@@ -3,6 +3,10 @@
 The build asks no network: pages that it writes itself come from the commands and the settings, and links into the
 manuals of JAX, Flax and Optax are made only where their inventories may be fetched (Read the Docs, or
 INSTRUCTOR_JAX_DOCS_ONLINE=1).
+
+The tutorials are notebooks (MyST-NB). The build executes them, each in an empty folder, on the CPU, with the packaged
+model; an error in a cell is an error of the build. Outputs are kept beside the site, so that the next build executes
+only what changed; another state of the code executes all of them.
 """
 
 import importlib.util
@@ -10,10 +14,17 @@ import os
 import sys
 from pathlib import Path
 
+from myst_nb.core import render
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tools"))
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# for the notebooks: this environment's commands, no accelerator that a reader may lack, and no hub
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.pop("MPLBACKEND", None)  # the kernel's own, which puts pictures into the page
 
+from manual.cells import joined_streams, kept_outputs, show_shell_commands  # noqa: E402
 from manual.commands import write_command_pages  # noqa: E402
 from manual.links import mend_links  # noqa: E402
 from manual.llms import write_llms  # noqa: E402
@@ -27,7 +38,7 @@ copyright = "The instructor-jax developers, Apache-2.0"
 version = release = __version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
@@ -38,6 +49,15 @@ extensions = [
 exclude_patterns = ["results"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 4
+
+nb_execution_mode = "cache"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+nb_execution_timeout = 300  # seconds, of a cell
+nb_merge_streams = True
+render.coalesce_streams = joined_streams  # its own breaks the line after every piece of 100 characters
+nb_output_stderr = "remove"  # progress bars, and warnings of the kernel
 
 html_theme = "furo"
 html_title = f"instructor-jax {__version__}"
@@ -86,11 +106,14 @@ intersphinx_mapping = (
 )
 
 copybutton_exclude = ".linenos, .gp, .go"
+copybutton_selector = "div:not(.output) > div.highlight pre"  # what is typed, not what comes out
 
 
 def setup(app) -> None:
     """Registers what writes pages before the build reads them, and what mends links out of the docs folder."""
     write_command_pages(HERE / "reference" / "commands")
     write_settings_page(HERE / "reference" / "settings.md")
+    app.config.nb_execution_cache_path = str(kept_outputs(app.outdir))
     app.connect("source-read", mend_links)
+    app.connect("doctree-read", show_shell_commands)
     app.connect("build-finished", write_llms)

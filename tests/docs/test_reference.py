@@ -93,13 +93,29 @@ def test_a_setting_without_a_sentence_is_an_error() -> None:
         list(settings(Section()))
 
 
+def documented(repository: Path) -> set[str]:
+    """Names on the API pages."""
+    text = "".join(path.read_text(encoding="utf-8") for path in (repository / "docs/reference/api").glob("*.md"))
+    return set(re.findall(r"^\.\. auto\w+:: ([\w.]+)$", text, re.MULTILINE))
+
+
 @pytest.mark.parametrize("door", FRONT_DOORS)
 def test_every_public_name_is_on_an_api_page(door: str, repository: Path) -> None:
-    text = "".join(path.read_text(encoding="utf-8") for path in (repository / "docs/reference/api").glob("*.md"))
-    documented = set(re.findall(r"^\.\. auto\w+:: ([\w.]+)$", text, re.MULTILINE))
     public = {f"{door}.{name}" for name in importlib.import_module(door).__all__}
-    missing = public - documented - {"instructor_jax.__version__", "instructor_jax.losses"}
+    missing = public - documented(repository) - {"instructor_jax.__version__", "instructor_jax.losses"}
     assert not missing
+
+
+def test_what_pages_and_examples_import_is_on_an_api_page(repository: Path) -> None:
+    """What a page tells a reader to import is public, wherever it lies."""
+    pages = [repository / "README.md", *(repository / "docs").rglob("*.md"), *(repository / "examples").glob("*.py")]
+    imported = set()
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for module, names in re.findall(r"^from (instructor_jax[\w.]*) import ([\w, ]+)", text, re.MULTILINE):
+            imported |= {f"{module}.{name.strip()}" for name in names.split(",")}
+    assert len(imported) >= 20
+    assert imported <= documented(repository) | {"instructor_jax.train.recipes"}  # a module, with all its members
 
 
 def test_links_out_of_the_docs_become_pages_or_names(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
