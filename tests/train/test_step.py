@@ -170,6 +170,7 @@ def test_dropout_depends_on_seed_and_step_alone() -> None:
     assert step(config, later, batch)[1].loss != first
 
 
+@pytest.mark.slow
 def test_metrics_count_what_the_batch_holds() -> None:
     config = tiny_config()
     task = np.zeros((8, 2), np.int32)

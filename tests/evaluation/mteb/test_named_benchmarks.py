@@ -136,6 +136,7 @@ def no_report(monkeypatch):
     monkeypatch.setattr("instructor_jax.evaluation.report.write.write_report", lambda output: (output, output))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toy_benchmark", "no_report")
 def test_what_is_printed_is_what_the_run_has(tmp_path, capsys):
     own = tmp_path / "own.csv"

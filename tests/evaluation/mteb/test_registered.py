@@ -183,6 +183,7 @@ def test_a_card_runs_no_code(tmp_path: Path):
         read_model_card(tmp_path)
 
 
+@pytest.mark.slow
 def test_results_are_copied_into_the_leaderboards_form(folder: Path, tmp_path: Path, monkeypatch, capsys):
     import mteb
 

@@ -218,6 +218,7 @@ def test_a_sharded_model(config: ModelConfig) -> None:
         np.testing.assert_allclose(got[name], reference, rtol=0, atol=2e-5 * scale, err_msg=name)
 
 
+@pytest.mark.slow
 def test_cpus_compute_as_ever() -> None:
     """On CPUs "auto" is einsum: the very same program."""
     params, texts = random_params(SMALL), batch(1, 128)

@@ -87,7 +87,8 @@ def test_the_model_is_a_folder_that_opens(whole) -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("at", [pytest.param(1, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow), 6])
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [1, 4, 6])
 def test_stopped_and_started_again_the_losses_are_the_same_bits(data, whole, tmp_path, at: int) -> None:
     run = small_run(data, tmp_path / "run", tokenizer=str(whole / "tokenizer"))
     stopped = go(run, StopAfter(at))
@@ -115,6 +116,7 @@ def test_on_fewer_devices_the_same_batches_go_on(data, whole, tmp_path) -> None:
     np.testing.assert_allclose(list(losses(tmp_path / "run").values()), list(losses(whole).values()), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_finished_run_stays_as_it_is(data, whole) -> None:
     before = {path: path.read_bytes() for path in (whole / MODEL).rglob("*") if path.is_file()}
     lines = (whole / "metrics.jsonl").read_text()
