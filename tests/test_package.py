@@ -239,6 +239,17 @@ def test_the_house_gets_no_worse(house: House) -> None:
     assert sum(map(len, house.edges(lazy=False).values())) > len(house.files)  # it does see imports
 
 
+def test_every_folder_of_tests_is_run_by_a_command(repository: Path) -> None:
+    settings = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]
+    by_default = {Path(place) for place in settings["ini_options"]["testpaths"]}
+    by_name = {Path("tests/trust"), Path("tests/fuzz")}  # `python -m pytest tests/trust tests/fuzz`
+    there = {file.relative_to(repository).parent for file in (repository / "tests").glob("*/**/test_*.py")}
+    assert {Path(*folder.parts[:2]) for folder in there} == (by_default | by_name) - {Path("tests/test_*.py")}
+    command = f"python -m pytest {' '.join(sorted(map(str, by_name), reverse=True))}\n"
+    assert command in (repository / ".github/workflows/test.yml").read_text(encoding="utf-8")
+    assert command.strip() in (repository / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
 def test_nobody_imports_the_folders_by_their_names_on_disk(repository: Path) -> None:
     files = [*sources(repository), *(repository / "tests").rglob("*.py"), *(repository / "benchmarks").rglob("*.py")]
     wrong = [
