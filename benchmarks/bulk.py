@@ -4,7 +4,7 @@
 
 Ray is needed (`pip install "instructor-jax[ray]"`). All outputs must have the bytes of the plain run. A part that was
 finished before a kill must not be made again: its file is the same one, with the same time. Texts a second are those of
-whole commands, start and compilation included; plain runs stand before and after Ray's, since machines change.
+whole commands, start and compilation included; `--again` puts a second plain run after Ray's, since machines change.
 """
 
 import argparse
@@ -79,6 +79,15 @@ def wait_for_parts(job: Job, name: str, count: int, programs: list[subprocess.Po
         time.sleep(0.2)
 
 
+def kept_until_the_end(job: Job, name: str, program: subprocess.Popen[str], before: dict[str, tuple[int, int]]) -> int:
+    """Waits for a program; returns how many of the parts from before it were never written again."""
+    after = dict(before)
+    while program.poll() is None:  # the parts are removed when all are joined
+        after |= job.parts(name)
+        time.sleep(0.02)
+    return sum(after[part] == there for part, there in before.items())
+
+
 def shards_with_kills(job: Job, parts: int) -> dict[str, Any]:
     """Four processes, two of them killed; the command without a share then finishes and joins."""
     began = time.monotonic()
@@ -89,11 +98,7 @@ def shards_with_kills(job: Job, parts: int) -> dict[str, Any]:
     codes = [program.wait() for program in programs]
     before = job.parts("shards")
     finishing = job.start("shards")
-    after = dict(before)
-    while finishing.poll() is None:  # the parts are removed when all are joined
-        after = {**after, **job.parts("shards")}
-        time.sleep(0.02)
-    kept = sum(after.get(part) == there for part, there in before.items())
+    kept = kept_until_the_end(job, "shards", finishing, before)
     return {"seconds": time.monotonic() - began, "codes": codes, "parts_before": len(before), "parts_kept": kept}
 
 
@@ -118,11 +123,7 @@ def ray_with_kill(job: Job, parts: int, options: list[str]) -> dict[str, Any]:
     wait_for_parts(job, "ray_killed", parts // 2, [program])
     before, running = job.parts("ray_killed"), actors()
     os.kill(running[0], signal.SIGKILL)
-    after = dict(before)
-    while program.poll() is None:
-        after = {**after, **job.parts("ray_killed")}
-        time.sleep(0.02)
-    kept = sum(after.get(part) == there for part, there in before.items())
+    kept = kept_until_the_end(job, "ray_killed", program, before)
     return {
         "seconds": time.monotonic() - began, "codes": [program.returncode], "actors": len(running),
         "parts_before": len(before), "parts_kept": kept,

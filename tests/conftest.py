@@ -13,6 +13,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import fsspec
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 QUICKLY_COMPILED = "--xla_backend_optimization_level=0"
@@ -105,3 +109,39 @@ def embedder(tiny_folder: Path):
     from instructor_jax import Instructor
 
     return Instructor.from_pretrained(tiny_folder, devices=jax.devices()[:1], tokens_per_call=512)
+
+
+@pytest.fixture
+def memory() -> Iterator["fsspec.AbstractFileSystem"]:
+    """An empty memory store; addresses begin with memory://."""
+    import fsspec
+
+    fs = fsspec.filesystem("memory")
+    fs.store.clear()
+    fs.pseudo_dirs[:] = [""]
+    yield fs
+    fs.store.clear()
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """A bucket of an S3 server of this machine, for this process and those that it starts."""
+    moto = pytest.importorskip("moto.server", reason="needs a server of S3: pip install 'moto[server]' s3fs")
+    pytest.importorskip("s3fs")
+    from instructor_jax.io.remote.stores import Store
+
+    server = moto.ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    given = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nothing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in given.items():
+            patch.setenv(name, value)
+        Store("s3://bucket/x").fs.mkdir("bucket")
+        yield "s3://bucket"
+    server.stop()

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,28 +12,6 @@ import pytest
 from instructor_jax.io.remote.stores import Store
 
 FAKE = Path(__file__).parents[1] / "fake_embedder.py"
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """A bucket of an S3 server of this machine, for this process and those that it starts."""
-    moto = pytest.importorskip("moto.server", reason="needs a server of S3: pip install 'moto[server]' s3fs")
-    pytest.importorskip("s3fs")
-    server = moto.ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    given = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "nobody",
-        "AWS_SECRET_ACCESS_KEY": "nothing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in given.items():
-            patch.setenv(name, value)
-        Store("s3://bucket/x").fs.mkdir("bucket")
-        yield "s3://bucket"
-    server.stop()
 
 
 def rows(count: int) -> str:

@@ -3,10 +3,8 @@
 import contextlib
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pyarrow.parquet
 import pytest
@@ -21,16 +19,6 @@ SUFFIXES = [".npy", ".jsonl", ".parquet"]
 
 def rows(count: int) -> str:
     return "".join(f'{{"text": "text {k} {"word " * (k % 7)}", "id": {k}}}\n' for k in range(count))
-
-
-@pytest.fixture
-def memory() -> Iterator[fsspec.AbstractFileSystem]:
-    """An empty memory store."""
-    fs = fsspec.filesystem("memory")
-    fs.store.clear()
-    fs.pseudo_dirs[:] = [""]
-    yield fs
-    fs.store.clear()
 
 
 @pytest.fixture
