@@ -2,9 +2,11 @@
 
     python benchmarks/export_memory.py                 # t5-base's encoder, about 110 M weights
     python benchmarks/export_memory.py --model t5-large --dtype bfloat16
+    python benchmarks/export_memory.py --model gtr-t5-xl --optimizer adafactor    # 1.2 billion weights in 12 GB
 
-The checkpoint holds the weights and AdamW's two moments, as a run's does. The process that exports is measured by the
-highest resident memory that the system saw of it, less what it takes before the checkpoint is opened.
+The checkpoint holds the weights and the optimizer's state (two moments of AdamW), as a run's does. The process that
+exports is measured by the highest resident memory that the system saw of it, less what it takes before the checkpoint
+is opened.
 """
 
 import argparse
@@ -25,12 +27,13 @@ from instructor_jax.train.run.checkpoints import Checkpoints
 from instructor_jax.train.run.train_config import check_settings
 from instructor_jax.train.settings.run_config import RunConfig
 from instructor_jax.train.settings.sections import BatchConfig, CheckpointConfig
+from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.step import abstract_state, state_shardings
 from pathlib import Path
 run, tokenizer = Path(sys.argv[1]), Path(sys.argv[3])
 model = PUBLISHED[sys.argv[2]]
 mesh = make_mesh(MeshShape(data=2, fsdp=4))
-settings = RunConfig(batch=BatchConfig(groups=8, length=512))
+settings = RunConfig(batch=BatchConfig(groups=8, length=512), optimizer=OptimizerConfig(name=sys.argv[4]))
 config = check_settings(settings, dataclasses.replace(model, max_length=512), ("all",), mesh)
 write_without_weights(run / "model_settings", ModelFolder(tokenizer, config.model))
 def drawn(x, sharding):
@@ -70,12 +73,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="t5-base", help="a published encoder")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"))
+    parser.add_argument("--optimizer", default="adamw", choices=("adamw", "adafactor"), help="whose state lies beside")
     options = parser.parse_args()
     from instructor_jax.io.default_model import DEFAULT_FOLDER
 
     with tempfile.TemporaryDirectory() as folder:
         place, target = Path(folder) / "run", Path(folder) / "model"
-        run(_SAVE, str(place), options.model, str(DEFAULT_FOLDER), devices=8)
+        run(_SAVE, str(place), options.model, str(DEFAULT_FOLDER), options.optimizer, devices=8)
         printed = run(_EXPORT, str(place), str(target), options.dtype).splitlines()
         before, peak = (int(text) * 1024 for text in printed[-1].split())
         size = sum(path.stat().st_size for path in target.rglob("*.safetensors"))

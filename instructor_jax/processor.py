@@ -1,9 +1,10 @@
-"""What this machine's processor can: its instruction sets, by the names that Linux gives them.
+"""What this machine's processor can: how many CPUs there are, and their instruction sets by the names of Linux.
 
 Other systems tell them in other ways, or not at all; there nothing is taken for granted, and what depends on an
 instruction set does without it.
 """
 
+import os
 import platform
 from collections.abc import Set
 from functools import lru_cache
@@ -12,6 +13,11 @@ from pathlib import Path
 # Instructions that multiply bfloat16 numbers: x86's two kinds, and Arm's.
 BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 _LINES = ("flags", "Features")  # of x86 and of Arm
+
+
+def usable_cpus() -> int:
+    """Returns how many CPUs this process may use, which is how many threads XLA starts in it."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @lru_cache

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from instructor_jax.processor import usable_cpus
 from instructor_jax.requirements import direct_requirements, installed_version, unmet_requirements
 
 _PACKAGE = "instructor-jax"
@@ -40,10 +41,9 @@ class Finding:
 def system_findings() -> list[Finding]:
     """Python and the machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return [
         Finding("System", "python", f"{platform.python_version()} ({sys.executable})"),
-        Finding("System", "platform", f"{platform.platform()}, {cores} cores, {in_units(memory)} memory"),
+        Finding("System", "platform", f"{platform.platform()}, {usable_cpus()} cores, {in_units(memory)} memory"),
     ]
 
 

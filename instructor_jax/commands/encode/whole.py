@@ -51,6 +51,8 @@ def _require_made_from(opened: OpenedJob, blocks: Iterator[TextBlock]) -> None:
     output = opened.job.target.output
     stored = None if isinstance(output, Path) else StoredOutput(output, opened.job.format)
     summary = stored.read_summary() if stored else read_summary(Path(output))
+    if summary is None and isinstance(output, Path) and output.is_dir():  # which is never replaced
+        raise ValueError(f"{output} exists, and nothing tells that this command made it; give another --output")
     if summary is None:
         raise ValueError(f"{output} exists, and nothing tells how it was made; give --overwrite to replace it")
     if differences := option_differences(summary["options"], opened.options):

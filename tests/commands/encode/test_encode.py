@@ -160,6 +160,17 @@ def test_an_output_that_exists_is_kept_unless_told(folder, run, fails, capsys):
     assert "made from another input" in fails(*command)
 
 
+def test_a_folder_of_somebody_else_is_never_replaced_and_no_option_is_promised(folder, run, fails):
+    (folder / "in.txt").write_text("a\n")
+    (folder / "photos").mkdir()
+    (folder / "photos" / "one.png").write_bytes(b"precious")
+    told = fails("encode", "in.txt", "-o", "photos", "-m", "fake")
+    assert "give another --output" in told
+    assert "--overwrite" not in told
+    assert fails("encode", "in.txt", "-o", "photos", "-m", "fake", "--overwrite")
+    assert (folder / "photos" / "one.png").read_bytes() == b"precious"
+
+
 def test_the_input_is_never_the_output(folder, fails):
     (folder / "in.jsonl").write_text('{"text": "a"}\n')
     assert "is the input" in fails("encode", "in.jsonl", "-o", "in.jsonl", "-m", "fake", "--overwrite")

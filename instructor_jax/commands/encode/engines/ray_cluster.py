@@ -10,8 +10,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from instructor_jax.commands.encode.engines.worker_cpus import usable_cpus
 from instructor_jax.commands.encode.options import EngineOptions
+from instructor_jax.processor import usable_cpus
 
 _PASSED_ON = ("JAX_", "XLA_", "INSTRUCTOR_JAX_", "HF_")  # variables that workers need, too
 _FOR_RAY = 1.0  # CPUs of the cluster that Ray Data itself may need

@@ -11,11 +11,6 @@ from pathlib import Path
 from instructor_jax.io.file_lock import lock
 
 
-def usable_cpus() -> int:
-    """Returns how many CPUs this process may use, which is how many threads XLA starts in it."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def keep_to_cpus(cpus: float) -> int | None:
     """Binds this process to a group of CPUs that no other worker has; returns the descriptor that keeps it.
 

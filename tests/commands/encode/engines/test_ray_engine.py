@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from instructor_jax.commands.encode.engines.ray_cluster import require_room, worker_environment, workers_that_fit
-from instructor_jax.commands.encode.engines.worker_cpus import keep_to_cpus, usable_cpus
+from instructor_jax.commands.encode.engines.worker_cpus import keep_to_cpus
 from instructor_jax.commands.encode.options import EngineOptions
+from instructor_jax.processor import usable_cpus
 
 
 def options(**more) -> EngineOptions:
