@@ -45,6 +45,10 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 
+_EXAMPLE = (
+    "'instructor-jax VERB --help' explains a verb, with examples. A first one:\n\n"
+    '  instructor-jax similarity "A cat sleeps" "A kitten" "Stocks fell on Monday"'
+)
 _EXIT_CODES = (
     "Exit codes: 0 done; 1 doctor found something broken; 2 a mistake in options, files or environment, told in one "
     "line; 70 a bug; 75 train was stopped and is saved, the same command goes on; 130 interrupted; 141 the reader of "
@@ -111,7 +115,7 @@ def _application(verb: str | None):
         close = difflib.get_close_matches(verb, VERBS, n=1)
         meant = f"did you mean '{close[0]}'?" if close else f"the commands are {', '.join(VERBS)}"
         raise ValueError(f"unknown command {verb!r}; {meant}")
-    summary = f"Text embeddings steered by instructions, in JAX.\n\n{_EXIT_CODES}"
+    summary = f"Text embeddings steered by instructions, in JAX.\n\n{_EXAMPLE}\n\n{_EXIT_CODES}"
     # plaintext keeps the line breaks of the examples in a docstring.
     app = App(
         name="instructor-jax",

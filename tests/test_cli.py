@@ -1,6 +1,5 @@
-"""The console command: exit codes, one-line errors, help that shows its examples, and what is not imported."""
+"""The console command: exit codes, one-line errors, and what is not imported."""
 
-import inspect
 import json
 import subprocess
 import sys
@@ -78,18 +77,7 @@ def test_help_lists_every_verb(capsys):
     assert run(["--help"]) == 0
     out = capsys.readouterr().out
     assert all(verb in out for verb in cli.VERBS)
-
-
-@pytest.mark.parametrize("verb", ["encode", "similarity", "search", "doctor"])
-def test_help_shows_the_docstring_with_its_examples_line_by_line(verb, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    assert run([verb, "--help"]) == 0
-    shown = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-    module, _, attribute = cli.VERBS[verb][0].partition(":")
-    docstring = inspect.getdoc(getattr(sys.modules[module], attribute)) or ""
-    examples = [line for line in docstring.splitlines() if line.startswith("  instructor-jax ")]
-    assert examples
-    assert set(examples) <= set(shown)  # unbroken, unindented, unquoted
+    assert "instructor-jax VERB --help" in out
 
 
 def test_a_lone_dash_is_standard_input_and_not_an_option(capsys):

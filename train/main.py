@@ -55,7 +55,8 @@ def train(
       instructor-jax train modern_base data=data/medi output=runs/modern \\
           batch.groups=32 optimizer.learning_rate=1e-4 mesh.fsdp=8
 
-      instructor-jax train ./my_recipes.py:tiny_siglip data=data/mine output=runs/siglip
+      instructor-jax train ./my_recipes.py:tiny_siglip data=data/mine \\
+          output=runs/siglip
 
       instructor-jax train modern_base --dry-run
       instructor-jax train tiny --show

@@ -9,7 +9,16 @@ from instructor_jax.io.printable import one_line, printable
 
 app: App = App(
     name="leaderboard",
-    help="Prepare a model and its results for MTEB's leaderboard.",
+    help="""Prepare a model and its results for MTEB's leaderboard.
+
+For example:
+
+  instructor-jax evaluate ./my-model --benchmark mteb -o results
+  instructor-jax leaderboard meta ./my-model --name my-org/my-model
+  instructor-jax leaderboard results ./my-model -e results \\
+      --name my-org/my-model
+  instructor-jax leaderboard card ./my-model -e results --name my-org/my-model
+""",
     help_format="plaintext",
     version_flags=[],
 )
@@ -24,7 +33,8 @@ def meta(model: str, /, *, name: str | None = None, revision: str | None = None)
 
       instructor-jax leaderboard meta hkunlp/instructor-large
 
-      instructor-jax leaderboard meta ./my-model --name my-org/my-model --revision 0123abc
+      instructor-jax leaderboard meta ./my-model --name my-org/my-model \\
+          --revision 0123abc
 
     Args:
         model: Model folder, a name on the hub, or default.

@@ -74,3 +74,20 @@ def commands_of(block: Block) -> list[list[str]]:
             ends = [place for place, word in enumerate(arguments) if word in ("|", "&&", "&", ";", ">", "2>")]
             found.append(arguments[: ends[0]] if ends else arguments)
     return found
+
+
+def assert_taken(arguments: list[str], place: str) -> None:
+    """Asserts that a command's own parser takes the arguments, and that the settings among them are settings."""
+    from instructor_jax.cli import VERBS, _application
+    from instructor_jax.train.recipes import recipe
+    from instructor_jax.train.settings.overrides import override
+
+    verb = arguments[0]
+    if verb == "VERB" or verb.isupper():
+        return
+    assert verb in VERBS, f"{place}: {verb}"
+    tokens = ["/dev/stdin" if word == "-" else word for word in arguments]  # as `main` does
+    _application(verb).parse_args(tokens, exit_on_error=False, print_error=False)
+    settings = [word for word in arguments[2:] if re.match(r"[a-z_]+(\.[a-z_]+)*=", word)]
+    if verb in ("train", "plan") and settings and "/" not in arguments[1] and arguments[1].islower():
+        override(recipe(arguments[1]), settings, None)

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from manual.links import FROM_ROOT
 
-from instructor_jax.cli import VERBS, _application, main
+from instructor_jax.cli import main
 from instructor_jax.inference import devices
 
 sys.path.insert(0, str(Path(__file__).parent))  # --import-mode=importlib has no neighbours
-from blocks import NOT_RUN, ROOT, Block, blocks_of, commands_of, is_notebook
+from blocks import NOT_RUN, ROOT, Block, assert_taken, blocks_of, commands_of, is_notebook
 
 PAGES = sorted(
     path
@@ -89,21 +89,6 @@ def test_what_a_page_shows_is_there(page: Path) -> None:
             continue
         for arguments in commands_of(block):
             assert_taken(arguments, place)
-
-
-def assert_taken(arguments: list[str], place: str) -> None:
-    """Asserts that a command's own parser takes the arguments, and that the settings among them are settings."""
-    from instructor_jax.train.recipes import recipe
-    from instructor_jax.train.settings.overrides import override
-
-    verb = arguments[0]
-    if verb == "VERB" or verb.isupper():
-        return
-    assert verb in VERBS, f"{place}: {verb}"
-    _application(verb).parse_args(arguments, exit_on_error=False, print_error=False)
-    settings = [word for word in arguments[2:] if re.match(r"[a-z_]+(\.[a-z_]+)*=", word)]
-    if verb in ("train", "plan") and settings and "/" not in arguments[1] and arguments[1].islower():
-        override(recipe(arguments[1]), settings, None)
 
 
 def test_the_commands_of_the_readmes_table_are_there() -> None:

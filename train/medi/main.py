@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
 app: App = App(
     name="medi",
-    help="Build, import, inspect and measure the training mixture.",
+    help="""Build, import, inspect and measure the training mixture.
+
+For example:
+
+  instructor-jax medi import pairs.jsonl --to data/mine
+  instructor-jax medi inspect data/mine
+  instructor-jax medi mine pairs.jsonl --to with-negatives.jsonl --negatives 3
+
+  instructor-jax medi fetch training --to data/raw
+  instructor-jax medi build data/raw --to data/medi
+  instructor-jax medi stats data/medi --to medi.html
+""",
     help_format="plaintext",
     version_flags=[],
 )
@@ -49,9 +60,11 @@ def build(
       instructor-jax medi build data/raw --to data/medi
 
       instructor-jax medi build data/raw --to data/medi \\
-          --scorer sentence-transformers:sentence-transformers/sentence-t5-base --negatives 2
+          --scorer sentence-transformers:sentence-transformers/sentence-t5-base \\
+          --negatives 2
 
-      instructor-jax medi build data/raw --to data/small --only 'nli_*' gsm8k --redistributable
+      instructor-jax medi build data/raw --to data/small --only 'nli_*' gsm8k \\
+          --redistributable
 
     Args:
         data: Folder of the sources.
@@ -102,11 +115,15 @@ def import_(
       instructor-jax medi import medi-data.json --to data/medi
 
       instructor-jax medi import faq.jsonl tickets.parquet --to data/mine \\
-          --query-instruction "Represent the support question for retrieving the answer: " \\
-          --document-instruction "Represent the support answer for retrieval: " --negatives 3
+          --query-instruction "Represent the question for retrieving the answer: " \\
+          --document-instruction "Represent the answer for retrieval: " \\
+          --negatives 3
 
-      instructor-jax medi import quora.csv --query-column question1 --positive-column question2 --to data/quora
-      instructor-jax medi import intents.csv --format labelled --to data/intents --negatives 1
+      instructor-jax medi import quora.csv --to data/quora \\
+          --query-column question1 --positive-column question2
+
+      instructor-jax medi import intents.csv --to data/intents \\
+          --format labelled --negatives 1
 
     Args:
         files: .json (published), .jsonl, .csv, .tsv (each also .gz) or .parquet.
@@ -181,8 +198,8 @@ def stats(
 
       instructor-jax medi stats data/medi --to medi.html
 
-      instructor-jax medi stats data/medi --to medi.html --tokenizer my-model/tokenizer.json \\
-          --evaluation sts.txt banking.jsonl
+      instructor-jax medi stats data/medi --to medi.html \\
+          --tokenizer my-model/tokenizer.json --evaluation sts.txt banking.jsonl
 
     Args:
         mixture: Folder of the mixture.
@@ -222,7 +239,8 @@ def mine(
       instructor-jax medi mine intents.csv --format labelled --to intents.jsonl \\
           --query-instruction "Represent the request for classifying the intent: "
 
-      instructor-jax medi mine pairs.parquet --to mined.jsonl --scorer instructor:./my-model --margin 0.1
+      instructor-jax medi mine pairs.parquet --to mined.jsonl \\
+          --scorer instructor:./my-model --margin 0.1
 
     Args:
         file: .jsonl, .csv, .tsv (each also .gz) or .parquet; columns as for import.

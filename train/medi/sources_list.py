@@ -26,6 +26,8 @@ def sources(
 ) -> None:
     """List where the data of training and evaluation come from, and what of them is there; asks no network.
 
+    For example:
+
       instructor-jax medi sources
 
       instructor-jax medi sources data/raw --missing
@@ -86,7 +88,8 @@ def fetch(
 
       instructor-jax medi fetch training evaluation --to data/raw
 
-      instructor-jax medi fetch super_natural_instructions --only 'tasks/task1*' --to data/raw
+      instructor-jax medi fetch super_natural_instructions --to data/raw \\
+          --only 'tasks/task1*'
 
     Args:
         folders: Names or patterns, or the words training, evaluation, all.

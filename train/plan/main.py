@@ -42,12 +42,14 @@ def plan(
     The very step of the recipe is compiled for the topology, by the real
     compiler, on this machine; nothing runs. TPU slices are named FAMILY:SHAPE
     (v4, v5e, v5p, v6e, tpu7x), the GPUs of a machine CARD:NUMBER (h100, h200,
-    b200), devices of this machine cpu, cpu:8 or gpu. With
-    data=FOLDER the lengths of its texts are measured; without, every text is
-    taken to be as long as it may be. Where batch.groups, mesh,
-    gradient_cache_chunks or remat is not given, one that suits the devices is
-    chosen, with 5 compilations at most. Then come the evaluation of a run and
-    the export of its model, which need room beside the optimizer's state.
+    b200), devices of this machine cpu, cpu:8 or gpu. With data=FOLDER the
+    lengths of its texts are measured; without, every text is taken to be as
+    long as it may be.
+
+    Where batch.groups, mesh, gradient_cache_chunks or remat is not given, one
+    that suits the devices is chosen, with 5 compilations at most. Then come the
+    evaluation of a run and the export of its model, which need room beside the
+    optimizer's state.
 
     For example:
 
