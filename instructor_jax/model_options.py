@@ -32,8 +32,8 @@ class ModelOptions:
         dtype: Type that the encoder computes in; auto: the device's fastest that keeps a cosine of 0.999. Vectors are
             float32 in each.
         max_length: Longest input in tokens, instruction included; the model's own limit by default.
-        mesh: How weights are split over the devices, for models that one has no room for, as fsdp=4,tensor=2; by
-            default each has a copy.
+        mesh: How weights are split over the devices, as fsdp=4,tensor=2, for models too large for one; by default each
+            has a copy.
     """
 
     model: Annotated[str, Parameter(name=["--model", "-m"])] = DEFAULT_MODEL

@@ -127,6 +127,7 @@ def test_indices_count_over_chunks(embedder: Instructor, monkeypatch: pytest.Mon
         ({"precision": "int8"}, "needs the model's ranges for 48 dimensions: call calibrate_int8"),
         ({"precision": "binary", "truncate_dim": 7}, "packs 8 dimensions into a byte; 7 do not fit"),
         ({"instruction": 3}, "the instruction must be a string, not 3"),
+        ({"instruction": ["a: ", "b: "]}, r"not a list of 2 .*; one for each text goes beside it: \[\[instruction"),
         ({"output_value": "token_embeddings", "on_overflow": "mean_of_windows"}, "gives one vector per text"),
     ],
 )

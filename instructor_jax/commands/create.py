@@ -57,7 +57,7 @@ def create(
     size:
         "tiny", or a published size such as instructor-base, gtr-t5-large, t5-v1_1-small.
     seed:
-        Of the random weights.
+        Random seed of the weights.
     """
     if size != "tiny" and size not in PUBLISHED:
         raise ValueError(f"size {size[:60]!r} is unknown; known are tiny, {', '.join(PUBLISHED)}.")

@@ -41,7 +41,9 @@ class Answers:
     modules: ClassVar[Answer] = _answer("modules", _MODULES)
     children: ClassVar[Answer] = _answer("children", _MODULES)
     named_modules: ClassVar[Answer] = _answer("named_modules", _MODULES)
-    named_children: ClassVar[Answer] = _answer("named_children", _MODULES)
+    named_children: ClassVar[Answer] = _answer(  # what torch.quantization.quantize_dynamic asks first
+        "named_children", f"{_MODULES}. To quantise, load it with dtype='auto', or encode with precision='int8'"
+    )
     add_module: ClassVar[Answer] = _answer("add_module", _MODULES)
     append: ClassVar[Answer] = _answer("append", _MODULES)
     apply: ClassVar[Answer] = _answer("apply", _MODULES)

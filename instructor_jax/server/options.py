@@ -68,11 +68,11 @@ class OperationOptions:
     """How the server runs.
 
     Attributes:
-        deterministic: Pack each request by itself: equal bits in every company, at some cost in speed.
+        deterministic: Pack each request by itself: the same bits whatever else is asked, at some cost in speed.
         strict: Refuse unknown fields of requests.
         api_key: Key of which every request must bring one; repeatable; or INSTRUCTOR_JAX_API_KEYS, separated by commas.
         metrics_key: Ask for a key at /metrics too.
-        metrics_names: Whose names the metrics have.
+        metrics_names: Names of the metrics: this server's own, or those of Text Embeddings Inference (tei).
         warmup: Compile before the port opens, or in the background while /health/ready says 503.
         drain_seconds: Longest time to finish requests after SIGTERM.
         otlp_endpoint: Address for OpenTelemetry spans, such as http://localhost:4318/v1/traces; needs the extra otel.

@@ -32,9 +32,13 @@ def resolve_pairs(
     if len(given) > 1:
         raise ValueError("give one of instruction, prompt and prompt_name, not several.")
     if given and not isinstance(given[0], str):
-        raise ValueError(
-            f"the instruction must be a string, not {described_item(given[0])}; an Instruction becomes one by str()."
+        several = isinstance(given[0], list | tuple)
+        cure = (
+            "one for each text goes beside it: [[instruction, text], ...]"
+            if several
+            else "an Instruction becomes one by str()"
         )
+        raise ValueError(f"the instruction must be a string, not {described_item(given[0])}; {cure}.")
     if prompt_name is not None and prompt_name not in folder.prompts:
         known = ", ".join(map(shown_text, folder.prompts)) or "none"
         raise ValueError(f"prompt_name={shown_text(prompt_name)} is not in the model's prompts; it has {known[:400]}.")

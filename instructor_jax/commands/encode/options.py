@@ -67,7 +67,8 @@ class EngineOptions(OutputOptions):
         shard: Make a share of the parts: INDEX/COUNT, from 0, or auto (arrays of Slurm, indexed jobs of Kubernetes,
             Cloud Run, mpirun, TPU slices). The same command without it joins them.
         engine: "local" makes the parts in this process, "ray" by workers of a Ray cluster that see the same files.
-        address: Of the Ray cluster, or auto for the one that this machine is part of; by default one is started here.
+        address: Address of the Ray cluster, or auto for the one that this machine is part of; by default one is
+            started here.
         workers: Workers of the engine; by default as many as the cluster holds.
         cpus_per_worker: CPUs that a worker is given, and kept to.
         gpus_per_worker: GPUs of a worker; two workers may share one by 0.5.
