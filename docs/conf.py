@@ -77,7 +77,7 @@ if repository := os.environ.get("READTHEDOCS_GIT_CLONE_URL"):
 # adapters are documented whether or not the libraries that they adapt to are installed
 autodoc_mock_imports = [
     name
-    for name in ("chromadb", "lancedb", "langchain_core", "llama_index", "mteb", "pydantic")
+    for name in ("chromadb", "haystack", "lancedb", "langchain_core", "llama_index", "mteb", "pydantic")
     if importlib.util.find_spec(name) is None
 ]
 # docstrings write code in single backticks, as Markdown does
@@ -87,6 +87,18 @@ autodoc_typehints = "signature"
 autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True
 autosummary_generate = False
+# A name that leads nowhere is a warning, but for
+nitpicky = True
+nitpick_ignore_regex = [
+    # those of other libraries, which are links only where their inventories may be fetched
+    (r"py:.*", r"(collections|flax|jax|jaxlib|jaxtyping|numpy|optax|pathlib|typing)\..*"),
+    (r"py:class", r"(dict|tuple)\[str|ndarray"),  # parts of a type that is told in words
+    # settings of a recipe, which have a page of their own
+    (r"py:class", r"instructor_jax\.(sharding|train\.(settings\.\w+|data\.\w+|distillation|objective|optimizer))\.\w+"),
+    # what signatures of public functions carry from one of them to the next
+    (r"py:class", r"instructor_jax\.(backbones|config|inference|io|losses\.blockwise|nn)\..*"),
+    (r"py:class", r"instructor_jax\.train\.(metrics|run\.\w+)\..*"),
+]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Attributes", "params_style")]

@@ -113,7 +113,7 @@ class TrainConfig:
 
     @property
     def compute(self) -> Compute:
-        """Returns how the model computes: type, what is computed again, layout of the layers, attention."""
+        """Returns how the model computes, in type, recomputation, layout of the layers and attention."""
         return Compute(self.dtype, self.remat, UNROLLED if self.unroll else STACKED, self.attention)
 
     @property

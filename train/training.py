@@ -43,12 +43,13 @@ def train(
         stop: Request that is looked at after every step; a requested stop saves and returns.
 
     Returns:
-        How far it came, and where the model lies: on this machine, also where `config.output` is in a store.
+        The outcome says how far the run came and where the model lies, on this machine also where `config.output` is
+        in a store.
 
     Raises:
         ValueError: Something does not fit; says what, and what to change.
         FileNotFoundError: There is no mixture in `config.data`.
-        NonFiniteLoss: A loss is not finite.
+        FloatingPointError: A loss is not finite.
     """
     with on_this_machine(config) as run:
         prepared = prepare(run, avoid=decontamination_texts(run), loss=loss, examples=examples)

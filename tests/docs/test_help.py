@@ -26,7 +26,7 @@ def test_help_shows_examples_that_are_taken(verb: str, capsys: pytest.CaptureFix
         text = inspect.getdoc(said.default_command) if said.default_command else said.help
         typed = {line for line in (text or "").splitlines() if line.startswith(MARK)}
         assert typed <= {line.rstrip() for line in shown.splitlines()}, f"{path}: a line is too long for 80 columns"
-        examples = commands_of(Block(f"{' '.join(path)} --help", "bash", shown.replace(f"\n{MARK}", f"\n{MARK[2:]}"), 1))
+        examples = commands_of(Block("help", "bash", shown.replace(f"\n{MARK}", f"\n{MARK[2:]}"), 1))
         assert any(tuple(example[: len(path)]) == path for example in examples), f"{path} has no example"
         for example in examples:
             assert_taken(example, f"{' '.join(path)} --help")

@@ -87,6 +87,17 @@ def test_tutorials_show_what_came_out(site: Path, repository: Path) -> None:
         assert 'src="../_images/' in text, drawn
 
 
+def test_a_reader_with_a_laptop_gets_to_the_pod(site: Path) -> None:
+    text = (site / "tutorials/laptop_to_pod.html").read_text(encoding="utf-8")
+    # the dry run, the run, the one that was stopped
+    assert text.count("8 x cpu, 1 processes (data 2, fsdp 4, tensor 1)") == 3
+    assert "8 x cpu, 2 processes (data 2, fsdp 4, tensor 1)" in text
+    assert "2 x cpu, 1 processes (data 2, fsdp 1, tensor 1)" in text  # gone on with other devices
+    assert "exit code 75" in text
+    assert text.count("60 steps; model: runs/") == 3
+    assert "step 60 of runs/one" in text
+
+
 def test_every_link_inside_the_site_leads_somewhere(site: Path) -> None:
     pages = {path.relative_to(site).as_posix(): Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
     assert sum(len(page.links) for page in pages.values()) > 1000

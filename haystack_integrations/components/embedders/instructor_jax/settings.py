@@ -28,8 +28,8 @@ class ModelSettings:
     """
 
     model: str
-    device: ComponentDevice | str | None
-    token: Secret | None
+    device: "ComponentDevice | str | None"
+    token: "Secret | None"
     batch_size: int | None
     progress_bar: bool
     normalize_embeddings: bool

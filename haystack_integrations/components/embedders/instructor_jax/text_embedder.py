@@ -31,8 +31,8 @@ class InstructorTextEmbedder:
     def __init__(
         self,
         model: str = "hkunlp/instructor-base",
-        device: ComponentDevice | str | None = None,
-        token: Secret | None = HUB_TOKEN,
+        device: "ComponentDevice | str | None" = None,
+        token: "Secret | None" = HUB_TOKEN,
         instruction: str | None = None,
         batch_size: int | None = None,
         progress_bar: bool = True,
