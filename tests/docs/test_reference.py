@@ -20,7 +20,7 @@ FRONT_DOORS = ("instructor_jax", "instructor_jax.losses", "instructor_jax.train"
 VERBS_BELOW = {
     "medi": ("sources", "fetch", "build", "import", "inspect", "stats", "mine"),
     "convert": ("verify",),
-    "leaderboard": ("meta", "results"),
+    "leaderboard": ("meta", "results", "card"),
 }
 # The name of one option of each verb, which its page has to have with a sentence.
 OPTIONS = {
@@ -51,6 +51,8 @@ def test_a_page_has_options_and_examples_of_its_verb(verb: str) -> None:
     assert sum(bool(re.search(r"`: [^*]", line)) for line in described) >= 0.9 * len(described)
     assert re.search(rf"^\* `[^`]*{OPTIONS[verb]}\b", page, re.MULTILINE), page
     assert page.count("```") % 2 == 0
+    # whatever module Python was started with, such as pytest and sphinx
+    assert not re.search(r"^\$ .* -m ", page, re.MULTILINE)
     examples = [code for code in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) if "instructor-jax " in code]
     assert examples or verb == "doctor"
     for below in VERBS_BELOW.get(verb, ()):

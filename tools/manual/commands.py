@@ -64,6 +64,8 @@ def page_of_help(markdown: str, verb: str) -> str:
     """
     markdown = re.sub(r"\n## Table of Contents\n.*?(?=\n\*\*|\n## )", "", markdown, count=1, flags=re.DOTALL)
     markdown = re.sub(r"^```console\n(?=\w)", "```console\n$ instructor-jax ", markdown, flags=re.MULTILINE)
+    # cyclopts takes the module that Python was started with for a part of the name
+    markdown = re.sub(r"^(\$ instructor-jax [a-z -]*?) -m [\w.]+", r"\1", markdown, flags=re.MULTILINE)
     markdown = re.sub(rf"\(#{verb}-([\w-]+)\)", rf"(#instructor-jax-{verb}-\1)", markdown)
     markdown = re.sub(r"^(#+) (?=\w)", r"\1 instructor-jax ", markdown, flags=re.MULTILINE)
     return _options(_fenced(markdown))
