@@ -77,9 +77,9 @@ def published_columns(published: Published) -> list[Column]:
 
 
 def average_table(columns: Sequence[Column]) -> Table:
-    """Returns per model the means of whole groups, of MTEB's 56 tasks and of nine groups; none of a part."""
+    """Returns per model the means of MTEB's 56 tasks, of nine groups and of each whole group; none of a part."""
     groups = [group.group for group in columns[0].averages.groups]
-    heads = ("model", *groups, "MTEB's 56 tasks", "average of 9 groups", "published average")
+    heads = ("model", "MTEB's 56 tasks", "average of 9 groups", "published average", *groups)
     rows = []
     for column in columns:
         means = []
@@ -91,7 +91,7 @@ def average_table(columns: Sequence[Column]) -> Table:
         marks = "".join(sorted({column.marks[group] for group in groups if group in column.marks}))
         mteb = number(ours.mteb_tasks) + _part(ours.mteb_count, ours.mteb_of)
         macro = number(ours.macro, 1) + ("" if ours.macro is None else marks)
-        rows.append((column.title, *means, mteb, macro, column.average))
+        rows.append((column.title, mteb, macro, column.average, *means))
     return Table(heads, tuple(rows))
 
 

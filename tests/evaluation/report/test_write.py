@@ -76,11 +76,12 @@ def test_figures_that_are_not_the_papers_stay_out_of_averages():
 
 def test_published_averages_and_their_marks():
     rows = {row[0]: row for row in average_table(published_columns(PUBLISHED)).rows}
-    assert rows["instructor-large"][-2:] == ("58.4†‡", "58.4")
-    assert rows["instructor-xl"][-2:] == ("58.8†‡", "58.8")
-    assert rows["instructor-base"][-5:] == ("–", "–", "59.54", "–", "55.9")
-    assert rows["gtr-t5-large"][5] == "– (10/12)"
-    assert rows["gtr-t5-large"][-2:] == ("–", "55.1‡")
+    assert rows["instructor-large"][2:4] == ("58.4†‡", "58.4")
+    assert rows["instructor-xl"][2:4] == ("58.8†‡", "58.8")
+    assert rows["instructor-base"][1:4] == ("59.54", "–", "55.9")
+    assert rows["instructor-base"][-2:] == ("–", "–")
+    assert rows["gtr-t5-large"][8] == "– (10/12)"
+    assert rows["gtr-t5-large"][2:4] == ("–", "55.1‡")
 
 
 def test_the_task_table_has_the_papers_70_rows():
