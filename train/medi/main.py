@@ -25,11 +25,6 @@ For example:
 
   instructor-jax medi import pairs.jsonl --to data/mine
   instructor-jax medi inspect data/mine
-  instructor-jax medi mine pairs.jsonl --to with-negatives.jsonl --negatives 3
-
-  instructor-jax medi fetch training --to data/raw
-  instructor-jax medi build data/raw --to data/medi
-  instructor-jax medi stats data/medi --to medi.html
 """,
     help_format="plaintext",
     version_flags=[],
@@ -58,13 +53,10 @@ def build(
     Folders named eval_* are never read. Killed and started again it goes on where it was.
 
       instructor-jax medi build data/raw --to data/medi
-
       instructor-jax medi build data/raw --to data/medi \\
-          --scorer sentence-transformers:sentence-transformers/sentence-t5-base \\
-          --negatives 2
+          --scorer sentence-transformers:./sentence-t5-base --negatives 2
 
-      instructor-jax medi build data/raw --to data/small --only 'nli_*' gsm8k \\
-          --redistributable
+      instructor-jax medi build data/raw --to data/small --only gsm8k --redistributable
 
     Args:
         data: Folder of the sources.
@@ -116,12 +108,10 @@ def import_(
 
       instructor-jax medi import faq.jsonl tickets.parquet --to data/mine \\
           --query-instruction "Represent the question for retrieving the answer: " \\
-          --document-instruction "Represent the answer for retrieval: " \\
-          --negatives 3
+          --document-instruction "Represent the answer: " --negatives 3
 
       instructor-jax medi import quora.csv --to data/quora \\
           --query-column question1 --positive-column question2
-
       instructor-jax medi import intents.csv --to data/intents \\
           --format labelled --negatives 1
 
@@ -161,7 +151,6 @@ def inspect(
     Examples are drawn at random, the same ones for the same seed.
 
       instructor-jax medi inspect data/medi
-
       instructor-jax medi inspect data/medi --task 'nli_*' gsm8k --count 5 --seed 1
 
     Args:
@@ -197,7 +186,6 @@ def stats(
     The page needs no other file and no network.
 
       instructor-jax medi stats data/medi --to medi.html
-
       instructor-jax medi stats data/medi --to medi.html \\
           --tokenizer my-model/tokenizer.json --evaluation sts.txt banking.jsonl
 
@@ -235,10 +223,8 @@ def mine(
     Texts paired with a query anywhere in the file, copies of them and rows of its label are never its negatives.
 
       instructor-jax medi mine faq.jsonl --to faq-mined.jsonl --negatives 5
-
       instructor-jax medi mine intents.csv --format labelled --to intents.jsonl \\
           --query-instruction "Represent the request for classifying the intent: "
-
       instructor-jax medi mine pairs.parquet --to mined.jsonl \\
           --scorer instructor:./my-model --margin 0.1
 
