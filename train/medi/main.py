@@ -56,7 +56,7 @@ def build(
       instructor-jax medi build data/raw --to data/medi \\
           --scorer sentence-transformers:./sentence-t5-base --negatives 2
 
-      instructor-jax medi build data/raw --to data/small --only gsm8k --redistributable
+      instructor-jax medi build data/raw --to few --only gsm8k --redistributable
 
     Args:
         data: Folder of the sources.
