@@ -91,8 +91,9 @@ autosummary_generate = False
 nitpicky = True
 nitpick_ignore_regex = [
     # those of other libraries, which are links only where their inventories may be fetched
-    (r"py:.*", r"(collections|flax|jax|jaxlib|jaxtyping|numpy|optax|pathlib|typing)\..*"),
-    (r"py:class", r"(dict|tuple)\[str|ndarray"),  # parts of a type that is told in words
+    (r"py:.*", r"(collections|flax|haystack|jax|jaxlib|jaxtyping|numpy|optax|pathlib|typing)\..*"),
+    # parts of a type that is told in words, or of an annotation that is a text
+    (r"py:class", r"(dict|tuple)\[str|ndarray|ComponentDevice|Secret"),
     # settings of a recipe, which have a page of their own
     (r"py:class", r"instructor_jax\.(sharding|train\.(settings\.\w+|data\.\w+|distillation|objective|optimizer))\.\w+"),
     # what signatures of public functions carry from one of them to the next
