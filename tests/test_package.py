@@ -78,6 +78,7 @@ ALLOWED = {
         "instructor_jax/io/sentence_transformers_model.py",
         "convert/verify.py",
         "convert/torch_encoder.py",
+        "convert/pooled_encoder.py",
         "convert/onnx_file.py",
         "instructor_jax/evaluation/",
     ),
