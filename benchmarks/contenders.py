@@ -1,4 +1,4 @@
-"""The two libraries, each in a process of its own that answers calls through a pipe.
+"""The libraries, each in a process of its own that answers calls through a pipe.
 
 JAX's and PyTorch's thread pools would fight in one process. Here the library that is not measured waits for its next
 call and uses no processor; both stay loaded, so that measurements can alternate.
@@ -23,16 +23,27 @@ _WARM_QUERIES = 3
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One way to call a library; for ours there is none but the default."""
+    """One way to call a library; for ours there is none but the default.
 
-    library: Literal["ours", "peer"]
+    Attributes:
+        library: "ours", "peer" (sentence-transformers), or a name of `runtimes.RUNTIMES`.
+        batch_size: of all but ours.
+        attention: of the peer.
+    """
+
+    library: str
     batch_size: int | None = None
     attention: str | None = None
 
     @property
     def label(self) -> str:
         """Its name in tables."""
-        return self.library if self.library == "ours" else f"peer {self.attention}, batch {self.batch_size}"
+        return self.kind if self.batch_size is None else f"{self.kind}, batch {self.batch_size}"
+
+    @property
+    def kind(self) -> str:
+        """The library with its way of attention, where it has several."""
+        return self.library if self.attention is None else f"{self.library} {self.attention}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""Our `Instructor.encode` against sentence-transformers: same weights, same texts, same machine, same run.
+"""Our `Instructor.encode` against sentence-transformers, ONNX Runtime and OpenVINO: same weights, texts, machine, run.
 
     python benchmarks/encode.py --texts FILE FOLDER ... --out results.json
 
 See README.md beside this file for what is measured and how.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ from cyclopts import App, Group, Parameter
 from machine import describe_machine
 from parts import Bench, agreements
 from report import lines, processor
+from runtimes import RUNTIMES, GraphLibrary, Runtime, installed_runtimes, of_dtype, write_graph
 from workload import HasTokenizer, Workload, make_workload
 
 from instructor_jax.io.atomic import whole_file
@@ -66,7 +68,7 @@ class Work:
     save_workload: Path | None = None
     count: int = 500
     queries: int = 50
-    lengths: Annotated[tuple[int, ...], Integers] = (16, 64, 256, 512)
+    lengths: Annotated[tuple[int, ...], Integers] = (16, 32, 64, 128, 256, 512)
     tokens_per_length: int = 8192
     instruction: str = "Represent the sentence for retrieval: "
     tokenizer: Path | None = None
@@ -103,6 +105,8 @@ class Plan:
         dtypes: float32, bfloat16 or both, comma-separated.
         peer_batch_sizes: Batch sizes of the peer, comma-separated; its best one counts.
         peer_attentions: eager, sdpa or both, comma-separated; the best one counts.
+        runtimes: Any of onnx, onnx-int8, openvino, openvino-bf16, comma-separated, or none; those installed otherwise.
+        runtime_batch_sizes: Batch sizes of the runtimes, comma-separated; the best one of each counts.
         rounds: Interleaved rounds.
         size: Published size of the random weights, or "tiny".
         model: A model folder, instead of random weights.
@@ -113,28 +117,39 @@ class Plan:
     dtypes: Annotated[tuple[Dtype, ...], Names] = ("float32", "bfloat16")
     peer_batch_sizes: Annotated[tuple[int, ...], Integers] = (8, 16, 32, 64)
     peer_attentions: Annotated[tuple[str, ...], Names] = ("eager", "sdpa")
+    runtimes: Annotated[tuple[Runtime | Literal["none"], ...] | None, Names] = None
+    runtime_batch_sizes: Annotated[tuple[int, ...], Integers] = (8, 32)
     rounds: int = 3
     size: str = "instructor-base"
     model: Path | None = None
     peer_model: Path | None = None
 
     def __post_init__(self) -> None:
-        for name, known in (("parts", ("mixed", "lengths", "latency")), ("dtypes", ("float32", "bfloat16"))):
-            wrong = [value for value in getattr(self, name) if value not in known]
-            if wrong or not getattr(self, name):
-                raise ValueError(f"{name}={','.join(getattr(self, name))}: choose of {', '.join(known)}.")
-        if self.rounds < 1 or not self.peer_batch_sizes or not self.peer_attentions:
-            raise ValueError("rounds must be at least 1, and the peer needs a batch size and a way of attention.")
+        known = {"parts": ("mixed", "lengths", "latency"), "dtypes": ("float32", "bfloat16")}
+        if self.runtimes is not None:
+            known["runtimes"] = (*RUNTIMES, "none")
+        for name, values in known.items():
+            if not getattr(self, name) or set(getattr(self, name)) - set(values):
+                raise ValueError(f"{name}={','.join(getattr(self, name))}: choose of {', '.join(values)}.")
+        if self.rounds < 1 or not self.peer_batch_sizes or not self.peer_attentions or not self.runtime_batch_sizes:
+            raise ValueError("rounds must be at least 1; batch sizes and ways of attention must not be empty.")
 
-    def settings(self) -> list[Setting]:
+    def chosen_runtimes(self) -> tuple[Runtime, ...]:
+        """Those asked for, or those installed; none where the peer has another model, of which there is no graph."""
+        if self.runtimes is None:
+            return () if self.peer_model else installed_runtimes()
+        return tuple(name for name in self.runtimes if name != "none")
+
+    def settings(self, runtimes: Sequence[Runtime] = ()) -> list[Setting]:
         """Every contender of a race."""
         peers = [Setting("peer", size, kind) for kind in self.peer_attentions for size in self.peer_batch_sizes]
-        return [Setting("ours"), *peers]
+        others = [Setting(name, size) for name in runtimes for size in self.runtime_batch_sizes]
+        return [Setting("ours"), *peers, *others]
 
 
 @app.default
 def benchmark(*, out: Path | None = None, work: Work = Work(), plan: Plan = Plan()) -> None:
-    """Measure encode against sentence-transformers.
+    """Measure encode against sentence-transformers, ONNX Runtime and OpenVINO.
 
     Example:
 
@@ -155,10 +170,10 @@ def benchmark(*, out: Path | None = None, work: Work = Work(), plan: Plan = Plan
         for dtype in plan.dtypes:
             run: dict[str, Any] = {"processor": processor(machine)}
             results["runs"][dtype] = run
-            theirs = plan.peer_model or folder
-            with Process(Ours, folder, dtype) as ours, Process(Peer, theirs, dtype, plan.peer_attentions) as peer:
-                run["about"] = {"ours": ours.about, "peer": peer.about}
-                bench = Bench(dtype, workload, plan.settings(), plan.rounds, {"ours": ours, "peer": peer})
+            runtimes = of_dtype(plan.chosen_runtimes(), dtype)
+            with _processes(plan, dtype, folder, Path(scratch), runtimes) as processes:
+                run["about"] = {name: process.about for name, process in processes.items()}
+                bench = Bench(dtype, workload, plan.settings(runtimes), plan.rounds, processes)
                 for part in plan.parts:
                     if part == "mixed":
                         run["mixed"], found = bench.mixed()
@@ -171,6 +186,21 @@ def benchmark(*, out: Path | None = None, work: Work = Work(), plan: Plan = Plan
                         run["latency"] = bench.latency()
                     _write(out, results)
     print("\n".join(lines(results)))
+
+
+@contextlib.contextmanager
+def _processes(
+    plan: Plan, dtype: Dtype, folder: Path, scratch: Path, runtimes: Sequence[Runtime]
+) -> Iterator[dict[str, Process]]:
+    """Every library in a process of its own, loaded one after the other."""
+    with contextlib.ExitStack() as stack:
+        processes = {"ours": stack.enter_context(Process(Ours, folder, dtype))}
+        theirs = plan.peer_model or folder
+        processes["peer"] = stack.enter_context(Process(Peer, theirs, dtype, plan.peer_attentions))
+        for name in runtimes:
+            graph = write_graph(folder, scratch / name.partition("-")[0], name)
+            processes[name] = stack.enter_context(Process(GraphLibrary, graph, name))
+        yield processes
 
 
 def random_model(scratch: Path, workload: HasTokenizer, size: str, seed: int) -> Path:

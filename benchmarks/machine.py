@@ -21,9 +21,22 @@ _PACKAGES = (
     "torch",
     "transformers",
     "sentence-transformers",
+    "onnxruntime",
+    "openvino",
 )
-# The instructions that decide how fast matrix products run in float32 and in bfloat16.
-_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "bf16", "sve")
+# The instructions that decide how fast matrix products run in float32, bfloat16 and int8.
+_FLAGS = (
+    "avx2",
+    "avx512f",
+    "avx_vnni",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_tile",
+    "amx_bf16",
+    "bf16",
+    "sve",
+)
 
 
 def describe_machine() -> dict[str, Any]:

@@ -16,12 +16,12 @@ _WARM_TEXTS = 16
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Both libraries, loaded, and what they are to do.
+    """The libraries, loaded, and what they are to do.
 
     Attributes:
-        dtype: of both.
+        dtype: of ours and the peer.
         workload: what they encode.
-        settings: ours and the peer's.
+        settings: of all libraries.
         rounds: how often each measurement is repeated.
         processes: library -> its process.
     """
@@ -39,14 +39,14 @@ class Bench:
         return summary(entries), vectors
 
     def lengths(self) -> dict[str, dict[str, Any]]:
-        """Speeds by exact length in tokens."""
+        """Speeds by exact length in tokens, of ours and the peer."""
         return {
-            str(length): summary(self._race(f"{length} tokens", texts))
+            str(length): summary(self._race(f"{length} tokens", texts, ("ours", "peer")))
             for length, texts in self.workload.by_length.items()
         }
 
     def latency(self) -> list[dict[str, Any]]:
-        """Times of single queries, round by round; the peer's batch size does not matter here."""
+        """Times of single queries, round by round; batch sizes do not matter here."""
         settings = list({(s.library, s.attention): s for s in self.settings}.values())
         found: dict[Setting, list[Latencies]] = {setting: [] for setting in settings}
         for number in tqdm(range(self.rounds), desc=f"{self.dtype}, single queries"):
@@ -58,8 +58,10 @@ class Bench:
                 )
         return [latency_row(setting, rounds) for setting, rounds in found.items()]
 
-    def _race(self, title: str, texts: list[str]) -> list[dict[str, Any]]:
+    def _race(self, title: str, texts: list[str], libraries: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+        """Of some libraries, or of all."""
         settings = [setting for setting in self.settings if not self._repeats(setting, len(texts))]
+        settings = [setting for setting in settings if not libraries or setting.library in libraries]
         few = texts[:: max(1, len(texts) // _WARM_TEXTS)]
         with tqdm(desc=f"{self.dtype}, {title}", unit="run", mininterval=1) as bar:
 
@@ -76,12 +78,12 @@ class Bench:
 
     def _repeats(self, setting: Setting, texts: int) -> bool:
         """Whether a smaller batch size already takes all the texts at once."""
-        sizes = [other.batch_size or 0 for other in self.settings if other.attention == setting.attention]
+        sizes = [other.batch_size or 0 for other in self.settings if other.kind == setting.kind]
         return any(texts <= size < (setting.batch_size or 0) for size in sizes)
 
 
 def agreements(dtype: str, vectors: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    """Ours against the peer, and in bfloat16 both against the peer's float32, where that was measured."""
-    ours, peer = f"ours {dtype}", f"peer {dtype}"
-    pairs = [(ours, peer), *([] if dtype == "float32" else [(ours, "peer float32"), (peer, "peer float32")])]
-    return {f"{a} and {b}": agreement(vectors[a], vectors[b]) for a, b in pairs if b in vectors}
+    """Ours against the peer of the same type, and every library against the peer's float32 where that was measured."""
+    measured = [name for name in vectors if name.endswith(f" {dtype}")]
+    pairs = {(f"ours {dtype}", f"peer {dtype}"): None, **{(name, "peer float32"): None for name in measured}}
+    return {f"{a} and {b}": agreement(vectors[a], vectors[b]) for a, b in pairs if b in vectors and a != b}

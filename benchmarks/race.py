@@ -1,6 +1,6 @@
 """Interleaved rounds: every contender works once a round, so that whatever else the machine does hits all alike.
 
-After the first round only those settings of the peer go on that are near its best; the others have no chance to count.
+After the first round only those settings of a library go on that are near its best; the others have no chance to count.
 """
 
 import statistics
@@ -18,7 +18,7 @@ def race(run: Callable[[Setting], Measurement], settings: Sequence[Setting], rou
 
     Args:
         run: one measurement.
-        settings: ours and the peer's.
+        settings: of all libraries.
         rounds: how often the finalists run.
 
     Returns:
@@ -38,14 +38,18 @@ def race(run: Callable[[Setting], Measurement], settings: Sequence[Setting], rou
 
 
 def finalists(results: dict[Setting, list[Measurement]]) -> list[Setting]:
-    """Ours, and the peer's settings near its best in time or, since others may have disturbed that, in CPU time."""
-    peers = [runs[0] for setting, runs in results.items() if setting.library == "peer"]
-    wall, cpu = (min((getattr(run, name) for run in peers), default=0.0) for name in ("wall", "cpu"))
+    """Ours, and the settings near a library's best in time or, since others may have disturbed that, in CPU time."""
+    return [
+        setting
+        for setting, runs in results.items()
+        if setting.library == "ours"
+        or _near_best(runs[0], [other[0] for same, other in results.items() if same.library == setting.library])
+    ]
 
-    def near_best(run: Measurement) -> bool:
-        return wall / run.wall >= _NEAR_BEST or cpu / run.cpu >= _NEAR_BEST
 
-    return [setting for setting, runs in results.items() if setting.library == "ours" or near_best(runs[0])]
+def _near_best(run: Measurement, of_library: list[Measurement]) -> bool:
+    wall, cpu = (min(getattr(other, name) for other in of_library) for name in ("wall", "cpu"))
+    return wall / run.wall >= _NEAR_BEST or cpu / run.cpu >= _NEAR_BEST
 
 
 def summary(entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -59,7 +63,6 @@ def summary(entries: list[dict[str, Any]]) -> dict[str, Any]:
     peers = [row for row in rows if row["library"] == "peer" and row["finalist"]]
     best = {key: max(row[key] for row in peers) for key in ("tokens_per_s", "median_tokens_per_s", "tokens_per_cpu_s")}
     typical = max(peers, key=lambda row: row["median_tokens_per_s"])
-    by_round = [theirs["wall"] / ours["wall"] for ours, theirs in zip(own["rounds"], typical["rounds"], strict=True)]
     return {
         "texts": texts,
         "tokens": tokens,
@@ -68,9 +71,29 @@ def summary(entries: list[dict[str, Any]]) -> dict[str, Any]:
         "best_peer": max(peers, key=lambda row: row["tokens_per_s"])["label"],
         "speedup": own["tokens_per_s"] / best["tokens_per_s"],
         "speedup_of_medians": own["median_tokens_per_s"] / best["median_tokens_per_s"],
-        "speedup_by_round": [min(by_round), max(by_round)],  # beside the setting of the best median, round by round
+        "speedup_by_round": _by_round(own, typical),  # beside the setting of the best median
         "speedup_per_cpu_second": own["tokens_per_cpu_s"] / best["tokens_per_cpu_s"],
+        "libraries": _libraries(rows, own),
     }
+
+
+def _libraries(rows: list[dict[str, Any]], own: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of every library the setting with the best median, and what our speed is beside it, round by round."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        best = found.get(row["library"])
+        if row["finalist"] and (best is None or row["median_tokens_per_s"] > best["median_tokens_per_s"]):
+            found[row["library"]] = row
+    keys = ("label", "median_tokens_per_s", "slowest_tokens_per_s", "tokens_per_s")
+    return {
+        name: {**{key: row[key] for key in keys}, "speedup_by_round": _by_round(own, row)}
+        for name, row in found.items()
+    }
+
+
+def _by_round(own: dict[str, Any], other: dict[str, Any]) -> list[float]:
+    ratios = [theirs["wall"] / ours["wall"] for ours, theirs in zip(own["rounds"], other["rounds"], strict=True)]
+    return [min(ratios), max(ratios)]
 
 
 def _row(entry: dict[str, Any], tokens: int, texts: int) -> dict[str, Any]:
@@ -94,7 +117,7 @@ def latency_row(setting: Setting, rounds: list[Latencies]) -> dict[str, Any]:
     """Median and 95th percentile, in milliseconds, of all queries of all rounds, and the best round's median."""
     milliseconds = 1e3 * np.asarray([round.seconds for round in rounds])
     return {
-        "label": setting.library if setting.library == "ours" else f"peer {setting.attention}",
+        "label": setting.kind,
         "library": setting.library,
         "queries": milliseconds.shape[1],
         "median_ms": float(np.median(milliseconds)),

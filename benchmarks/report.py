@@ -29,6 +29,8 @@ def lines(results: dict[str, Any]) -> Iterator[str]:
             yield from _lengths(run["lengths"])
         if "latency" in run:
             yield from _latency(run["latency"])
+    yield from overview(results["runs"])
+    yield f"on        {processor(results['machine'])}"
 
 
 def processor(machine: dict[str, Any]) -> str:
@@ -65,6 +67,48 @@ def _about(about: dict[str, Any]) -> Iterator[str]:
         f"peer      {peer['device']}; loaded in {peer['load_seconds']:.1f} s; attention "
         f"{', '.join(sorted(set(peer['attention'].values())))}; weights {', '.join(peer['dtypes'])}"
     )
+    for name, runtime in about.items():
+        if name not in ("ours", "peer"):
+            yield (
+                f"{name:15} {runtime['version']}; loaded in {runtime['load_seconds']:.1f} s; "
+                f"{runtime['bytes'] / 1e6:.0f} MB"
+            )
+
+
+def overview(runs: dict[str, Any]) -> Iterator[str]:
+    """One table of all libraries, by the medians of each one's best setting, with their range over the rounds."""
+    if not any("mixed" in run or "latency" in run for run in runs.values()):
+        return
+    yield from ["", "== all together: medians (slowest to fastest round) =="]
+    header = ("tokens/s, mixed", "ours is, times", "one query, ms", "least cosine")
+    yield f"{'':26}" + "".join(f"{name:>24}" for name in header)
+    for dtype, run in runs.items():
+        libraries = run.get("mixed", {}).get("libraries", {})
+        queries = _best_latencies(run.get("latency", []))
+        for name in dict.fromkeys([*libraries, *queries]):
+            speed, query = libraries.get(name), queries.get(name)
+            cells = ["", "", "", ""]
+            if speed is not None:
+                cells[0] = _spread(speed, "median_tokens_per_s", "slowest_tokens_per_s", "tokens_per_s", 0)
+                cells[1] = "" if name == "ours" else _range(speed["speedup_by_round"])
+            if query is not None:
+                cells[2] = _spread(query, "median_ms", "worst_round_median_ms", "best_round_median_ms", 1)
+            found = run.get("agreement", {}).get(f"{name} {dtype} and peer float32")
+            cells[3] = f"{found['min_cosine']:.6f}" if found else ""
+            title = f"{name} {dtype}" if name in ("ours", "peer") else name
+            yield f"{title:26}" + "".join(f"{cell:>24}" for cell in cells)
+
+
+def _best_latencies(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    best: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["library"] not in best or row["median_ms"] < best[row["library"]]["median_ms"]:
+            best[row["library"]] = row
+    return best
+
+
+def _spread(row: dict[str, Any], median: str, slowest: str, fastest: str, digits: int) -> str:
+    return f"{row[median]:.{digits}f} ({row[slowest]:.{digits}f} to {row[fastest]:.{digits}f})"
 
 
 def _race(title: str, race: dict[str, Any]) -> Iterator[str]:

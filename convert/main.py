@@ -24,7 +24,7 @@ from .sources import Source, read_source
 app: App = App(name="convert", help_format="plaintext")
 
 Write = Callable[[Path, ModelFolder, dict[str, Any]], None]
-Layout = Literal["sentence-transformers", "pytorch", "orbax", "stablehlo"]
+Layout = Literal["sentence-transformers", "pytorch", "orbax", "stablehlo", "onnx", "openvino"]
 _LAYOUTS: dict[str, Write] = {
     "sentence-transformers": write_sentence_transformers,
     "pytorch": write_sentence_transformers,
@@ -64,7 +64,7 @@ def convert(
       instructor-jax convert ./large-orbax ./for-pytorch --to pytorch
       instructor-jax convert hkunlp/instructor-base ./half --dtype float16
       instructor-jax convert ./checkpoint_1000 ./gtr --tokenizer ./t5-base
-      instructor-jax convert default ./graph --to stablehlo
+      instructor-jax convert default ./graph --to onnx
       instructor-jax convert verify ./for-pytorch
 
     Parameters
@@ -75,8 +75,8 @@ def convert(
         Folder to write, also of a store; must not exist yet.
     to:
         Layout of the target. PyTorch's is sentence-transformers;
-        "pytorch" is another name for it. "stablehlo" is a program
-        from token ids to vectors for other runtimes, with a manifest.
+        "pytorch" is another name for it. The last three are programs
+        for other runtimes, each with the extra of its name.
     tokenizer:
         Folder with tokenizer files, where the source has none (T5X).
     dtype:
@@ -107,7 +107,21 @@ def convert(
 
 def _write(to: Layout, target: Path, read: Source, dtype: str) -> None:
     """Writes the target in its layout; what one alone needs is imported for it alone."""
+    narrow = {"onnx": (), "openvino": ("float16",)}.get(to, (dtype,))
+    if dtype not in ("as-is", "float32", *narrow):
+        raise ValueError(
+            f"--dtype {dtype} with --to {to}: the graph is float32, of which its runtimes make int8 or half precision "
+            f"themselves; leave --dtype out{' or say float16' * ('float16' in narrow)}."
+        )
     params = read.params if dtype == "as-is" else _cast(read.params, dtype)
+    if to == "onnx":
+        from .onnx_file import write_onnx
+
+        return write_onnx(target, read.folder, params)
+    if to == "openvino":
+        from .openvino_file import write_openvino
+
+        return write_openvino(target, read.folder, params, half=dtype == "float16")
     if to == "stablehlo":
         from .stablehlo_file import write_stablehlo
 

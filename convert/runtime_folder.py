@@ -29,13 +29,14 @@ def check_tokenizer(folder: ModelFolder) -> None:
         )
 
 
-def write_manifest(draft: Path, folder: ModelFolder, graph: dict[str, Any]) -> None:
+def write_manifest(draft: Path, folder: ModelFolder, graph: dict[str, Any], *, integers: str = "int32") -> None:
     """Writes the manifest beside a graph, and copies the tokenizer's files.
 
     Args:
         draft: the folder.
         folder: configuration and prompts; its `path` is where the tokenizer's files are copied from.
         graph: what is special to this kind: its file and what belongs to it.
+        integers: type of the three inputs.
     """
     config = folder.config
     content = {
@@ -43,12 +44,12 @@ def write_manifest(draft: Path, folder: ModelFolder, graph: dict[str, Any]) -> N
         "written_by": f"instructor-jax {__version__}",
         **graph,
         "inputs": [
-            {"name": "input_ids", "shape": ["batch", "len"], "dtype": "int32", "meaning": "token ids; any in padding"},
-            {"name": "attention_mask", "shape": ["batch", "len"], "dtype": "int32", "meaning": "1 token, 0 padding"},
+            {"name": "input_ids", "shape": ["batch", "len"], "dtype": integers, "meaning": "token ids; any in padding"},
+            {"name": "attention_mask", "shape": ["batch", "len"], "dtype": integers, "meaning": "1 token, 0 padding"},
             {
                 "name": "instruction_tokens",
                 "shape": ["batch"],
-                "dtype": "int32",
+                "dtype": integers,
                 "meaning": "leading tokens that are read, but not pooled",
             },
         ],

@@ -17,12 +17,10 @@ from jaxtyping import Bool, Float, Int
 from instructor_jax.backbones.registry import backbone_of
 from instructor_jax.backbones.weight_names import dense_name
 from instructor_jax.config import ModelConfig
-from instructor_jax.io.printable import few
 from instructor_jax.io.settings.family import backbone_in
 from instructor_jax.io.settings.vector_modules import activation_class
 from instructor_jax.io.tokenizers.folders import load_token_ids
 from instructor_jax.io.weights.adapters import has_adapter
-from instructor_jax.io.weights.names import params_to_torch
 from instructor_jax.io.weights.prefixes import plain_names
 from instructor_jax.io.weights.tensor_files import find_weights, read_tensors
 from instructor_jax.nn.compute import Compute
@@ -32,6 +30,7 @@ from instructor_jax.text.batches import TokenBatch
 from instructor_jax.text.tokenization import Tokenizer, as_pairs
 
 from .sources import Source
+from .torch_encoder import encoder_class, torch_encoder
 
 # float32 on both sides, sums in another order. States between layers grow to hundreds in trained models, so the bound
 # is relative to their largest value; vectors have unit length.
@@ -155,30 +154,15 @@ def _our_vectors(
 
 def _torch_encoder(source: Source) -> Any:
     import torch
-    import transformers
 
-    backbone = backbone_of(source.folder.config.encoder)
-    settings = backbone.write_config(source.folder.config.encoder)
-    kind = getattr(transformers, settings["architectures"][0])
-    path = source.folder.path
-    if source.format in ("sentence-transformers", f"PyTorch {backbone.title}") and _is_as_transformers_reads(path):
+    config, path = source.folder.config, source.folder.path
+    written_by_torch = ("sentence-transformers", f"PyTorch {backbone_of(config.encoder).title}")
+    if source.format in written_by_torch and _is_as_transformers_reads(path):
+        kind, _ = encoder_class(config)
         return kind.from_pretrained(
             str(path), dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True
         ).eval()
-    model = kind(kind.config_class(**settings))
-    arrays = params_to_torch(source.folder.config, source.params)
-    of_encoder = {entry.name.partition("{")[0] for entry in backbone.weights.table(source.folder.config.encoder)}
-    state = {
-        name: torch.tensor(np.asarray(array, np.float32))
-        for name, array in arrays.items()
-        if name.startswith(tuple(of_encoder))
-    }
-    state |= dict.fromkeys(backbone.weights.embedding_copies, state[backbone.weights.embedding])
-    missing, unknown = model.load_state_dict(state, strict=False)
-    left = [name for name in missing if not backbone.weights.left_out.fullmatch(name)]
-    if left or unknown:
-        raise ValueError(f"transformers' {kind.__name__} does not take these weights: {few([*left, *unknown])}.")
-    return model.eval()
+    return torch_encoder(config, source.params)
 
 
 def _is_as_transformers_reads(path: Path) -> bool:

@@ -179,7 +179,8 @@ class Engine:
         check_process()
         _check_leaves(params)
         check_params(self._config, params)
-        check_divisible(self._config, self._mesh)
+        if self._split:
+            check_divisible(self._config, self._mesh)
         if not self._layout.stacked:
             params = {**params, "encoder": unstacked_params(params["encoder"], self._layout)}
         put = partial(placed, rounded=self._kept, dtype=self._compute)  # one weight after another

@@ -14,7 +14,7 @@ from instructor_jax.backbones.configuration import BackboneConfig
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.cudnn_attention import cudnn_attention
 from instructor_jax.nn.dropout import DropoutSite
-from instructor_jax.nn.einsum_attention import EinsumAttention
+from instructor_jax.nn.einsum_attention import EinsumAttention, query_block
 from instructor_jax.nn.fused_attention.backend import FusedAttention
 from instructor_jax.nn.fused_attention.choice import choose_attention, platform_in_force
 
@@ -93,5 +93,5 @@ def attention_backend(
         return cudnn_attention(compute, config, segments, row_keys, platform_in_force())
     plan = choose_attention(compute, config, segments, row_keys)
     if plan is None:
-        return EinsumAttention(segments, compute.dtype)
+        return EinsumAttention(segments, compute.dtype, query_block(segments.shape[-1], compute))
     return FusedAttention(plan, segments, compute.dtype)

@@ -27,11 +27,25 @@ _ACTIVATIONS = {
 }
 
 
+class NoRandomness(nnx.Rngs):
+    """Keys for modules of which only the shapes are wanted: there are none, and parameters are zeros.
+
+    Random numbers that nobody computes were most of the time in which a small model was loaded: JAX traces them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({})
+
+    def params(self) -> None:
+        """Returns no key."""
+
+
 def parameter(
-    key: Key[Array, ""], shape: tuple[int, ...], stddev: float, axes: tuple[str | None, ...]
+    key: Key[Array, ""] | None, shape: tuple[int, ...], stddev: float, axes: tuple[str | None, ...]
 ) -> nnx.Param[Array]:
-    """A normally distributed parameter whose axes carry logical names."""
-    return nnx.Param(stddev * jax.random.normal(key, shape, jnp.float32), out_sharding=axes)
+    """A normally distributed parameter whose axes carry logical names; zeros without a key (`NoRandomness`)."""
+    value = jnp.zeros(shape, jnp.float32) if key is None else stddev * jax.random.normal(key, shape, jnp.float32)
+    return nnx.Param(value, out_sharding=axes)
 
 
 def zeros(shape: tuple[int, ...], axes: tuple[str | None, ...]) -> nnx.Param[Array]:

@@ -4,7 +4,7 @@ The module exists to be split: `model_graph` gives its static part once, and eve
 train state) keeps the parameters as a plain nested dictionary of arrays that `embed` and `encode_tokens` take.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -19,7 +19,7 @@ from instructor_jax.compilation import once_options
 from instructor_jax.config import ModelConfig
 from instructor_jax.nn.compute import FLOAT32, Compute
 from instructor_jax.nn.dense import Dense
-from instructor_jax.nn.layers import parameter
+from instructor_jax.nn.layers import NoRandomness, parameter
 from instructor_jax.nn.layout import STACKED, Layout
 from instructor_jax.nn.pooling import gather_slots, pool_texts
 from instructor_jax.numerics import normalize, product
@@ -67,7 +67,9 @@ def model_graph(config: ModelConfig, compute: Compute = FLOAT32) -> tuple[nnx.Gr
     # Logical names are mapped to a mesh by our own table, later; under the caller's mesh nnx takes them for its axes.
     nowhere = jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ()))
     with nnx.use_eager_sharding(False), nowhere:
-        model = nnx.eval_shape(lambda: EmbeddingModel(config, compute, nnx.Rngs(0)))
+        # Layers that are stacked are made by a vmap over keys, so there must be some.
+        keys = partial(nnx.Rngs, 0) if compute.layout.stacked else NoRandomness
+        model = nnx.eval_shape(lambda: EmbeddingModel(config, compute, keys()))
     graph, state = nnx.split(model)
     return graph, state
 

@@ -124,3 +124,62 @@ def test_agreement_of_known_vectors(module):
     assert found["max_difference"] == pytest.approx(0.2)
     assert found["min_cosine"] == pytest.approx(0.96)
     assert found["mean_cosine"] == pytest.approx(0.98)
+
+
+def test_every_library_is_reduced_to_its_own_best_and_stands_in_one_table(module):
+    contenders, race, report = module("contenders"), module("race"), module("report")
+    walls = {"ours": [2.0, 2.0, 1.0], "peer": [4.0, 4.0, 3.0], "onnx-int8": [1.0, 1.0, 1.0]}
+    settings = [contenders.Setting("ours"), contenders.Setting("peer", 8, "sdpa"), contenders.Setting("onnx-int8", 8)]
+    settings.append(contenders.Setting("onnx-int8", 32))  # twice as slow: fast beside the peer, but not in its library
+    done = []
+
+    def run(setting):
+        done.append(setting)
+        wall = walls[setting.library][done.count(setting) - 1] * (2 if setting.batch_size == 32 else 1)
+        counts = np.array([40, 60], np.int32) if setting.library == "ours" else None
+        return contenders.Measurement(wall, wall, 0.0, np.zeros((2, 3)), counts, 0.0)
+
+    summary = race.summary(race.race(run, settings, rounds=3))
+    assert done.count(settings[-1]) == 1
+    best = summary["libraries"]
+    assert {name: row["label"] for name, row in best.items()} == {
+        "ours": "ours",
+        "peer": "peer sdpa, batch 8",
+        "onnx-int8": "onnx-int8, batch 8",
+    }
+    assert best["onnx-int8"]["speedup_by_round"] == [0.5, 1.0]
+    assert best["peer"]["speedup_by_round"] == [2.0, 3.0]
+
+    queries = [contenders.Latencies([0.010, 0.020, 0.030], 0.0), contenders.Latencies([0.040, 0.040, 0.040], 0.0)]
+    rows = [race.latency_row(setting, queries) for setting in settings[:3]]
+    agreement = {"onnx-int8 float32 and peer float32": {"min_cosine": 0.9995}}
+    run_of_dtype = {"mixed": summary, "latency": rows, "agreement": agreement}
+    table = list(report.overview({"float32": run_of_dtype}))
+    assert " ".join(table[2].split()) == "tokens/s, mixed ours is, times one query, ms least cosine"
+    assert " ".join(table[3].split()) == "ours float32 50 (50 to 100) 35.0 (40.0 to 20.0)"
+    assert " ".join(table[5].split()) == "onnx-int8 100 (100 to 100) 0.50 to 1.00 35.0 (40.0 to 20.0) 0.999500"
+
+
+def test_a_runtime_gets_batches_sorted_by_length_and_gives_vectors_in_the_order_of_the_texts(module, tiny_folder):
+    from tokenizers import Tokenizer
+
+    runtimes, contenders = module("runtimes"), module("contenders")
+    library = object.__new__(runtimes.GraphLibrary)
+    library._tokenizer = Tokenizer.from_file(str(tiny_folder / "tokenizer.json"))
+    shapes = []
+
+    def run(arrays):
+        ids, mask, head = (arrays[name] for name in ("input_ids", "attention_mask", "instruction_tokens"))
+        shapes.append(ids.shape)
+        assert (ids[mask == 0] == 0).all()
+        return np.stack([mask.sum(axis=1), head], axis=1).astype(np.float32)
+
+    library._run = run
+    texts = ["a text of several words", "a", "the longest text of all of them, by far the longest", "b"]
+    vectors, *_ = library.encode(contenders.Setting("onnx", 2), texts, "Say: ")
+    counts = [len(library._tokenizer.encode("Say: " + text).ids) for text in texts]
+    assert vectors[:, 0].tolist() == counts
+    assert set(vectors[:, 1]) == {len(library._tokenizer.encode("Say:").ids) - 1}
+    assert [shape[0] for shape in shapes] == [2, 2]
+    assert shapes[0][1] == max(counts)
+    assert shapes[1][1] < shapes[0][1]

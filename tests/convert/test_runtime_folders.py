@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from jax import export
 from safetensors.numpy import load_file
-from tokenizers import Tokenizer
 
 from instructor_jax import Instructor
 from instructor_jax.convert.main import convert
@@ -20,26 +19,7 @@ from instructor_jax.convert.stablehlo_file import write_stablehlo
 
 from ..backbones.family_folders import TEXTS, family_folder
 from ..backbones.test_folders import MODELS
-
-INSTRUCTION = "Represent the sentence: "
-LONG = "a text of more words than the others have, again and again " * 3
-
-
-def inputs(folder: Path, texts: list[str], instruction: str) -> list[np.ndarray]:
-    """Token ids, mask and instruction lengths, made of what the folder holds and of nothing of ours."""
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    tokenizer = Tokenizer.from_file(str(folder / manifest["tokenizer"]))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(manifest["max_length"])
-    rows = [encoding.ids for encoding in tokenizer.encode_batch([instruction + text for text in texts])]
-    head = len(tokenizer.encode(instruction.strip()).ids) - 1
-    head = 0 if manifest["pool_instruction"] or head <= 1 else head
-    dtype = manifest["inputs"][0]["dtype"]
-    ids = np.zeros((len(rows), max(map(len, rows))), dtype)
-    mask = np.zeros_like(ids)
-    for index, row in enumerate(rows):
-        ids[index, : len(row)], mask[index, : len(row)] = row, 1
-    return [ids, mask, np.full(len(rows), head, dtype)]
+from .runtime_inputs import INSTRUCTION, LONG, inputs
 
 
 @pytest.fixture(scope="module")
