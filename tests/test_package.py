@@ -114,6 +114,7 @@ ALLOWED = {
     "lancedb": ("instructor_jax/integrations/lancedb.py",),
     "lance": ("instructor_jax/commands/encode/lance_files.py",),
     "fsspec": ("instructor_jax/io/remote/",),
+    "wandb": ("train/watch/wandb_board.py",),
     "haystack": ("haystack_integrations/components/embedders/instructor_jax/",),
 }
 

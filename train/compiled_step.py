@@ -52,7 +52,8 @@ def _check(options: Mapping[str, str | bool | int], mesh: Mesh) -> None:
     if not options:
         return
     tried = {name: value for name, value in options.items() if not name.startswith("xla_dump_")}
-    one = jax.ShapeDtypeStruct((1,), "float32", sharding=jax.sharding.SingleDeviceSharding(mesh.local_devices[0]))
+    # on all devices: under `jax.set_mesh`, where a run compiles, JAX refuses a program for one of them
+    one = jax.ShapeDtypeStruct((1,), "float32", sharding=named_sharding(mesh))
     try:
         jax.jit(lambda x: x + 1, compiler_options=tried).lower(one).compile()
     except Exception as error:  # each compiler has its own words

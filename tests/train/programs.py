@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -157,3 +158,24 @@ def finish(*programs: subprocess.Popen[str], seconds: float = 900.0) -> list[str
 def losses(output: Path) -> list[tuple[int, float]]:
     """Step and loss of every step, in the order of the file."""
     return [(line["step"], line["loss"]) for line in read_lines(output / "metrics.jsonl") if "loss" in line]
+
+
+def wait_for_step(output: Path, step: int, programs: Sequence[subprocess.Popen[str]]) -> None:
+    """Waits until a run that these programs make has told a step."""
+    lines = output / "metrics.jsonl"
+    while not lines.is_file() or (losses(output) or [(0, 0.0)])[-1][0] < step:
+        assert all(program.poll() is None for program in programs)
+        time.sleep(0.05)
+
+
+def stopped_after(killed: float, others: Sequence[subprocess.Popen[str]], most: float) -> float:
+    """Seconds after which the others of a killed process had stopped, each with a message of what happened.
+
+    `killed` is the time of the kill, by `time.monotonic`; `most` the seconds that each may take.
+    """
+    for other in others:
+        printed = other.communicate(timeout=most)[0]
+        assert other.returncode != 0
+        # ours where a collective breaks; JAX's own where the first process is gone, which ends the others at once
+        assert "Another process of the run may be gone" in printed or "another task died" in printed
+    return time.monotonic() - killed

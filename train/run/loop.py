@@ -133,7 +133,8 @@ class _Run:
         lost = lost_seconds(read_lines(metrics), start) if is_main() and metrics.is_file() else 0.0
         self.goodput = Goodput(self.began, lost)
         self.interval = SaveInterval(self.prepared.run.checkpoints.minutes, self.prepared.run.log.every)
-        log = MetricsLogger(self.folder, self.config, self.prepared.run.log, start, self.on_metrics)
+        settings = self.about["run"]
+        log = MetricsLogger(self.folder, self.config, self.prepared.run.log, start, self.on_metrics, settings)
         try:
             return self._steps(state, start, log)
         finally:

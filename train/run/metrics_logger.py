@@ -1,4 +1,4 @@
-"""What a run tells while it goes: a progress bar, `metrics.jsonl`, TensorBoard. Means over the steps of an interval.
+"""What a run tells while it goes: a progress bar, `metrics.jsonl`, boards. Means over the steps of an interval.
 
 Lines are written by one process. A run that goes on from a checkpoint first removes the lines after it, so that every
 step stands there once, as it was computed.
@@ -9,8 +9,9 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -25,6 +26,7 @@ from ..data.batch_builder import HostBatch
 from ..flops import utilization
 from ..metrics import Metrics, TaskSums
 from ..settings.sections import LogConfig
+from ..watch.boards import boards
 from ..watch.slow_steps import StepTimes
 from .distributed import is_main
 from .metrics_file import FILE, cut_after
@@ -44,7 +46,13 @@ class MetricsLogger:
     """Collects the metrics of steps and reports them."""
 
     def __init__(
-        self, folder: Path, config: TrainConfig, log: LogConfig, start: int, on_metrics: OnMetrics | None = None
+        self,
+        folder: Path,
+        config: TrainConfig,
+        log: LogConfig,
+        start: int,
+        on_metrics: OnMetrics | None = None,
+        settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """
         Args:
@@ -53,10 +61,14 @@ class MetricsLogger:
             log: Settings of how often to report.
             start: Number of steps made before; later lines are removed.
             on_metrics: Function that is called for every line on the process that writes it.
+            settings: All settings of the run, by dotted key, for a board that shows them.
+
+        Raises:
+            ValueError: A board that is asked for does not start.
         """
         self._path, self._config, self._log, self._on_metrics = folder / FILE, config, log, on_metrics
+        self._boards = boards(folder, log, settings) if is_main() else []
         self._bar = progress("training", config.steps, "step", shown=is_main(), initial=start)
-        self._board = _tensorboard(folder) if log.tensorboard and is_main() else None
         if is_main():
             cut_after(self._path, start)
         self._pending: tuple[int, Metrics, HostBatch, float] | None = None
@@ -154,8 +166,8 @@ class MetricsLogger:
     def close(self) -> None:
         """Ends the bar and the files."""
         self._bar.close()
-        if self._board is not None:
-            self._board.close()
+        for board in self._boards:
+            board.close()
 
     def _clear(self) -> None:
         self._steps = self._examples = self._cut = self._tokens = self._texts = 0
@@ -219,14 +231,5 @@ class MetricsLogger:
                 self._on_metrics(line["step"], {key: value for key, value in line.items() if key != "step"})
 
     def _scalars(self, step: int, values: dict[str, float]) -> None:
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(name, value, step)
-
-
-def _tensorboard(folder: Path) -> Any:
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder / "tensorboard"))
+        for board in self._boards:
+            board.scalars(step, values)

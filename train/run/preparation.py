@@ -21,6 +21,7 @@ from ..data.token_cache import Reading
 from ..distill.setup import set_up_distillation
 from ..own_loss import OwnLoss, try_loss
 from ..settings.run_config import RunConfig
+from ..watch.wandb_board import require_wandb
 from .batch_plans import PlannedBatches, build_batches, plan_batches
 from .data import ChosenExamples, OpenedData, choose_examples, open_data, read_texts
 from .prepared import Prepared
@@ -72,6 +73,8 @@ def prepare(
     refuse_remote("output", run.output)  # `remote_run.on_this_machine` comes before
     if run.mixture.avoid and avoid is None:
         raise ValueError(f"mixture.avoid={run.mixture.avoid}: give the texts, prepare(run, avoid=...).")
+    if run.log.wandb:
+        require_wandb()
     mesh = mesh_of(run) if mesh is None else mesh
     data = open_data(run, examples)
     started = starting_folder(run)

@@ -18,6 +18,7 @@ from instructor_jax.io.run_layout import MODEL_SETTINGS as MODEL_SETTINGS
 from instructor_jax.pages.own_pages import is_our_page
 
 from ..distill.output_names import AXES, START
+from ..watch.wandb_board import RUN_ID
 from .metrics_file import FILE, read_lines
 from .report import REPORT
 
@@ -101,5 +102,6 @@ _CLAIMED: tuple[tuple[str, Callable[[Path], bool], str], ...] = (
     ("tokenizer", _is_tokenizer, "a tokenizer that a run made"),
     (AXES, _is_file, "a run's file"),
     ("tensorboard", Path.is_dir, "a folder of TensorBoard files"),
+    (RUN_ID, _is_file, "a run's file"),
     (LOCK, _is_file, "a run's lock"),
 )

@@ -79,11 +79,13 @@ class LogConfig:
     Attributes:
         every: Number of steps of a line of metrics.jsonl, whose figures are means over them.
         tensorboard: Whether TensorBoard's event files are written too.
+        wandb: Whether metrics and settings are sent to Weights & Biases, from the first process, by its package.
         hang_seconds: Number of seconds without a step after which the stacks of all threads go to the log; 0 for never.
     """
 
     every: int = 10
     tensorboard: bool = True
+    wandb: bool = False
     hang_seconds: int = 900
 
     def __post_init__(self) -> None:

@@ -1,12 +1,25 @@
 """Two real processes of four devices each, over the network of this machine."""
 
+import re
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ..cluster.metadata_server import attributes, metadata_server
-from ..programs import finish, losses, start, start_on_tpu_vms, start_several, start_under_slurm, start_under_torchrun
+from ..programs import (
+    finish,
+    losses,
+    start,
+    start_on_tpu_vms,
+    start_several,
+    start_under_slurm,
+    start_under_torchrun,
+    stopped_after,
+    wait_for_step,
+)
 from ..small_runs import write_mixture
 
 pytestmark = pytest.mark.slow
@@ -36,13 +49,39 @@ def test_two_processes_give_the_curve_of_one(data, tokenizer, tmp_path, dropout:
     assert (tmp_path / "two" / "model" / "model.safetensors").is_file()
 
 
-def test_two_slices_of_two_processes_give_the_curve_of_one(data, tokenizer, tmp_path) -> None:
-    settings = [tokenizer, "steps=100", "checkpoints.every=100"]
-    finish(start(data, tmp_path / "one", settings, devices=1))
-    sliced = [*settings, "mesh.slices=2", "mesh.fsdp=2"]
-    finish(*start_several(data, tmp_path / "two", sliced, processes=4, devices=1))
-    one, two = (losses(tmp_path / name) for name in ("one", "two"))
+SLICES = ("steps=100", "checkpoints.every=40", "mesh.slices=2", "mesh.fsdp=2")
+
+
+@pytest.fixture(scope="module")
+def two_slices(data, tokenizer, tmp_path_factory) -> Path:
+    """A run of two slices of two processes each that nobody disturbed."""
+    output = tmp_path_factory.mktemp("slices") / "run"
+    finish(*start_several(data, output, [tokenizer, *SLICES], processes=4, devices=1))
+    return output
+
+
+def test_two_slices_of_two_processes_give_the_curve_of_one(data, tokenizer, two_slices, tmp_path) -> None:
+    finish(start(data, tmp_path / "one", [tokenizer, "steps=100", "checkpoints.every=100"], devices=1))
+    one, two = losses(tmp_path / "one"), losses(two_slices)
+    assert [step for step, _ in two] == list(range(1, 101))
     np.testing.assert_allclose([x for _, x in two], [x for _, x in one], atol=1e-4)  # as above
+
+
+def test_of_two_slices_one_loses_a_process_and_the_run_goes_on(data, tokenizer, two_slices, tmp_path) -> None:
+    """The others stop, those of the other slice too; started again, the losses are the same bits."""
+    output = tmp_path / "run"
+    programs = start_several(data, output, [tokenizer, *SLICES], processes=4, devices=1)
+    wait_for_step(output, 50, programs)
+    while not (output / "checkpoints" / "40").is_dir():  # it is written in the background
+        time.sleep(0.05)
+    programs.pop(3).send_signal(signal.SIGKILL)  # the second process of the second slice
+    taken = stopped_after(time.monotonic(), programs, 60.0)  # the heartbeat takes half of that where nothing breaks
+    print(f"two slices, process 3 killed after step 50: the others stopped in {taken:.1f} s")
+    printed = finish(*start_several(data, output, [tokenizer, *SLICES], processes=4, devices=1))
+    assert re.search("going on from step [48]0", printed[0])
+    assert losses(output) == losses(two_slices)
+    weights = [(folder / "model" / "model.safetensors").read_bytes() for folder in (output, two_slices)]
+    assert weights[0] == weights[1]
 
 
 def test_slurm_needs_no_flags(data, tokenizer, tmp_path) -> None:

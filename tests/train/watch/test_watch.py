@@ -127,3 +127,5 @@ def test_flags_reach_the_compiler_and_the_program_is_dumped(tmp_path) -> None:
     config, mesh = tiny_config(), make_mesh()
     with pytest.raises(ValueError, match=r"compiler.flags=\['xla_no_such_option'\]: the compiler does not take"):
         compiled_step(config, mesh, options=CompilerConfig(flags=("xla_no_such_option=1",)).options("hlo"))
+    with jax.set_mesh(mesh):  # where a run compiles
+        assert compiled_step(config, mesh, options=options)
