@@ -33,7 +33,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def records(file: Path) -> Iterator[Any]:
     """The client's records, by its own protocol."""
-    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]  # made when it is imported
 
     data, at, parts = file.read_bytes(), 7, b""  # after a header of seven bytes
     while at + 7 <= len(data):
