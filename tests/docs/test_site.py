@@ -94,8 +94,9 @@ def test_a_reader_with_a_laptop_gets_to_the_pod(site: Path) -> None:
     assert "8 x cpu, 2 processes (data 2, fsdp 4, tensor 1)" in text
     assert "2 x cpu, 1 processes (data 2, fsdp 1, tensor 1)" in text  # gone on with other devices
     assert "exit code 75" in text
-    assert text.count("60 steps; model: runs/") == 3
-    assert "step 60 of runs/one" in text
+    assert text.count("20 steps; model: runs/") == 2
+    assert "60 steps; model: runs/stopped/model" in text
+    assert "step 20 of runs/one" in text
 
 
 def test_every_link_inside_the_site_leads_somewhere(site: Path) -> None:
