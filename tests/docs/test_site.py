@@ -13,6 +13,7 @@ import pytest
 NEEDED = ("sphinx", "furo", "myst_nb", "sphinx_copybutton", "sphinx_design", "langchain_core")
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1800),  # the first test waits for the build
     pytest.mark.skipif(any(importlib.util.find_spec(name) is None for name in NEEDED), reason="needs the extra `docs`"),
 ]
 
