@@ -9,7 +9,9 @@ compute is small, and a training step of two layers took 15 s of a core to compi
 import atexit
 import logging
 import os
+import random
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +36,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers of pytest-xdist are
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 import hypothesis  # noqa: E402 - once the environment is set
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 # Examples are counted, not timed: a first one may compile, and machines are shared.
@@ -60,6 +63,15 @@ def own_log() -> Iterator[None]:
     yield
     log.setLevel(level)
     log.handlers[:], log.propagate = handlers, propagate
+
+
+@pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """Whatever draws from the generators of a whole process, as PyTorch's layers do, draws the same in every run."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - the one that libraries draw from
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,7 @@
 """The benchmark's own arithmetic: which texts it draws, how long they are, and which contender counts."""
 
 import gzip
-import importlib
 import json
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,17 +15,6 @@ WORDS = PROSE.split()
 
 def prose(words: int, start: int = 0) -> str:
     return " ".join(WORDS[(start + index) % len(WORDS)] for index in range(words))
-
-
-@pytest.fixture
-def module(monkeypatch, repository):
-    """Imports a module of benchmarks/, which is no package, as the script itself does."""
-    monkeypatch.syspath_prepend(str(repository / "benchmarks"))
-
-    def load(name: str) -> ModuleType:
-        return importlib.import_module(name)
-
-    return load
 
 
 @pytest.fixture

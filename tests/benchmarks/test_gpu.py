@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 
+from .conftest import Load
+
 # What a machine with a GPU has, at the least.
 PRESENT = ("jax", "flax", "optax", "orbax-checkpoint", "numpy", "safetensors", "tokenizers", "jaxtyping")
 ABSENT = {
@@ -101,9 +103,8 @@ def test_it_runs_with_few_packages_from_a_checkout(few_packages, repository: Pat
 
 
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch, repository: Path) -> ModuleType:
-    monkeypatch.syspath_prepend(str(repository / "benchmarks"))
-    return importlib.import_module("gpu")
+def gpu(module: Load) -> ModuleType:
+    return module("gpu")
 
 
 def run(

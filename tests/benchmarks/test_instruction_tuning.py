@@ -1,8 +1,5 @@
 """The parts of `benchmarks/instruction_tuning` that decide what its figures mean: arms, crossed labels, intervals."""
 
-import sys
-from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -10,18 +7,15 @@ import pytest
 
 from instructor_jax.train.data.examples import Example, Side
 
+from .conftest import Load
 
-@pytest.fixture(scope="module")
-def parts(repository: Path) -> dict[str, ModuleType]:
+pytestmark = pytest.mark.parametrize("module", ["benchmarks/instruction_tuning"], indirect=True)
+
+
+@pytest.fixture
+def parts(module: Load) -> dict[str, ModuleType]:
     pytest.importorskip("mteb", reason="needs the extra `eval`")
-    folder = str(repository / "benchmarks" / "instruction_tuning")
-    sys.path.insert(0, folder)
-    try:
-        return {name: import_module(name) for name in ("arms", "measures", "report")}
-    finally:
-        sys.path.remove(folder)
-        for name in ("arms", "measures", "report"):
-            sys.modules.pop(name, None)
+    return {name: module(name) for name in ("arms", "measures", "report")}
 
 
 def _example(task: str, row: int) -> Example:
