@@ -25,7 +25,8 @@ class ModelOptions:
     """Which model to load, and how it computes.
 
     Attributes:
-        model: Model folder, or a name on the Hugging Face hub; by default the package's own small English model.
+        model: Model folder, a name on the Hugging Face hub, or package:NAME for the one that an installed package
+            carries; by default the package's own small English model.
         revision: Branch, tag or commit on the hub.
         cache_dir: Folder of downloaded models, instead of the hub's default.
         local_files_only: Never ask the hub; use what is in the cache.

@@ -7,7 +7,9 @@ examples. The same code runs on one CPU and on a pod: only the sizes in `MeshSha
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import jax
@@ -58,6 +60,8 @@ class MeshShape:
 
 
 AXES = ("data", "fsdp", "tensor")
+_COPIES = "data"  # the axis along which devices hold the same weights
+_mapped: ContextVar[frozenset[str]] = ContextVar("mapped", default=frozenset())  # axes that a vmap stands for
 
 _RULES: dict[str, str | tuple[str, ...] | None] = {
     # parameters
@@ -129,7 +133,7 @@ def data_shards(mesh: Mesh) -> int:
     return mesh.shape["data"] * mesh.shape["fsdp"]
 
 
-def weight_copies(mesh: Mesh) -> int:
+def weight_copies(mesh: Mesh | AbstractMesh) -> int:
     """How many copies of the parameters the devices hold together; as many as there are devices if none is split."""
     return mesh.shape["data"]
 
@@ -143,7 +147,34 @@ def partition_spec(logical: Sequence[str | None]) -> PartitionSpec:
     unknown = [name for name in logical if name is not None and name not in _RULES]
     if unknown:
         raise ValueError(f"unknown logical axis {unknown[0]!r}; known are {', '.join(_RULES)}.")
-    return PartitionSpec(*(None if name is None else _RULES[name] for name in logical))
+    return PartitionSpec(*(None if name is None else _unmapped(_RULES[name]) for name in logical))
+
+
+@contextmanager
+def mapped_copies() -> Iterator[str]:
+    """Gives the axis along which devices hold the same weights, and leaves it out of every layout stated within.
+
+    Within, `vmap` stands for it, and adds it to each layout.
+    """
+    token = _mapped.set(frozenset({_COPIES}))
+    try:
+        yield _COPIES
+    finally:
+        _mapped.reset(token)
+
+
+def split_among_copies(layout: PartitionSpec, axis: int) -> PartitionSpec:
+    """Returns the layout of an array of which each copy of the weights holds another part, cut along an axis."""
+    axes = [*layout]
+    there = axes[axis]
+    axes[axis] = (*((there,) if isinstance(there, str) else there or ()), _COPIES)
+    return PartitionSpec(*axes)
+
+
+def _unmapped(axes: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+    if axes is None or not _mapped.get():
+        return axes
+    return tuple(axis for axis in ((axes,) if isinstance(axes, str) else axes) if axis not in _mapped.get()) or None
 
 
 def named_sharding(mesh: Mesh | AbstractMesh, *logical: str | None) -> NamedSharding:

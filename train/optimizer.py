@@ -38,6 +38,12 @@ class OptimizerConfig:
         relative: Whether AdamW's updates are multiplied by the root mean square of their parameter, as Adafactor's are.
             For random weights: T5's embeddings start sixteen times as large as its other matrices, and a step that
             moves them at all breaks those.
+        split_moments: Whether devices with the same weights (`mesh.data`) each keep a part of AdamW's two moments,
+            update their part of the weights, and send it to the others: ZeRO's first stage. It saves up to 8 bytes a
+            weight, divided by `mesh.fsdp`, and sends half as much again; see docs/scale.md.
+        sum_gradients_once: Whether devices with the same weights add their gradients once, in float32, after all chunks
+            of a batch (`gradient_cache_chunks`), in place of a sum for each layer of each chunk, in the type of the
+            computation. For slow networks, as between slices; where `mesh.fsdp` splits the weights it changes nothing.
         clip_norm: Global norm to which gradients are scaled down; None for no clipping.
     """
 
@@ -52,6 +58,8 @@ class OptimizerConfig:
     epsilon: float = 1e-8
     weight_decay: float = 0.0
     relative: bool = False
+    split_moments: bool = False
+    sum_gradients_once: bool = False
     clip_norm: float | None = 1.0
 
     def __post_init__(self) -> None:
@@ -80,6 +88,8 @@ class OptimizerConfig:
             )
         if self.relative and self.name == "adafactor":
             raise ValueError("optimizer.relative=True is for adamw; adafactor's updates are relative: drop it.")
+        if self.split_moments and self.name == "adafactor":
+            raise ValueError("optimizer.split_moments=True is for adamw; adafactor keeps no moments to split: drop it.")
         if self.schedule_steps < 0:
             raise ValueError(f"optimizer.schedule_steps={self.schedule_steps} must be 0 or positive.")
         if self.schedule != "constant" and 0 < self.schedule_steps <= self.warmup_steps:

@@ -6,19 +6,21 @@ the layout of the loss to the compiler.
 """
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array, Float
 
 from instructor_jax.losses.records import RowLosses
-from instructor_jax.nn.model import Params, abstract_params, param_shardings
+from instructor_jax.nn.model import Params, abstract_params, param_layouts, param_shardings
 from instructor_jax.sharding import named_sharding
 
 from .config import TrainConfig
+from .copies import moment_layouts, on_each_copy
 from .data.batches import PairBatch
 from .distillation import distill_weight_at, distill_weights, with_distillation
 from .gradient_cache import dropout_keys, embed_in_chunks
@@ -63,6 +65,9 @@ def train_step(
         return (weight * losses.loss).sum() / jnp.maximum(weight.sum(), 1e-9), losses
 
     (mean, losses), gradients = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
+    mesh = jax.sharding.get_abstract_mesh()
+    if config.optimizer.split_moments and not mesh.empty:  # each copy of the weights sums the part that it updates
+        gradients = jax.lax.with_sharding_constraint(gradients, moment_layouts(config.model, mesh))
     updates, optimizer = make_optimizer(config.optimizer).update(gradients, state.optimizer, state.params)
     params: Any = optax.apply_updates(state.params, updates)
 
@@ -104,14 +109,11 @@ def batch_losses(
     """
     groups, rows, _ = batch.texts.tokens.shape
     keys = None if dropout_at is None else dropout_keys(config.seed, dropout_at, groups, rows)
-    vectors = embed_in_chunks(
-        config.model,
-        params,
-        batch.texts,
-        keys,
-        chunks=config.gradient_cache_chunks,
-        compute=config.compute,
-    )
+    encode = partial(embed_in_chunks, config.model, chunks=config.gradient_cache_chunks, compute=config.compute)
+    if config.optimizer.sum_gradients_once:
+        vectors = on_each_copy(encode, params, param_layouts(config.model), batch.texts, keys)
+    else:
+        vectors = encode(params, batch.texts, keys)
     losses = row_losses(config.loss, config.tasks, batch, vectors, config.loss_precision, loss)
     if batch.teacher is None:
         return losses
@@ -131,19 +133,22 @@ def abstract_state(config: TrainConfig) -> TrainState:
 
 
 def state_shardings(config: TrainConfig, mesh: Mesh) -> TrainState:
-    """Returns where every array of the state lies: what has a parameter's shape with it, the rest on every device.
+    """Returns where every array of the state lies.
 
-    The rest are counts, and Adafactor's factors, which are vectors where the parameter is a matrix.
+    What has a parameter's shape lies with it, or is split among the copies of the weights (`split_moments`). The rest
+    is on every device: counts, and Adafactor's factors, which are vectors where the parameter is a matrix.
     """
     everywhere = named_sharding(mesh)
     abstract = abstract_state(config)
     shardings = param_shardings(config.model, mesh)
+    split = config.optimizer.split_moments
+    layouts = moment_layouts(config.model, mesh) if split else param_layouts(config.model)
     optimizer = optax.tree_map_params(
         make_optimizer(config.optimizer),
-        lambda leaf, param, sharding: sharding if leaf.shape == param.shape else everywhere,
+        lambda leaf, param, layout: NamedSharding(mesh, layout) if leaf.shape == param.shape else everywhere,
         abstract.optimizer,
         abstract.params,
-        shardings,
+        layouts,
         transform_non_params=lambda _: everywhere,
     )
     return TrainState(shardings, optimizer, everywhere)

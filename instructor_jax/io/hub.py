@@ -15,6 +15,7 @@ from instructor_jax.io.default_model import DEFAULT_FOLDER, DEFAULT_MODEL
 from instructor_jax.io.json_files import shown_value
 from instructor_jax.io.model_folder import CHAT_TEMPLATES, PROCESSOR_FILES, TOKENIZER_FILES
 from instructor_jax.io.own_folder import OWN_CONFIG, OWN_PARAMS, RANGES
+from instructor_jax.io.package_models import PACKAGE, packaged_folder
 from instructor_jax.io.remote.folders import fetched
 from instructor_jax.io.remote.stores import require_served
 from instructor_jax.io.remote_places import remote_scheme
@@ -56,11 +57,12 @@ def resolve_model(
 ) -> Path:
     """The folder of a model: an existing folder itself, a copy of a remote one, or a snapshot of the Hugging Face hub.
 
-    The name "default" is the small model that the package carries; it needs no network.
+    The name "default" is the small model that this package carries, `package:NAME` the one that another installed
+    package does; neither needs a network.
 
     Args:
-        name_or_path: a folder, also of a store (`s3://bucket/model`), a hub name such as `hkunlp/instructor-base`, or
-            "default".
+        name_or_path: a folder, also of a store (`s3://bucket/model`), a hub name such as `hkunlp/instructor-base`,
+            `package:NAME`, or "default".
         revision: branch, tag or commit on the hub; the default branch if None.
         cache_dir: where snapshots are kept; the hub library's own cache (`HF_HOME`) if None.
         local_files_only: use the cache without asking the network; `HF_HUB_OFFLINE=1` does the same.
@@ -77,11 +79,11 @@ def resolve_model(
         if revision is not None:
             raise ValueError(f"revision={revision!r} is for models on the hub, but {name!r} is a folder; leave it out.")
         return fetched(name)
-    packaged = name == DEFAULT_MODEL
-    folder = DEFAULT_FOLDER if packaged else Path(os.path.expanduser(name))  # Path's own raises without a home folder
+    packaged = name == DEFAULT_MODEL or name.startswith(PACKAGE)
+    folder = _in_a_package(name) if packaged else Path(os.path.expanduser(name))  # Path's own raises without a home
     if os.path.isdir(folder):  # Path's own raises for a name that is too long
         if revision is not None:
-            place = "the packaged model" if packaged else "a folder"
+            place = "a packaged model" if packaged else "a folder"
             raise ValueError(f"revision={revision!r} is for models on the hub, but {name!r} is {place}; leave it out.")
         return folder
     if os.path.exists(folder):
@@ -107,6 +109,10 @@ def resolve_model(
             break
         snapshot = fetch([*patterns, *(str(Path(path, pattern)) for path in lacking for pattern in weights)])
     return snapshot
+
+
+def _in_a_package(name: str) -> Path:
+    return DEFAULT_FOLDER if name == DEFAULT_MODEL else packaged_folder(name)
 
 
 def _checked(name_or_path: Any) -> str:

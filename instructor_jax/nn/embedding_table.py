@@ -28,11 +28,19 @@ class TokenEmbedding(nnx.Module):
 
 
 class _Table(NamedTuple):
-    """What the backward pass must know of the table; `result` is the type of the rows."""
+    """What the backward pass must know of the table, and of where tokens lie.
+
+    Attributes:
+        shape: of the table.
+        dtype: of the table.
+        result: the type of the rows.
+        batch: layout of tokens, as it is when they are looked up; the backward pass runs where it may be another.
+    """
 
     shape: tuple[int, int]
     dtype: Any
     result: Any
+    batch: jax.P
 
 
 def look_up(
@@ -42,7 +50,7 @@ def look_up(
 
     Under `jax.set_mesh` groups that can be split over the devices that hold different examples are.
     """
-    about = _Table((table.shape[0], table.shape[1]), table.dtype, jnp.dtype(dtype))
+    about = _Table((table.shape[0], table.shape[1]), table.dtype, jnp.dtype(dtype), partition_spec(["batch"]))
     if jax.sharding.get_abstract_mesh().empty or tokens.shape[0] % axis_shards("batch"):
         return _rows(about, table, tokens)
     return _sharded_rows(about, table, tokens)
@@ -62,8 +70,8 @@ def _forward(about: _Table, table: Array, tokens: Array) -> tuple[Array, Array]:
 
 
 def _backward(about: _Table, tokens: Array, gradient: Array) -> tuple[Array, None]:
-    batch, table = partition_spec(["batch"]), partition_spec(["vocab", "embed"])
-    others = (batch[0],) if isinstance(batch[0], str) else tuple(batch[0])  # axes along which examples differ
+    batch, table = about.batch, partition_spec(["vocab", "embed"])
+    others = (batch[0],) if isinstance(batch[0], str) else tuple(batch[0] or ())  # axes along which examples differ
     vocab, embed = table[0], table[1] if table[1] in others else None
     rows, width = about.shape[0] // axis_shards("vocab"), about.shape[1]
 
@@ -80,7 +88,9 @@ def _backward(about: _Table, tokens: Array, gradient: Array) -> tuple[Array, Non
             summed = jax.lax.all_to_all(parts, embed, split_axis=0, concat_axis=0).sum(axis=0).T
         return jax.lax.psum(summed, tuple(name for name in others if name != embed))
 
-    return jax.shard_map(on_one_device, in_specs=(batch, batch), out_specs=jax.P(vocab, embed))(tokens, gradient), None
+    # unchecked: of a function that is mapped over copies of the weights, JAX 0.10 takes zeros for equal on all of them
+    local = jax.shard_map(on_one_device, in_specs=(batch, batch), out_specs=jax.P(vocab, embed), check_vma=False)
+    return local(tokens, gradient), None
 
 
 _sharded_rows.defvjp(_forward, _backward)

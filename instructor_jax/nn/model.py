@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax.sharding import AbstractMesh, Mesh
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Key
 
 from instructor_jax.backbones.registry import EncoderModule, backbone_of
@@ -23,7 +23,7 @@ from instructor_jax.nn.layers import NoRandomness, parameter
 from instructor_jax.nn.layout import STACKED, Layout
 from instructor_jax.nn.pooling import gather_slots, pool_texts
 from instructor_jax.numerics import normalize, product
-from instructor_jax.sharding import named_sharding
+from instructor_jax.sharding import partition_spec
 from instructor_jax.text.batches import TokenBatch
 
 Params = dict[str, Any]
@@ -115,9 +115,15 @@ def abstract_params(config: ModelConfig) -> Params:
 
 def param_shardings(config: ModelConfig, mesh: Mesh | AbstractMesh, layout: Layout = STACKED) -> Params:
     """Where every parameter lies on the mesh, by the rules table of `sharding.py`."""
+    specs = param_layouts(config, layout)
+    return jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs, is_leaf=lambda x: isinstance(x, PartitionSpec))
+
+
+def param_layouts(config: ModelConfig, layout: Layout = STACKED) -> Params:
+    """The mesh axes of every parameter, by the rules table of `sharding.py`."""
     _, state = model_graph(config, Compute(layout=layout))
     return jax.tree.map(
-        lambda variable: named_sharding(mesh, *variable.get_metadata()["out_sharding"]),
+        lambda variable: partition_spec(variable.get_metadata()["out_sharding"]),
         _variables(state),
         is_leaf=lambda node: isinstance(node, nnx.Variable),
     )

@@ -15,9 +15,22 @@ from instructor_jax.nn.layout import Layout
 RunLayer = Callable[[Array, Any, Int[Array, ""]], Array]
 
 _OF_ATTENTION = "of_attention"
+
+
+def _is_product_with_weights(primitive: Any, *_: Any, **parameters: Any) -> bool:
+    """Whether it is a matrix product, but none of attention, which has groups, rows and heads on both sides.
+
+    Where every copy of the weights is computed with apart, the copies are on both sides, too.
+    """
+    if primitive is not jax.lax.dot_general_p:
+        return False
+    (_, _), (batch, _) = parameters["dimension_numbers"]
+    return len(batch) <= 1
+
+
 _POLICIES = {
     "full": None,
-    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "dots": _is_product_with_weights,
     "attention": jax.checkpoint_policies.save_only_these_names(_OF_ATTENTION),
 }
 

@@ -198,8 +198,28 @@ def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     assert resolve_model(tmp_path / name) == tmp_path / name
 
 
+def test_a_package_may_carry_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, about = tmp_path / "carrier" / "model", tmp_path / "carrier_of_one-1.0.dist-info"
+    model.mkdir(parents=True)
+    (model / "modules.json").write_text("[]")
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: carrier-of-one\nVersion: 1.0\n")
+    (about / "RECORD").write_text("carrier/model/modules.json,,\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert resolve_model("package:carrier-of-one") == model
+    with pytest.raises(ValueError, match="but 'package:carrier-of-one' is a packaged model; leave it out"):
+        resolve_model("package:carrier-of-one", revision="v2")
+
+
+@pytest.mark.parametrize("name", ["package:", "package:no-such-carrier", "package:../etc", "package:\x1b[31m"])
+def test_a_package_that_is_not_there_is_told(name: str) -> None:
+    with pytest.raises(ValueError, match="is not installed: pip install") as caught:
+        resolve_model(name)
+    assert str(caught.value).isprintable()
+
+
 def test_a_revision_of_what_is_not_on_the_hub_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="revision='v2' is for models on the hub, but 'default' is the packaged model"):
+    with pytest.raises(ValueError, match="revision='v2' is for models on the hub, but 'default' is a packaged model"):
         resolve_model("default", revision="v2")
     with pytest.raises(ValueError, match="is a folder; leave it out"):
         resolve_model(tmp_path, revision="v2")

