@@ -3,6 +3,8 @@
 import importlib.metadata
 from pathlib import Path
 
+from instructor_jax.io.printable import one_line
+
 PACKAGE = "package:"
 
 
@@ -19,7 +21,7 @@ def packaged_folder(name: str) -> Path:
     try:
         distribution = importlib.metadata.distribution(package)
     except (importlib.metadata.PackageNotFoundError, ValueError) as error:  # ValueError: of an empty name
-        raise ValueError(f"the package {package!r} is not installed: pip install {package}.") from error
+        raise ValueError(f"the package {package!r} is not installed: pip install {one_line(package)}.") from error
     files = [file for file in distribution.files or () if file.name == "modules.json"]
     if len(files) != 1:
         raise ValueError(
