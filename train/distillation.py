@@ -18,11 +18,10 @@ from jaxtyping import Array, Bool, Float, Int
 from instructor_jax.losses.distillation import cosines, similarity_loss, vector_loss
 from instructor_jax.losses.records import RowLosses
 
-from .data.batches import PairBatch
+from .data.batches import PairBatch, per_example
 from .data.task_names import chosen_tasks
 from .settings.former_names import accepts_former_names, formerly
 from .settings.types import check_types
-from .task_table import per_example
 
 
 @accepts_former_names

@@ -19,10 +19,9 @@ from instructor_jax.losses.contrastive import in_batch_loss, matryoshka, origina
 from instructor_jax.losses.cosent import ranking_loss
 from instructor_jax.losses.records import Loss, RowLosses, Scoring
 
-from .data.batches import PairBatch
+from .data.batches import PairBatch, per_example
 from .own_loss import LossInputs, OwnLoss, own_row_losses
 from .settings.types import check_types
-from .task_table import per_example
 
 
 @dataclasses.dataclass(frozen=True)

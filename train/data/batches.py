@@ -11,6 +11,8 @@ import dataclasses
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from instructor_jax.text.batches import TokenBatch
@@ -62,3 +64,13 @@ class PairBatch:
         if self.negative_valid is None:
             return query, positive, None
         return query, positive, rest.reshape(groups, n, self.negative_valid.shape[-1], vectors.shape[-1])
+
+
+def per_example(table: np.ndarray, task: Int[Array, "groups n"]) -> Array:
+    """Returns the entry of every row's task; that of some task for filler rows, which may carry any number.
+
+    Args:
+        table: An entry for every task.
+        task: Task of each row, as in a batch.
+    """
+    return jnp.asarray(table).at[task].get(mode="clip")
