@@ -16,11 +16,11 @@ def test_overload(starts, repository, monkeypatch):
 
     server = starts(queued_tokens=20_000, queue_seconds=5.0)
     lone = [{"input": TEXT}] * 10
-    many = [{"input": [TEXT] * 16}] * 20
+    many = [{"input": [TEXT] * 64}] * 20  # few and large, as client and server share a process and its one interpreter
     closed_loop(server.url, lone + many, workers=4)  # compiled
     before = statistics.median(closed_loop(server.url, lone, workers=1)["milliseconds"])
     capacity = len(many) / closed_loop(server.url, many, workers=4)["seconds"]
-    seen = open_loop(server.url, many, per_second=min(10 * capacity, 400), seconds=SECONDS)
+    seen = open_loop(server.url, many, per_second=min(10 * capacity, 200), seconds=SECONDS)
     assert set(seen["statuses"]) <= {"200", "429", "503"}
     assert seen["statuses"].get("429", 0) > 0 < seen["statuses"].get("200", 0)
     assert seen["p99_seconds"] < 60

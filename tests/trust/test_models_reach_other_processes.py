@@ -208,9 +208,10 @@ def test_a_fork_before_the_model_is_loaded_is_fine(folder: Path, tmp_path: Path)
         import os
         from instructor_jax import Instructor
         child = os.fork()
-        print(Instructor.from_pretrained({str(folder)!r}).encode(["x"]).shape, flush=True)
+        shape = Instructor.from_pretrained({str(folder)!r}).encode(["x"]).shape
         if child:
-            os.waitpid(child, 0)
+            os.waitpid(child, 0)  # first: two processes that print at once may share a line
+        print(shape, flush=True)
         """,
         tmp_path,
     )
