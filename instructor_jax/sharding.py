@@ -61,7 +61,7 @@ class MeshShape:
 
 AXES = ("data", "fsdp", "tensor")
 _COPIES = "data"  # the axis along which devices hold the same weights
-_mapped: ContextVar[frozenset[str]] = ContextVar("mapped", default=frozenset())  # axes that a vmap stands for
+_mapped: ContextVar[bool] = ContextVar("mapped", default=False)  # whether a vmap stands for that axis
 
 _RULES: dict[str, str | tuple[str, ...] | None] = {
     # parameters
@@ -156,7 +156,7 @@ def mapped_copies() -> Iterator[str]:
 
     Within, `vmap` stands for it, and adds it to each layout.
     """
-    token = _mapped.set(frozenset({_COPIES}))
+    token = _mapped.set(True)
     try:
         yield _COPIES
     finally:
@@ -174,7 +174,7 @@ def split_among_copies(layout: PartitionSpec, axis: int) -> PartitionSpec:
 def _unmapped(axes: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
     if axes is None or not _mapped.get():
         return axes
-    return tuple(axis for axis in ((axes,) if isinstance(axes, str) else axes) if axis not in _mapped.get()) or None
+    return tuple(axis for axis in ((axes,) if isinstance(axes, str) else axes) if axis != _COPIES) or None
 
 
 def named_sharding(mesh: Mesh | AbstractMesh, *logical: str | None) -> NamedSharding:

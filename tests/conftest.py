@@ -124,6 +124,19 @@ def embedder(tiny_folder: Path):
 
 
 @pytest.fixture
+def carrier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """The folder of a model in an installed package called carrier-of-tiny, and the list of that package's files."""
+    model, about = tmp_path / "carrier" / "model", tmp_path / "carrier_of_tiny-1.0.dist-info"
+    model.mkdir(parents=True)
+    (model / "modules.json").write_text("[]")
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: carrier-of-tiny\nVersion: 1.0\n")
+    (about / "RECORD").write_text("carrier/model/modules.json,,\ncarrier/__init__.py,,\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return model, about / "RECORD"
+
+
+@pytest.fixture
 def memory() -> Iterator["fsspec.AbstractFileSystem"]:
     """An empty memory store; addresses begin with memory://."""
     import fsspec

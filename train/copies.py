@@ -60,8 +60,8 @@ def on_each_copy(function: Callable[..., Any], weights: Any, layouts: Any, *batc
 def moment_layouts(config: ModelConfig, mesh: Mesh | AbstractMesh) -> Params:
     """Returns the layout of what an optimizer keeps for each number of each weight, of which every copy holds a part.
 
-    ZeRO's first stage (Rajbhandari et al. 2020): each copy updates its part of the weights, and sends it to the others;
-    that is as much as all of them summing whole gradients. What is small, or cannot be cut, every copy keeps.
+    ZeRO's first stage (Rajbhandari et al. 2020): each copy updates its part of the weights, and sends it to the others.
+    What is small, or cannot be cut, every copy keeps.
     """
     copies = weight_copies(mesh)
 

@@ -198,17 +198,10 @@ def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     assert resolve_model(tmp_path / name) == tmp_path / name
 
 
-def test_a_package_may_carry_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, about = tmp_path / "carrier" / "model", tmp_path / "carrier_of_one-1.0.dist-info"
-    model.mkdir(parents=True)
-    (model / "modules.json").write_text("[]")
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: carrier-of-one\nVersion: 1.0\n")
-    (about / "RECORD").write_text("carrier/model/modules.json,,\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    assert resolve_model("package:carrier-of-one") == model
-    with pytest.raises(ValueError, match="but 'package:carrier-of-one' is a packaged model; leave it out"):
-        resolve_model("package:carrier-of-one", revision="v2")
+def test_a_package_may_carry_the_model(carrier: tuple[Path, Path]) -> None:
+    assert resolve_model("package:carrier-of-tiny") == carrier[0]
+    with pytest.raises(ValueError, match="but 'package:carrier-of-tiny' is a packaged model; leave it out"):
+        resolve_model("package:carrier-of-tiny", revision="v2")
 
 
 @pytest.mark.parametrize("name", ["package:", "package:no-such-carrier", "package:../etc", "package:\x1b[31m"])

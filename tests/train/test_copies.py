@@ -12,15 +12,14 @@ from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.nn.model import init_params, param_shardings
 from instructor_jax.sharding import MeshShape, make_mesh, named_sharding
 from instructor_jax.train import copies
-from instructor_jax.train import step as step_module
 from instructor_jax.train.compiled_step import compiled_step
 from instructor_jax.train.config import TrainConfig
 from instructor_jax.train.data.group_packing import GroupShape
 from instructor_jax.train.objective import LossConfig
 from instructor_jax.train.optimizer import OptimizerConfig
 from instructor_jax.train.plan.plan import plan_step
-from instructor_jax.train.plan.record import Plan
-from instructor_jax.train.step import batch_losses, new_state, state_shardings
+from instructor_jax.train.plan.record import Exchange, Plan
+from instructor_jax.train.step import abstract_state, batch_losses, new_state, state_shardings
 
 from .random_batches import TINY, random_batch, tiny_config
 
@@ -75,32 +74,25 @@ def test_gradients_are_those_of_one_device(mesh: MeshShape, chunks: int, attenti
         np.testing.assert_allclose(one, other, rtol=0, atol=2e-5 * np.abs(other).max())
 
 
-@pytest.fixture(scope="module")
-def planned() -> Plan:
-    return plan_step(CONFIG, "cpu")
-
-
-def sums_between_copies(plan: Plan, numbers: int) -> float:
-    """How often a layer's largest weight's gradient, or more than that, is summed over the devices of all copies."""
+def sums_between_copies(plan: Plan) -> list[Exchange]:
+    """What is summed over the devices of all copies and is as large as a device's part of a layer's largest weight."""
     sums = [one for one in plan.exchanges if one.kind in ("all-reduce", "reduce-scatter")]
-    return sum(one.runs for one in sums if one.participants % 4 == 0 and one.bytes >= 4 * numbers)
+    return [one for one in sums if one.participants % 4 == 0 and one.bytes >= 4 * KERNEL // 2]  # 2 along tensor
 
 
 @pytest.mark.slow
-def test_gradients_are_summed_over_copies_once(planned: Plan) -> None:
+def test_gradients_are_summed_over_copies_once() -> None:
     """Once for each of the two stacked kernels; left to the compiler, for each layer of each chunk."""
-    share = KERNEL // 2  # of a device along tensor
-    once = sums_between_copies(planned, share)
-    assert 1 <= once <= 2
-    before = plan_step(dataclasses.replace(CONFIG, optimizer=OptimizerConfig()), "cpu")
-    assert sums_between_copies(before, share) >= CONFIG.gradient_cache_chunks * MODEL.encoder.layers
+    once = plan_step(CONFIG, "cpu")
+    assert 1 <= sum(one.runs for one in sums_between_copies(once)) <= 2
+    each = plan_step(dataclasses.replace(CONFIG, optimizer=OptimizerConfig()), "cpu")
+    assert sum(one.runs for one in sums_between_copies(each)) >= CONFIG.gradient_cache_chunks * MODEL.encoder.layers
 
 
 @pytest.mark.slow
 def test_sums_are_float32_where_products_are_bfloat16() -> None:
     plan = plan_step(dataclasses.replace(CONFIG, dtype="bfloat16"), "cpu")
-    sums = [one for one in plan.exchanges if one.kind in ("all-reduce", "reduce-scatter")]
-    large = [one.arrays for one in sums if one.participants % 4 == 0 and one.bytes >= 4 * KERNEL // 2]
+    large = [one.arrays for one in sums_between_copies(plan)]
     assert large
     assert not any("bf16" in arrays for arrays in large), large
 
@@ -109,7 +101,7 @@ def test_every_copy_keeps_a_part_of_the_moments() -> None:
     config = dataclasses.replace(CONFIG, optimizer=OptimizerConfig(split_moments=True))
     mesh = make_mesh(config.mesh)
     shardings = state_shardings(config, mesh)
-    abstract = step_module.abstract_state(config)
+    abstract = abstract_state(config)
 
     def held(part: Any, places: Any) -> int:
         shapes = zip(jax.tree.leaves(part), jax.tree.leaves(places), strict=True)

@@ -31,5 +31,5 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tup
     return {
         key: (old.get(key), new.get(key))
         for key in {**old, **new}
-        if not {key, key.partition(".")[0]} & {*CHANGEABLE} and old.get(key) != new.get(key)
+        if key not in CHANGEABLE and key.partition(".")[0] not in CHANGEABLE and old.get(key) != new.get(key)
     }

