@@ -92,12 +92,17 @@ def make_mesh(shape: MeshShape = MeshShape(), devices: Sequence[Device] | None =
     devices = jax.devices() if devices is None else devices
     sizes = shape.resolve(len(devices))
     types = (AxisType.Auto,) * len(AXES)
-    slices = shape.slices or len({getattr(device, "slice_index", 0) for device in devices})
+    slices = shape.slices or slices_of(devices)
     if slices == 1:
         return jax.make_mesh(sizes, AXES, axis_types=types, devices=devices)
     if sizes[0] % slices:
         raise ValueError(f"data={sizes[0]} must be a multiple of {slices}, the slices that the devices lie on.")
     return Mesh(hybrid_grid(sizes, slices, devices), AXES, axis_types=types)
+
+
+def slices_of(devices: Sequence[Device]) -> int:
+    """How many slices the devices lie on, as they say; 1 where they say nothing."""
+    return len({getattr(device, "slice_index", 0) for device in devices})
 
 
 def hybrid_grid(sizes: tuple[int, int, int], slices: int, devices: Sequence[Device]) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 from instructor_jax.sharding import Device
 
 _TPU = "https://docs.cloud.google.com/tpu/docs/"
+# network: v5e 6.4 Tb/s for 256 chips (the page of v6e), the others per chip (the page of TPU7x)
 _TPU_V4 = f"{_TPU}v4; interconnect: 6 links of 50 GB/s, Jouppi et al. 2023, arXiv 2304.01433, table 4"
 _NVIDIA = "https://www.nvidia.com/en-us/data-center/"
 
@@ -33,6 +34,8 @@ class Chip:
         ring: Length from which on a side of a slice closes to a ring; a shorter one is a line. 0 without a torus.
         start: Seconds from the start of a collective to its first byte.
         hop: Seconds that a collective takes for each step from chip to chip, however little it sends.
+        network: Bytes a second that it can send to chips of other slices: its share of its host's network cards. 0
+            where no datasheet tells.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Chip:
     ring: int = 0
     start: float = 0.0
     hop: float = 0.0
+    network: float = 0.0
 
 
 # Sides of 16 close on chips with two axes, cubes of 4 on those with three; a hop takes about a microsecond (Austin et
@@ -59,11 +63,11 @@ _NVLINK: dict[str, Any] = {"start": 8.4e-6, "hop": 3.4e-6}
 CHIPS: dict[str, Chip] = {
     #                       chip             bf16 FLOP/s  memory B/s  send B/s  HIGH  HIGHEST
     "TPU v4": Chip("TPU v4", 275e12, 1200e9, 300e9, 3.0, 6.0, _TPU_V4, **_CUBE),
-    "TPU v5 lite": Chip("TPU v5e", 197e12, 819e9, 200e9, 3.0, 6.0, f"{_TPU}v5e", **_FLAT),
-    "TPU v5e": Chip("TPU v5e", 197e12, 819e9, 200e9, 3.0, 6.0, f"{_TPU}v5e", **_FLAT),
-    "TPU v5": Chip("TPU v5p", 459e12, 2765e9, 600e9, 3.0, 6.0, f"{_TPU}v5p", **_CUBE),
-    "TPU v6": Chip("TPU v6e", 918e12, 1638e9, 400e9, 3.0, 6.0, f"{_TPU}tpu7x", **_FLAT),
-    "TPU7x": Chip("TPU7x", 2307e12, 7380e9, 600e9, 3.0, 6.0, f"{_TPU}tpu7x", **_CUBE),
+    "TPU v5 lite": Chip("TPU v5e", 197e12, 819e9, 200e9, 3.0, 6.0, f"{_TPU}v5e", **_FLAT, network=3.125e9),
+    "TPU v5e": Chip("TPU v5e", 197e12, 819e9, 200e9, 3.0, 6.0, f"{_TPU}v5e", **_FLAT, network=3.125e9),
+    "TPU v5": Chip("TPU v5p", 459e12, 2765e9, 600e9, 3.0, 6.0, f"{_TPU}v5p", **_CUBE, network=6.25e9),
+    "TPU v6": Chip("TPU v6e", 918e12, 1638e9, 400e9, 3.0, 6.0, f"{_TPU}tpu7x", **_FLAT, network=12.5e9),
+    "TPU7x": Chip("TPU7x", 2307e12, 7380e9, 600e9, 3.0, 6.0, f"{_TPU}tpu7x", **_CUBE, network=12.5e9),
     "NVIDIA A100": Chip("A100 SXM 80 GB", 312e12, 2039e9, 300e9, 2.0, 312 / 19.5, f"{_NVIDIA}a100", **_NVLINK),
     "NVIDIA H100": Chip("H100 SXM", 989e12, 3350e9, 450e9, 2.0, 989 / 67, f"{_NVIDIA}h100", **_NVLINK),
     "NVIDIA H200": Chip("H200 SXM", 989e12, 4800e9, 450e9, 2.0, 989 / 67, f"{_NVIDIA}h200", **_NVLINK),

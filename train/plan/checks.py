@@ -38,6 +38,7 @@ def sharding_faults(found: Sequence[Collective], costs: Costs, config: TrainConf
     split, weights = _split_weights(config, mesh, str(along)), _split_weights(config, mesh, "")
     local = config.groups // data_shards(mesh) * config.group.tokens
     faults = [fault for one in found for fault in _faults(one, config, split, weights, local)]
+    faults += [fault for one in found for fault in _faults_between_slices(one, config)]
     repeated = _repeated(costs, config, mesh)
     if repeated > _REPEATED:
         faults.append(f"products take {repeated:.1f} times the operations that they must: devices compute the same")
@@ -72,6 +73,15 @@ def _faults(
         elif _is_activations(dims, config, local):
             faults.append(f"{told}: activations of other devices' tokens")
     return faults
+
+
+def _faults_between_slices(one: Collective, config: TrainConfig) -> list[str]:
+    """Returns the faults of a collective between slices, which sum gradients and gather the vectors of a batch."""
+    vectors = config.groups * config.group.examples * config.group.texts_per_example * config.model.embedding_dim
+    if one.slices == 1 or one.kind in ("all-reduce", "reduce-scatter") or one.bytes <= max(_SMALL, 4 * vectors):
+        return []
+    told = f"{one.kind} of {one.bytes / 1e6:,.1f} MB between {one.slices} slices, {one.runs} times"
+    return [f"{told}: weights or activations over the network of the data centre"]
 
 
 def _is_scores(dims: tuple[int, ...], config: TrainConfig) -> bool:

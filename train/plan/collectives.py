@@ -1,7 +1,8 @@
 """What the devices of a compiled program send to one another: kind, size, number of runs, and who takes part.
 
 TPUs write a collective in several pieces, so that it runs beside the computation, and a reduce-scatter as a kernel with
-an all-reduce inside. Subwords of one collective share its channel; here they are one.
+an all-reduce inside. Pieces of one collective share its channel; here they are one. Between slices it is a send and a
+receive through the hosts, with the collective that they stand for as an attribute.
 """
 
 import dataclasses
@@ -24,6 +25,7 @@ class Collective:
         participants: Number of devices of each group that exchange them.
         runs: Number of times that it runs in one call of the program.
         op_name: Place it comes from, as JAX notes it.
+        slices: Number of slices that it runs between, over the network of the data centre; 1 within one.
     """
 
     kind: str
@@ -31,6 +33,7 @@ class Collective:
     participants: int
     runs: int
     op_name: str
+    slices: int = 1
 
     @property
     def bytes(self) -> int:
@@ -79,7 +82,39 @@ def collectives(program: HloProgram, devices: int) -> list[Collective]:
             key = channel.group(1) if channel else instruction.name
             if key not in found or found[key].runs < runs:
                 found[key] = one
-    return sorted(found.values(), key=lambda one: -one.sent)
+    return sorted([*found.values(), *_between_slices(program)], key=lambda one: -one.sent)
+
+
+def _between_slices(program: HloProgram) -> list[Collective]:
+    """Returns the collectives between slices; each meets under a name that its pieces share."""
+    found: dict[str, Collective] = {}
+    for runs, _, instruction in program.executed():
+        meeting = re.search(r'_xla_host_transfer_rendezvous="([^"]*)"', instruction.rest)
+        kind = re.search(r'_xla_megascale_transfer_type="([A-Z_]+)"', instruction.rest)
+        if instruction.opcode not in ("send", "recv") or meeting is None or kind is None:
+            continue
+        slices, shape = _slices(instruction.rest), _flat(instruction.shapes[0])
+        one = Collective(kind.group(1).lower().replace("_", "-"), (shape,), slices, runs, instruction.op_name, slices)
+        known = found.get(meeting.group(1))
+        # a gather gives the whole array, a scatter takes it
+        if known is None or known.bytes < one.bytes:
+            found[meeting.group(1)] = one
+    return list(found.values())
+
+
+def _flat(shape: Shape) -> Shape:
+    """Returns the shape of what is sent as whole tiles, whose own sizes say nothing of the array, as one axis."""
+    return Shape(shape.dtype, (shape.elements,)) if shape.dims[-2:] in ((8, 128), (1, 128)) else shape
+
+
+def _slices(attributes: str) -> int:
+    """Returns the number of slices of a target such as `{1,2}x{0:3}`: slices, and the devices of each."""
+    target = re.search(r'_xla_megascale_target="\{([^}]*)\}', attributes)
+    total = 0
+    for part in target.group(1).split(",") if target else []:
+        first, colon, last = part.partition(":")
+        total += int(last) - int(first) + 1 if colon else 1
+    return max(2, total)
 
 
 def _scattering(program: HloProgram) -> dict[str, str]:

@@ -94,7 +94,7 @@ def _runs(computations: dict[str, dict[str, Instruction]], entry: str) -> tuple[
     runs, fused = {entry: 1}, set()
     for name in _callers_first(computations, entry):
         for instruction in computations[name].values():
-            times = trips(instruction, computations) if instruction.opcode == "while" else 1
+            times = trips(instruction, computations[name], computations) if instruction.opcode == "while" else 1
             kernel = name in fused or instruction.opcode not in _CALLS
             for called in instruction.called:
                 runs[called] = runs.get(called, 0) + runs[name] * times
@@ -120,15 +120,15 @@ def _callers_first(computations: dict[str, dict[str, Instruction]], entry: str) 
     return order[::-1]
 
 
-def trips(loop: Instruction, computations: _Computations) -> int:
-    """Returns the trips of a loop as XLA notes them, else from the number its counter is compared with.
+def trips(loop: Instruction, instructions: Mapping[str, Instruction], computations: _Computations) -> int:
+    """Returns the trips of a loop as XLA notes them, else from the numbers that its counter starts and ends with.
 
-    1 where neither is told.
-
-    A loop that XLA made of a scan, or of a product whose operands go round, counts from 0.
+    1 where neither is told. A loop whose first trips XLA has taken out, to overlap them with others, starts at their
+    number; where no start is told, a loop counts from 0.
 
     Args:
         loop: An instruction with the opcode `while`.
+        instructions: Instructions of the computation that it stands in.
         computations: Computations of its program, by name.
     """
     known = re.search(r'known_trip_count"?[:=]\{"?n"?[:=]"?(\d+)', loop.rest)
@@ -142,16 +142,35 @@ def trips(loop: Instruction, computations: _Computations) -> int:
             names += instruction.called
             if instruction.opcode == "constant" and instruction.inside.isdecimal():
                 bounds.append(int(instruction.inside))
-    return -(-max(1, *bounds, 1) // _stride(loop, computations))
+    start, stride = _start(loop, instructions, computations), _stride(loop, computations)
+    return max(1, -(-(max(1, *bounds, 1) - start) // stride))
+
+
+def _counter(loop: Instruction, computations: _Computations) -> int | None:
+    """Returns which part of the loop's state its condition compares; None where that is not to be seen."""
+    found = re.search(r"condition=%([\w.\-]+)", loop.rest)
+    condition = computations.get(found.group(1), {}) if found else {}
+    places = {one.name: place for one in condition.values() if (place := _element(one)) is not None}
+    compared = next((one for one in condition.values() if one.opcode == "compare"), None)
+    return next((places[name] for name in compared.operands if name in places), None) if compared else None
+
+
+def _start(loop: Instruction, instructions: Mapping[str, Instruction], computations: _Computations) -> int:
+    """Returns the number that the loop's counter starts with; 0 where that is not to be seen."""
+    place = _counter(loop, computations)
+    state = instructions.get(loop.operands[0]) if loop.operands else None
+    if place is None or state is None or state.opcode != "tuple" or place >= len(state.operands):
+        return 0
+    value = instructions.get(state.operands[place])
+    while value is not None and value.opcode == "copy":
+        value = instructions.get(value.operands[0])
+    return int(value.inside) if value is not None and value.opcode == "constant" and value.inside.isdecimal() else 0
 
 
 def _stride(loop: Instruction, computations: _Computations) -> int:
     """Returns what a trip adds to the loop's counter; 1 where that is not to be seen."""
-    names = [re.search(rf"{part}=%([\w.\-]+)", loop.rest) for part in ("condition", "body")]
-    condition, body = (computations.get(name.group(1), {}) if name else {} for name in names)
-    places = {one.name: place for one in condition.values() if (place := _element(one)) is not None}
-    compared = next((one for one in condition.values() if one.opcode == "compare"), None)
-    place = next((places[name] for name in compared.operands if name in places), None) if compared else None
+    found, place = re.search(r"body=%([\w.\-]+)", loop.rest), _counter(loop, computations)
+    body = computations.get(found.group(1), {}) if found else {}
     result = next((one for one in body.values() if one.root and one.opcode == "tuple"), None)
     if place is None or result is None or place >= len(result.operands):
         return 1

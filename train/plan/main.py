@@ -64,6 +64,7 @@ def plan(
           --sweep --output plans
       instructor-jax plan modern_base --topology v5e:1x1 --encode batch.groups=1
       instructor-jax plan modern_base --topology h100:8 batch.groups=8
+      instructor-jax plan instructor_large --topology '2*v5e:16x16'
       instructor-jax plan tiny --topology cpu:8 batch.groups=8
 
     Args:
@@ -146,18 +147,16 @@ def _ready(topology: str) -> None:
 
 def _whole(run: "RunConfig", given: frozenset[str], asked: _Asked, loss: "OwnLoss | None") -> "list[Plan]":
     """Plans the step, and then what else a run needs."""
-    from .memory import available_memory
     from .mixture import config_and_fill
     from .plan import plan_step
-    from .search.choice import Devices, chosen_plan
+    from .search.choice import chosen_plan, told_by
     from .settings import planned_config
     from .topology import devices_of
     from .whole_run import plan_evaluation, plan_export
 
     config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
     topology, devices = asked.topology, devices_of(asked.topology)
-    about = Devices(len(devices), available_memory(devices), devices[0].device_kind)
-    config, step = chosen_plan(config, given, about, lambda one: plan_step(one, topology, fill, loss=loss))
+    config, step = chosen_plan(config, given, told_by(devices), lambda one: plan_step(one, topology, fill, loss=loss))
     return [step, plan_evaluation(config, topology), plan_export(config, topology, run.export)]
 
 
@@ -184,19 +183,18 @@ def _sweep(
 ) -> "list[Plan]":
     from instructor_jax.progress import progress
 
-    from .memory import available_memory
     from .mixture import config_and_fill
     from .own_files import PLOT, TABLE
     from .plan import plan_step
     from .report import table
-    from .search.choice import scaled
+    from .search.choice import scaled, told_by
     from .search.sweep import MOST, sweep, write_plot
     from .settings import planned_config
     from .topology import devices_of
 
     config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
     devices = devices_of(topology)
-    config = scaled(config, given, len(devices), available_memory(devices))
+    config = scaled(config, given, told_by(devices))
     with progress("compilations", MOST, "plan") as bar:
 
         def planner(one) -> "Plan":

@@ -34,7 +34,7 @@ from .record import Exchange, Plan
 from .roofline import Work, roofline
 from .topology import devices_of
 
-_SHOWN = 12  # kinds of collectives that a plan keeps
+_SHOWN = 12  # kinds of collectives that a plan keeps, of those within slices and of those between them
 
 
 def plan_step(
@@ -189,19 +189,21 @@ def _text_of(compiled: jax.stages.Compiled) -> str:
 
 def exchanges(found: list[Collective]) -> list[Exchange]:
     """Joins collectives of the same kind among as many devices with the same arrays; small ones are joined too."""
-    alike: dict[tuple[str, str, int, int], list[Collective]] = {}
+    alike: dict[tuple[str, str, int, int, int], list[Collective]] = {}
     for one in found:
         arrays = ", ".join(str(shape) for shape in one.shapes[:3]) + (", ..." if len(one.shapes) > 3 else "")
-        alike.setdefault((one.kind, arrays, one.participants, one.bytes), []).append(one)
+        alike.setdefault((one.kind, arrays, one.participants, one.slices, one.bytes), []).append(one)
     rows = [
-        Exchange(kind, arrays, participants, sum(one.runs for one in same), size, sum(one.sent for one in same))
-        for (kind, arrays, participants, size), same in alike.items()
+        Exchange(kind, arrays, participants, sum(one.runs for one in same), size, sum(one.sent for one in same), slices)
+        for (kind, arrays, participants, slices, size), same in alike.items()
     ]
     rows.sort(key=lambda one: -one.sent)
-    shown, rest = rows[:_SHOWN], rows[_SHOWN:]
-    for kind in dict.fromkeys(one.kind for one in rest):
-        same = [one for one in rest if one.kind == kind]
+    far, near = ([one for one in rows if (one.slices > 1) is between] for between in (True, False))
+    shown, rest = far[:_SHOWN] + near[:_SHOWN], far[_SHOWN:] + near[_SHOWN:]
+    for kind, slices in dict.fromkeys((one.kind, one.slices) for one in rest):
+        same = [one for one in rest if (one.kind, one.slices) == (kind, slices)]
         total, runs = sum(one.sent for one in same), sum(one.runs for one in same)
         size = sum(one.bytes * one.runs for one in same) // max(1, runs)
-        shown.append(Exchange(kind, f"{len(same)} others", max(one.participants for one in same), runs, size, total))
+        shown.append(Exchange(kind, f"{len(same)} others", max(one.participants for one in same), runs, size, total,
+                              slices))  # fmt: skip
     return shown

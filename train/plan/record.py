@@ -19,6 +19,7 @@ class Exchange:
         runs: Number of runs in one call of the program.
         bytes: Bytes of the whole arrays, in one run.
         sent: Bytes that each device sends in all runs.
+        slices: Number of slices that they run between, over the network of the data centre; 1 within one.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Exchange:
     runs: int
     bytes: int
     sent: float
+    slices: int = 1
 
 
 @dataclasses.dataclass(frozen=True)

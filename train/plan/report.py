@@ -108,7 +108,7 @@ def _exchanges(plan: Plan) -> str:
     lines = [f"collectives {plan.sent / 1e9:,.2f} GB sent"]
     lines += [
         f"  {one.kind:18} {one.runs:7,} x {one.bytes / 1e6:10,.2f} MB among {one.participants:4}"
-        f"  {one.sent / 1e9:9,.3f} GB  {one.arrays}"
+        f"  {one.sent / 1e9:9,.3f} GB  {'between slices: ' if one.slices > 1 else ''}{one.arrays}"
         for one in plan.exchanges
     ]
     return "\n".join(lines)
@@ -126,13 +126,16 @@ def _bound(plan: Plan) -> str:
             "with latency",
             "            kernels below the peak take longer than either",
             f"  arithmetic {_time(roofline.arithmetic)}, memory {_time(roofline.memory)}, "
-            f"interconnect {_time(roofline.interconnect)} to {_time(roofline.exchange)}",
+            f"interconnect {_time(roofline.interconnect)} to {_time(roofline.exchange)}"
+            + (f", between slices {_time(roofline.network)}" if roofline.network else ""),
             f"  at most {roofline.tokens_per_second:,.0f} tokens/s of all devices, {plan.fill:.1%} of them real: "
             f"{plan.real_tokens_per_second:,.0f}",
             f"  MFU at most {roofline.mfu:.1%}, {roofline.mfu_one_by_one:.1%} if nothing overlaps (useful operations "
             "on real tokens, of the bf16 peak)",
             f"  {chip.name}: {chip.flops / 1e12:,.0f} Tflop/s, memory {chip.memory / 1e9:,.0f} GB/s, sends "
-            f"{chip.interconnect / 1e9:,.0f} GB/s ({chip.source})",
+            f"{chip.interconnect / 1e9:,.0f} GB/s"
+            + (f", between slices {chip.network / 1e9:.4g} GB/s" if roofline.network else "")
+            + f" ({chip.source})",
         ]
     )
 

@@ -1,8 +1,9 @@
 """How fast a program can be on a chip, as a range: from all at once to one after another.
 
-At best it takes the longest of three times, none of which can be avoided: arithmetic at the matrix units' peak, memory
+At best it takes the longest of these times, none of which can be avoided: arithmetic at the matrix units' peak, memory
 traffic and communication at their bandwidths, each as if the other two took no time (Williams et al. 2009, Roofline: an
-insightful visual performance model), communication over all links of a chip and without latency. At the other end
+insightful visual performance model), communication over all links of a chip and without latency. Several slices have a
+fourth: what goes through the network between them. At the other end
 nothing overlaps, and exchanges take the links that they can use, and their latency (`links.py`). Kernels that do not
 reach the peak make a step longer than either, which no such model can tell.
 """
@@ -43,6 +44,7 @@ class Roofline:
         tokens: Number of positions that all devices compute in a call, padding included.
         useful: Operations of all devices that the result needs: nothing computed twice, no padding.
         peak: Operations a second of all devices together.
+        network: Time of what it sends to other slices; 0 on one slice.
     """
 
     arithmetic: float
@@ -52,22 +54,22 @@ class Roofline:
     tokens: int
     useful: float
     peak: float
+    network: float = 0.0
 
     @property
     def bound(self) -> float:
-        """Returns the least time of a call, if arithmetic, memory and interconnect all work at the same time."""
-        return max(self.arithmetic, self.memory, self.interconnect)
+        """Returns the least time of a call, if arithmetic, memory and both networks all work at the same time."""
+        return max(self.arithmetic, self.memory, self.interconnect, self.network)
 
     @property
     def one_by_one(self) -> float:
         """Returns the time of a call if they never do, and exchanges take their links and latency."""
-        return self.arithmetic + self.memory + self.exchange
+        return self.arithmetic + self.memory + self.exchange + self.network
 
     @property
     def limited_by(self) -> str:
-        """Returns which of the three takes the longest."""
-        times = {"arithmetic": self.arithmetic, "memory": self.memory, "interconnect": self.interconnect}
-        return max(times, key=lambda name: times[name])
+        """Returns which of the four takes the longest."""
+        return max(("arithmetic", "memory", "interconnect", "network"), key=lambda name: getattr(self, name))
 
     @property
     def mfu(self) -> float:
@@ -91,8 +93,8 @@ def roofline(
     costs: Costs,
     exchanged: Sequence[Collective],
     work: Work,
-) -> Roofline:
-    """Returns the times of a program.
+) -> Roofline | None:
+    """Returns the times of a program; None where it sends to other slices and no datasheet tells how fast.
 
     Args:
         chip: Datasheet of the chip.
@@ -103,13 +105,18 @@ def roofline(
     """
     per_chip = devices_per_chip(devices)
     slower = {"default": 1.0, "high": chip.high, "highest": chip.highest}
+    near = [one for one in exchanged if one.slices == 1]
+    far = sum(one.sent for one in exchanged if one.slices > 1)
+    if far and not chip.network:
+        return None
     operations = sum(slower[precision] * flops for precision, flops in costs.flops.items())
     return Roofline(
         arithmetic=operations * per_chip / chip.flops,
         memory=costs.traffic * per_chip / chip.memory,
-        interconnect=sum(one.sent for one in exchanged) * per_chip / chip.interconnect,
-        exchange=exchange_seconds(chip, devices, per_chip, exchanged),
+        interconnect=sum(one.sent for one in near) * per_chip / chip.interconnect,
+        exchange=exchange_seconds(chip, devices, per_chip, near),
         tokens=work.tokens,
         useful=work.useful,
         peak=chip.flops * len(devices) / per_chip,
+        network=far * per_chip / chip.network if far else 0.0,
     )

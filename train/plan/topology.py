@@ -1,8 +1,9 @@
 """Topologies that a program can be planned for: slices of TPU pods that nobody needs to have, and devices of here.
 
-A TPU slice is a family and a shape, `v5e:16x16`. The TPU compiler (package `libtpu`) describes its devices on any Linux
-machine, and compiles for them. It accepts shapes that no pod has, so what is sold is listed here. The GPUs of one
-machine are a card and a number, `h100:8` (`gpus.py`).
+A TPU slice is a family and a shape, `v5e:16x16`, and `2*v5e:16x16` are two of them, joined by the network of the data
+centre. The TPU compiler (package `libtpu`) describes their devices on any Linux machine, and compiles for them. It
+accepts shapes that no pod has, so what is sold is listed here. The GPUs of one machine are a card and a number,
+`h100:8` (`gpus.py`).
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 
@@ -33,6 +35,8 @@ _FAMILIES: dict[str, tuple[tuple[str, ...], int]] = {
     "tpu7x": (_CUBIC, 9216),
 }
 _NAME = re.compile(r"(\w+):(\d+(?:x\d+){1,2})")
+_SLICES = re.compile(r"([1-9]\d{0,2})\*(.+)")
+_MOST_SLICES = 64  # of one run; compiling for more takes longer than anybody waits
 
 
 def is_here(topology: str) -> bool:
@@ -44,8 +48,8 @@ def devices_of(topology: str) -> list[Device]:
     """Returns the devices of a topology.
 
     Args:
-        topology: A TPU slice such as "v5e:4x4", the GPUs of a machine such as "h100:8", or "cpu" or "gpu" for all such
-            devices that JAX sees here, or "cpu:4" for the first four of them.
+        topology: A TPU slice such as "v5e:4x4", several of them such as "2*v5e:4x4", the GPUs of a machine such as
+            "h100:8", or "cpu" or "gpu" for all such devices that JAX sees here, or "cpu:4" for the first four of them.
 
     Raises:
         ValueError: There is no such topology; lists those that there are.
@@ -53,7 +57,10 @@ def devices_of(topology: str) -> list[Device]:
     """
     if is_here(topology):
         return _here(topology)
-    family, _, shape = topology.partition(":")
+    slices, one = _slices(topology)
+    family, _, shape = one.partition(":")
+    if slices > 1 and family not in _FAMILIES:
+        raise ValueError(f"no topology is called {topology!r}: only TPU slices can be several; {valid_names()}.")
     if family in gpus():
         if not (shape.isdecimal() and shape.isascii() and 1 <= int(shape[:9]) <= MOST):
             raise ValueError(
@@ -70,13 +77,28 @@ def devices_of(topology: str) -> list[Device]:
     from jax.experimental import topologies
 
     # one chip makes no host of 2 x 2, which is what the compiler takes for granted
-    options = {"chips_per_host_bounds": (1, 1, 1)} if shape == "1x1" else {}
+    options: dict[str, Any] = {"chips_per_host_bounds": (1, 1, 1)} if shape == "1x1" else {}
+    options |= {"num_slices": slices} if slices > 1 else {}
     try:
         with quiet_stderr():  # it looks for TPUs of this machine, and says that there are none
-            return list(topologies.get_topology_desc(topology, "tpu", **options).devices)
+            return list(topologies.get_topology_desc(one, "tpu", **options).devices)
     except (jax.errors.JaxRuntimeError, ValueError) as error:
         told = str(error).splitlines()[0]
         raise ValueError(f"the TPU compiler takes no topology {topology!r} ({told}); {valid_names()}.") from error
+
+
+def _slices(topology: str) -> tuple[int, str]:
+    """Returns how many slices a name stands for, and the name of one.
+
+    Raises:
+        ValueError: There are more than can be planned for.
+    """
+    found = _SLICES.fullmatch(topology)
+    if found is None:
+        return 1, topology
+    if int(found.group(1)) > _MOST_SLICES:
+        raise ValueError(f"topology={topology!r}: plans are made for at most {_MOST_SLICES} slices.")
+    return int(found.group(1)), found.group(2)
 
 
 @contextlib.contextmanager
@@ -106,7 +128,8 @@ def valid_names() -> str:
     families = "; ".join(f"{family}: {', '.join(shapes)}" for family, (shapes, _) in _FAMILIES.items())
     cards = ", ".join(f"{name}:1 to {name}:{MOST}" for name in gpus())
     return (
-        f"write FAMILY:SHAPE ({families}; larger cubes of 4), or GPUs of a machine ({cards}), or cpu, gpu, cpu:N, gpu:N"
+        f"write FAMILY:SHAPE ({families}; larger cubes of 4), N*FAMILY:SHAPE for N slices, or GPUs of a machine "
+        f"({cards}), or cpu, gpu, cpu:N, gpu:N"
     )
 
 

@@ -39,6 +39,20 @@ def test_a_loop_runs_as_often_as_its_counter_takes(stride: int, runs: int) -> No
     assert multiplied[1].op_name == "jit(f)/mul"
 
 
+@pytest.mark.parametrize(("stride", "start", "runs"), [(1, 1, 11), (1, 4, 8), (2, 1, 6), (5, 2, 2)])
+def test_trips_that_were_taken_out_of_a_loop_are_not_counted_twice(stride: int, start: int, runs: int) -> None:
+    """Where a compiler runs the first layers before the loop, its counter begins with their number."""
+    entry = f"""ENTRY %main (x: f32[8,128]) -> (s32[], f32[8,128]) {{
+  %x = f32[8,128]{{1,0}} parameter(0)
+  %first = s32[] constant({start})
+  %copied = s32[] copy(%first)
+  %start = (s32[], f32[8,128]{{1,0}}) tuple(%copied, %x)
+  ROOT %loop"""
+    head, _, tail = LOOP.replace("STRIDE", str(stride)).partition("ENTRY")
+    program = parse_hlo(f"{head}{entry}{tail.partition('ROOT %loop')[2]}")
+    assert program.runs["body"] == runs
+
+
 def test_trips_that_xla_notes_count() -> None:
     noted = LOOP.replace("body=%body", 'body=%body, backend_config={"known_trip_count":{"n":"7"}}')
     assert parse_hlo(noted.replace("STRIDE", "1")).runs["body"] == 7

@@ -3,6 +3,7 @@ import importlib.util
 import jax
 import pytest
 
+from instructor_jax.sharding import MeshShape, make_mesh, slices_of
 from instructor_jax.train.plan.topology import devices_of, is_here
 
 
@@ -12,6 +13,31 @@ def test_a_wrong_name_lists_the_right_ones(name: str) -> None:
         pytest.skip("of other families only the TPU compiler knows: pip install 'instructor-jax[tpu]'")
     with pytest.raises(ValueError, match=r"v5e: 1x1.*16x16.*v5p: 2x2x1"):
         devices_of(name)
+
+
+@pytest.mark.parametrize("name", ["2*h100:8", "2*cpu:4", "2*gpu"])
+def test_only_tpu_slices_are_several(name: str) -> None:
+    with pytest.raises(ValueError, match=r"only TPU slices can be several.*N\*FAMILY:SHAPE"):
+        devices_of(name)
+
+
+@pytest.mark.parametrize("name", ["0*v5e:4x4", "2*2*v5e:4x4", "2 * v5e:4x4", "*v5e:4x4", "2*v5e:3x3", "1000*v5e:4x4"])
+def test_wrong_numbers_of_slices_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"N\*FAMILY:SHAPE for N slices"):
+        devices_of(name)
+
+
+def test_too_many_slices_are_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="at most 64 slices"):
+        devices_of("65*v5e:1x1")
+
+
+def test_devices_of_slices_say_where_they_lie() -> None:
+    pytest.importorskip("libtpu", reason="needs the TPU compiler: pip install 'instructor-jax[tpu]'")
+    devices = devices_of("3*v5e:2x2")
+    assert [device.slice_index for device in devices] == [0] * 4 + [1] * 4 + [2] * 4
+    assert slices_of(devices) == 3
+    assert dict(make_mesh(MeshShape(), devices).shape) == {"data": 12, "fsdp": 1, "tensor": 1}
 
 
 def test_devices_of_this_machine() -> None:

@@ -42,6 +42,7 @@ def test_groups_follow_the_devices_and_what_fits_is_compared() -> None:
     assert [(one.groups, one.mesh, one.gradient_cache_chunks, one.remat) for one in tried] == [
         (256, MeshShape(256, 1, 1), 1, "full"),
         (256, MeshShape(256, 1, 1), 1, "attention"),
+        (256, MeshShape(256, 1, 1), 1, "attention"),  # and split moments
     ]
     assert plan.chosen[0] == "batch.groups=256 mesh.data=256 mesh.fsdp=1 gradient_cache_chunks=1 remat=attention"
     told = report(plan, price=2.0)
@@ -54,7 +55,33 @@ def test_groups_follow_the_devices_and_what_fits_is_compared() -> None:
 def test_weights_are_split_until_they_take_a_quarter() -> None:
     size = state_bytes(CONFIG)
     for memory, parts in ((4 * size, 1), (4 * size - 1, 2), (size, 4), (size // 16, 64), (1, 64)):
-        assert scaled(CONFIG, NOTHING, 256, memory).mesh == MeshShape(256 // parts, parts)
+        assert scaled(CONFIG, NOTHING, Devices(256, memory, TPU)).mesh == MeshShape(256 // parts, parts)
+
+
+@pytest.mark.parametrize(("split", "once"), [(0.9, 0.8), (0.9, 1.1), (1.1, 0.8), (1.1, 1.1)])
+def test_what_copies_of_the_weights_can_do_is_tried_and_kept_where_it_is_faster(split: float, once: float) -> None:
+    def made(config: TrainConfig) -> Plan:
+        found = planner(lambda _: 0, [])(config)
+        assert found.roofline is not None
+        times = (split if config.optimizer.split_moments else 1) * (once if config.optimizer.sum_gradients_once else 1)
+        return dataclasses.replace(
+            found, roofline=dataclasses.replace(found.roofline, arithmetic=times * found.roofline.arithmetic)
+        )
+
+    config, plan = chosen_plan(CONFIG, NOTHING, Devices(256, MEMORY, TPU, slices=2), made)
+    assert (config.optimizer.split_moments, config.optimizer.sum_gradients_once) == (split < 1, once < 1)
+    assert ("optimizer.split_moments=true" in plan.chosen[0]) is (split < 1)
+    assert ("optimizer.sum_gradients_once=true" in plan.chosen[0]) is (once < 1)
+    one_slice, _ = chosen_plan(CONFIG, NOTHING, Devices(256, MEMORY, TPU), made)
+    assert not one_slice.optimizer.sum_gradients_once
+
+
+def test_weights_are_split_within_a_slice() -> None:
+    tried: list[TrainConfig] = []
+    slices = Devices(8, MEMORY, TPU, slices=2)
+    assert scaled(CONFIG, NOTHING, slices._replace(memory=1)).mesh == MeshShape(2, 4)
+    chosen_plan(CONFIG, NOTHING, slices, planner(lambda _: 10**12, tried))
+    assert {one.mesh.resolve(8)[0] for one in tried} == {8, 4, 2}
 
 
 def test_what_does_not_fit_gets_more_chunks_and_then_a_larger_fsdp() -> None:
@@ -64,7 +91,13 @@ def test_what_does_not_fit_gets_more_chunks_and_then_a_larger_fsdp() -> None:
         CONFIG, NOTHING, Devices(256, MEMORY, TPU), planner(lambda one: size // one.gradient_cache_chunks, tried)
     )
     # three times too large, and a little more than the arguments leave: four chunks, the next number that divides rows
-    assert [(one.gradient_cache_chunks, one.remat) for one in tried] == [(1, "full"), (4, "full"), (4, "attention")]
+    assert [(one.gradient_cache_chunks, one.remat) for one in tried] == [
+        (1, "full"),
+        (4, "full"),
+        (4, "attention"),
+        (4, "attention"),
+    ]
+    assert [one.optimizer.split_moments for one in tried] == [False, False, False, True]
     tried.clear()
     _, plan = chosen_plan(CONFIG, NOTHING, Devices(256, MEMORY, TPU), planner(lambda _: 10**12, tried))
     assert len(tried) == MOST
