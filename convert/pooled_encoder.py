@@ -27,14 +27,40 @@ def pooled_encoder(config: ModelConfig, params: dict[str, Any]) -> Any:
     """
     import torch
 
-    def tensor(array: Any) -> torch.nn.Parameter:
-        return torch.nn.Parameter(torch.tensor(np.asarray(array, np.float32)), requires_grad=False)
-
     class PooledEncoder(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             # "eager" is plain products and a softmax, which every runtime has and fuses by itself.
             self.encoder = torch_encoder(config, params, attn_implementation="eager")
+            self.pooling = pooling(config, params)
+
+        def forward(
+            self, input_ids: torch.Tensor, attention_mask: torch.Tensor, instruction_tokens: torch.Tensor
+        ) -> torch.Tensor:
+            hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            return self.pooling(hidden, attention_mask, instruction_tokens)
+
+    return PooledEncoder().eval()
+
+
+def pooling(config: ModelConfig, params: dict[str, Any]) -> Any:
+    """Returns a PyTorch module from hidden states [batch, length, embed], mask and instruction lengths to vectors.
+
+    Args:
+        config: of the model.
+        params: our nested parameters, of any dtype; the module computes in float32.
+
+    Raises:
+        ImportError: torch is not installed.
+    """
+    import torch
+
+    def tensor(array: Any) -> torch.nn.Parameter:
+        return torch.nn.Parameter(torch.tensor(np.asarray(array, np.float32)), requires_grad=False)
+
+    class Pooling(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
             self.weights, self.biases = torch.nn.ParameterList(), torch.nn.ParameterList()
             self.functions = torch.nn.ModuleList()
             for index, shape in enumerate(config.dense):
@@ -45,10 +71,9 @@ def pooled_encoder(config: ModelConfig, params: dict[str, Any]) -> Any:
             self.projection = None if config.projection is None else tensor(params["projection"])
 
         def forward(
-            self, input_ids: torch.Tensor, attention_mask: torch.Tensor, instruction_tokens: torch.Tensor
+            self, hidden: torch.Tensor, attention_mask: torch.Tensor, instruction_tokens: torch.Tensor
         ) -> torch.Tensor:
-            hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-            place = torch.arange(input_ids.shape[1])[None]
+            place = torch.arange(hidden.shape[1])[None]
             pooled = (attention_mask != 0) & (place >= instruction_tokens[:, None])
             if config.pooling != "mean":  # the first or the last pooled token alone
                 seen = pooled.long().cumsum(1)
@@ -61,4 +86,4 @@ def pooled_encoder(config: ModelConfig, params: dict[str, Any]) -> Any:
                 vectors = vectors @ self.projection
             return torch.nn.functional.normalize(vectors) if config.normalize else vectors
 
-    return PooledEncoder().eval()
+    return Pooling().eval()

@@ -15,10 +15,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from instructor_jax.backbones.registry import backbone_of
-from instructor_jax.backbones.weight_names import dense_name
 from instructor_jax.config import ModelConfig
 from instructor_jax.io.settings.family import backbone_in
-from instructor_jax.io.settings.vector_modules import activation_class
 from instructor_jax.io.tokenizers.folders import load_token_ids
 from instructor_jax.io.weights.adapters import has_adapter
 from instructor_jax.io.weights.prefixes import plain_names
@@ -29,6 +27,7 @@ from instructor_jax.nn.model import merge
 from instructor_jax.text.batches import TokenBatch
 from instructor_jax.text.tokenization import Tokenizer, as_pairs
 
+from .pooled_encoder import pooling
 from .sources import Source
 from .torch_encoder import encoder_class, torch_encoder
 
@@ -83,7 +82,8 @@ def verify(source: Source) -> list[Comparison]:
         )
         *between, _ = [state.numpy() for state in output.hidden_states]  # the last is the final, normalised one
         theirs = [*between, output.last_hidden_state.numpy()]
-        vectors = _torch_vectors(config, params, output.last_hidden_state, keep, unpooled)
+        masks = torch.from_numpy(keep).long(), torch.from_numpy(unpooled).long()
+        vectors = pooling(config, params)(output.last_hidden_state, *masks).numpy()
     names = ["embedding", *(f"layer {index}" for index in range(config.encoder.layers - 1)), "final"]
     # transformers reports the state after the last layer only behind the final norm; so do we
     ours = [*ours[:-2], ours[-1]]
@@ -171,29 +171,3 @@ def _is_as_transformers_reads(path: Path) -> bool:
         return False
     names = read_tensors(path).keys()
     return plain_names(dict.fromkeys(names), path, backbone_in(path).weights).keys() == names
-
-
-def _torch_vectors(
-    config: ModelConfig, params: dict[str, Any], hidden: Any, keep: np.ndarray, unpooled: np.ndarray
-) -> Float[np.ndarray, "rows dim"]:
-    """The original's pooling, dense layers, projection and normalisation, in PyTorch."""
-    import torch
-
-    pooled = keep & (np.arange(keep.shape[1]) >= unpooled[:, None])
-    if config.pooling != "mean":
-        order = pooled if config.pooling == "cls" else pooled[:, ::-1]
-        first = order.argmax(axis=1)
-        chosen = first if config.pooling == "cls" else keep.shape[1] - 1 - first
-        pooled = np.arange(keep.shape[1]) == chosen[:, None]
-    counted = torch.from_numpy(pooled).float()[..., None]
-    vectors = (hidden * counted).sum(1) / counted.sum(1).clamp(min=1e-9)
-    for index, shape in enumerate(config.dense):
-        layer = params["dense"][dense_name(index)]
-        vectors = vectors @ torch.tensor(layer["weight"])
-        if shape.bias:
-            vectors = vectors + torch.tensor(layer["bias"])
-        function = getattr(torch.nn.modules, activation_class(shape.activation).rpartition(".")[2])
-        vectors = function()(vectors)
-    if config.projection is not None:
-        vectors = vectors @ torch.tensor(params["projection"])
-    return (torch.nn.functional.normalize(vectors) if config.normalize else vectors).numpy()
