@@ -123,7 +123,8 @@ def hybrid_grid(sizes: tuple[int, int, int], slices: int, devices: Sequence[Devi
     if len(told) > 1:
         if len(told) != slices:
             raise ValueError(f"slices={slices} must be {len(told)}, the slices that the devices lie on, or 0.")
-        return mesh_utils.create_hybrid_device_mesh(inner, outer, devices)
+        # as jax.make_mesh does within one slice: an axis may be a part of a side of the torus
+        return mesh_utils.create_hybrid_device_mesh(inner, outer, devices, allow_split_physical_axes=True)
     processes = sorted({device.process_index for device in devices})
     if len(processes) > 1 and len(processes) % slices:
         raise ValueError(f"slices={slices} must divide the {len(processes)} processes; each lies within one slice.")

@@ -4,6 +4,7 @@ import jax
 import pytest
 
 from instructor_jax.sharding import MeshShape, make_mesh, slices_of
+from instructor_jax.train.plan.main import _ready
 from instructor_jax.train.plan.topology import devices_of, is_here
 
 
@@ -34,10 +35,22 @@ def test_too_many_slices_are_refused_at_once() -> None:
 
 def test_devices_of_slices_say_where_they_lie() -> None:
     pytest.importorskip("libtpu", reason="needs the TPU compiler: pip install 'instructor-jax[tpu]'")
+    _ready("3*v5e:2x2")
     devices = devices_of("3*v5e:2x2")
     assert [device.slice_index for device in devices] == [0] * 4 + [1] * 4 + [2] * 4
     assert slices_of(devices) == 3
     assert dict(make_mesh(MeshShape(), devices).shape) == {"data": 12, "fsdp": 1, "tensor": 1}
+
+
+@pytest.mark.parametrize(
+    "shape", [MeshShape(), MeshShape(fsdp=2), MeshShape(fsdp=4), MeshShape(fsdp=8), MeshShape(2, 8, 2)]
+)
+def test_fsdp_and_tensor_stay_within_a_slice_whatever_their_size(shape: MeshShape) -> None:
+    pytest.importorskip("libtpu", reason="needs the TPU compiler: pip install 'instructor-jax[tpu]'")
+    _ready("2*v5e:4x4")
+    mesh = make_mesh(shape, devices_of("2*v5e:4x4"))
+    for group in mesh.devices.reshape(mesh.shape["data"], -1):
+        assert len({device.slice_index for device in group}) == 1
 
 
 def test_devices_of_this_machine() -> None:
