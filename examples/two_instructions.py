@@ -29,7 +29,7 @@ DISEASES = np.array([0, 0, 1, 1, 2, 2])
 KINDS = np.array([0, 1, 0, 1, 0, 1])  # how to recognise it, what to do about it
 INSTRUCTIONS = {
     "disease": "Represent the question for clustering by the disease that it is about: ",
-    "kind": "Represent the question for clustering by what it wants to know: ",
+    "kind": "Represent the question for clustering by what it wants to know of the disease: ",
 }
 
 

@@ -14,7 +14,7 @@ from instructor_jax.sharding import MeshShape
 from .objective import LossConfig
 from .optimizer import OptimizerConfig
 from .packaged_recipes import SAME_TEXTS as SAME_TEXTS
-from .packaged_recipes import default, default_instructions
+from .packaged_recipes import default, small
 from .settings.mixture_config import MixtureConfig
 from .settings.run_config import RunConfig
 from .settings.sections import BatchConfig, CheckpointConfig, HeldOutConfig, LogConfig
@@ -201,7 +201,7 @@ def _published() -> RunConfig:
 RECIPES: dict[str, Callable[[], RunConfig]] = {
     function.__name__: function
     for function in (
-        tiny, default, default_instructions, instructor_base, instructor_large, instructor_xl, modern_base,
+        tiny, small, default, instructor_base, instructor_large, instructor_xl, modern_base,
         modern_bert_base, modern_gemma_300m, modern_qwen3_600m,
     )
 }  # fmt: skip

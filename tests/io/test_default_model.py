@@ -21,7 +21,7 @@ TOPICS = {
     "animals": ["A dog chased the cat.", "Wolves hunt in packs.", "The horse ate hay in its stable"],
 }
 SENTENCES = [text for texts in TOPICS.values() for text in texts]
-MEGABYTES = 20
+MEGABYTES = 47
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,8 @@ def test_an_instruction_moves_the_vector(default: Instructor) -> None:
 @pytest.mark.parametrize(
     ("objective", "least", "most"),
     [
-        ("classifying the disease that it is about", 0.8, 1.0),
-        ("classifying what it wants to know of the disease", 0.0, 0.2),
+        ("classifying the disease that it is about", 0.95, 1.0),
+        ("classifying what it wants to know of the disease", 0.0, 0.05),
     ],
 )
 def test_the_instruction_decides_what_is_alike(default: Instructor, objective: str, least: float, most: float) -> None:
@@ -88,7 +88,7 @@ def test_the_instruction_decides_what_is_alike(default: Instructor, objective: s
         if other != d and other_kind != k
     ]
     assert len(same_disease) == 120
-    assert least <= np.mean(same_disease) <= most  # measured: 0.91 and 0.00, without an instruction 0.73
+    assert least <= np.mean(same_disease) <= most  # measured: 1.00 and 0.00, without an instruction 1.00
 
 
 def test_the_name_is_always_the_packaged_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +118,21 @@ def test_the_command_needs_neither_a_name_nor_a_network(tmp_path: Path) -> None:
     )
     hit = json.loads(found.stdout)["results"][0]["hits"][0]
     assert hit["text"] in TOPICS["animals"]
+
+
+def test_an_instruction_sorts_reviews_by_feeling_that_are_alike_by_topic(default: Instructor) -> None:
+    """Reviews of things that training has none of; without the instruction the thing decides."""
+    things = ("a hotel room", "a pair of boots", "a phone", "a bicycle", "a language course")
+    pleased = ("I love it, {} as good as I have ever had.", "{}, and everything about it was wonderful.")
+    cross = ("I regret it, {} as bad as I have ever had.", "{}, and everything about it was awful.")
+    texts = [line.format(thing) for thing in things for line in (*pleased, *cross)]
+    feeling = np.tile([1, 1, 0, 0], len(things))
+    vectors = default.encode(texts, instruction="Represent the review for classifying the sentiment: ")
+    scores = vectors @ vectors.T - 2 * np.eye(len(texts))
+    assert (feeling[scores.argmax(axis=1)] == feeling).mean() >= 0.9
+    plain = default.encode(texts)
+    scores = plain @ plain.T - 2 * np.eye(len(texts))
+    assert (feeling[scores.argmax(axis=1)] == feeling).mean() <= 0.7
 
 
 @pytest.mark.torch

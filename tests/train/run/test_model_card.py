@@ -4,7 +4,8 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from instructor_jax.train.run.model_card import front_matter
+from instructor_jax.train.run.model_card import front_matter, told_settings
+from instructor_jax.train.settings.run_config import RunConfig
 
 
 def test_the_head_says_what_hubs_look_for() -> None:
@@ -26,6 +27,15 @@ def test_the_head_says_what_hubs_look_for() -> None:
     card = ModelCard(f"{head}\n\n# a model\n")
     assert card.data.to_dict()["base_model"] == "hkunlp/instructor-base"
     assert card.text.strip() == "# a model"
+
+
+def test_the_shape_is_told_where_the_run_has_it_to_say() -> None:
+    settings = told_settings(RunConfig(data="/home/me/medi"))
+    assert settings["model.encoder.layers"] == RunConfig().model.encoder.layers
+    assert "data" not in settings
+    settings = told_settings(RunConfig(init_from="hkunlp/instructor-base"))
+    assert settings["init_from"] == "hkunlp/instructor-base"
+    assert not [key for key in settings if key.startswith("model.")]
 
 
 HOSTILE = ("x\nlicense: mit", "x: [", "\u202ex/y", "<b>/\x07")

@@ -78,12 +78,12 @@ def test_recipes_of_ones_own_may_use_former_names() -> None:
 
 
 def test_settings_of_runs_begun_before_are_compared_under_their_present_names() -> None:
-    new = {**flat(recipe("default_instructions")), "mixture.max_examples": 7}
+    new = {**flat(recipe("default")), "mixture.max_examples": 7}
     former = {present: old for old, present, _ in RENAMED} | {"distill.static_init": "distill.start_embeddings"}
     old = {former.get(key, key): value for key, value in new.items()}
     assert set(old) & {"start", "ahead", "chunks", "mixture.cap", "distill.alone"}
     assert differences(old, new) == {}
-    assert differences({**old, "start": "another"}, new) == {"init_from": ("another", "default")}
+    assert differences({**old, "start": "another"}, new) == {"init_from": ("another", recipe("default").init_from)}
     assert differences({**old, "mixture.cap": 8}, new) == {"mixture.max_examples": (8, 7)}
     assert differences({**old, "ahead": 9, "chunks": 4}, new) == {}  # these may change when a run goes on
 
