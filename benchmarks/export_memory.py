@@ -75,11 +75,12 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"))
     parser.add_argument("--optimizer", default="adamw", choices=("adamw", "adafactor"), help="whose state lies beside")
     options = parser.parse_args()
-    from instructor_jax.io.default_model import DEFAULT_FOLDER
+    from instructor_jax.commands.create import write_tiny_tokenizer
 
     with tempfile.TemporaryDirectory() as folder:
         place, target = Path(folder) / "run", Path(folder) / "model"
-        run(_SAVE, str(place), options.model, str(DEFAULT_FOLDER), options.optimizer, devices=8)
+        write_tiny_tokenizer(Path(folder))
+        run(_SAVE, str(place), options.model, folder, options.optimizer, devices=8)
         printed = run(_EXPORT, str(place), str(target), options.dtype).splitlines()
         before, peak = (int(text) * 1024 for text in printed[-1].split())
         size = sum(path.stat().st_size for path in target.rglob("*.safetensors"))

@@ -89,14 +89,12 @@ def measured(model: str, runs: int) -> dict[str, Any]:
 
 
 def random_model(size: str, scratch: Path) -> str:
-    """Makes a folder of a published size with random weights and the packaged model's tokenizer."""
-    from instructor_jax.io.default_model import DEFAULT_FOLDER
-
-    folder = str(scratch / "model")
-    options = ["--size", size, "--tokenizer", str(DEFAULT_FOLDER)]
+    """Makes a folder of a published T5 size with random weights and the tokenizer of the size `tiny`."""
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-m", "instructor_jax", "create", folder, *options]
-    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+    tiny, folder = str(scratch / "tiny"), str(scratch / "model")
+    for options in ([tiny], [folder, "--size", size, "--tokenizer", tiny]):
+        command = [sys.executable, "-m", "instructor_jax", "create", *options]
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
     return folder
 
 

@@ -5,6 +5,7 @@ nothing from anywhere; the published sizes take the tokenizer of a folder.
 """
 
 import dataclasses
+import shutil
 import string
 import tempfile
 from pathlib import Path
@@ -84,6 +85,7 @@ def create(
             _check_tokenizer(tokenizer, config.encoder.vocab)
         params = jax.device_get(init_params(config, seed))
         write_sentence_transformers(output, ModelFolder(tokenizer, config), params)
+    _check_opens(output, size, tokenizer)
     say(f"wrote {output}: {size}, random weights, vectors of {config.embedding_dim} dimensions")
 
 
@@ -103,6 +105,18 @@ def _check_tokenizer(folder: Path, vocabulary: int) -> None:
     size = vocabulary_size(folder)
     if size is not None and size > vocabulary:
         raise ValueError(f"the tokenizer in {folder} has {size} tokens; a model of this size knows only {vocabulary}.")
+
+
+def _check_opens(output: Path, size: str, tokenizer: Path) -> None:
+    """Takes a folder away that would not open, as one of T5 with the tokenizer of a BERT that lower-cases texts."""
+    from instructor_jax.io.folders import read_folder
+
+    try:
+        read_folder(output)
+    except ValueError as error:
+        shutil.rmtree(output)
+        told = str(error).replace(str(output), str(tokenizer))
+        raise ValueError(f"the tokenizer in {tokenizer} is not for a model of size {size}: {told}") from error
 
 
 def write_tiny_tokenizer(folder: Path) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from instructor_jax.backbones.published import PUBLISHED
+from instructor_jax.io.default_model import DEFAULT_FOLDER
 from instructor_jax.io.folders import read_folder, read_params
 from instructor_jax.io.tokenizers.folders import load_token_ids, vocabulary_size
 
@@ -73,6 +74,11 @@ def test_refusals_are_one_line_and_write_nothing(
     assert "has 565 tokens; a model of this size knows only 500" in (
         fails("create", target, "--size", "few-words", "--tokenizer", tokenizer)
     )
+    many = dataclasses.replace(SMALL.encoder, vocab=40_000)
+    monkeypatch.setitem(PUBLISHED, "many-words", dataclasses.replace(SMALL, encoder=many))
+    told = fails("create", target, "--size", "many-words", "--tokenizer", DEFAULT_FOLDER)  # a BERT's
+    assert f"the tokenizer in {DEFAULT_FOLDER} is not for a model of size many-words" in told
+    assert "which lower-cases texts" in told
     assert "has no tokenizer.json" in fails("create", target, "--tokenizer", empty)
     assert "exists and is not an empty folder" in fails("create", tokenizer)
     assert "requires an argument" in fails("create")

@@ -257,15 +257,6 @@ def test_a_sentencepiece_model_alone(tmp_path: Path, name: str) -> None:
     assert_equal(tmp_path)
 
 
-def test_the_packaged_models_files_agree(tmp_path: Path) -> None:
-    """The one with the longest table: its spiece.model alone gives the ids of its tokenizer.json."""
-    from instructor_jax.io.default_model import DEFAULT_FOLDER
-
-    (tmp_path / "spiece.model").write_bytes((DEFAULT_FOLDER / "spiece.model").read_bytes())
-    (tmp_path / "tokenizer_config.json").write_bytes((DEFAULT_FOLDER / "tokenizer_config.json").read_bytes())
-    assert load_token_ids(tmp_path)(TEXTS[:10]) == load_token_ids(DEFAULT_FOLDER)(TEXTS[:10])
-
-
 def test_tokenizer_json_comes_before_the_sentencepiece_model(tmp_path: Path) -> None:
     folder = tokenizer_folder(tmp_path)
     before = load_token_ids(folder)(TEXTS)
