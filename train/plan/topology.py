@@ -91,9 +91,11 @@ def _slices(topology: str) -> tuple[int, str]:
     """Returns how many slices a name stands for, and the name of one.
 
     Raises:
-        ValueError: There are more than can be planned for.
+        ValueError: There are more than can be planned for, or the number is none.
     """
     found = _SLICES.fullmatch(topology)
+    if found is None and "*" in topology:
+        raise ValueError(f"no topology is called {topology!r}; {valid_names()}.")
     if found is None:
         return 1, topology
     if int(found.group(1)) > _MOST_SLICES:
