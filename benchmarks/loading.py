@@ -90,11 +90,14 @@ def measured(model: str, runs: int) -> dict[str, Any]:
 
 def random_model(size: str, scratch: Path) -> str:
     """Makes a folder of a published T5 size with random weights and the tokenizer of the size `tiny`."""
+    from instructor_jax.commands.create import write_tiny_tokenizer
+
+    folder = str(scratch / "model")
+    write_tiny_tokenizer(scratch)
+    options = ["--size", size, "--tokenizer", str(scratch)]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
-    tiny, folder = str(scratch / "tiny"), str(scratch / "model")
-    for options in ([tiny], [folder, "--size", size, "--tokenizer", tiny]):
-        command = [sys.executable, "-m", "instructor_jax", "create", *options]
-        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+    command = [sys.executable, "-m", "instructor_jax", "create", folder, *options]
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
     return folder
 
 

@@ -219,6 +219,7 @@ def _told(
 
 def _on(config: TrainConfig, recipe: TrainConfig) -> list[str]:
     """Returns the settings of the optimizer that were switched on, as a command has them."""
-    names = {SPLIT: "split_moments", ONCE: "sum_gradients_once"}
-    was, now = recipe.optimizer, config.optimizer
-    return [f"{key}=true" for key, name in names.items() if getattr(now, name) and not getattr(was, name)]
+    was, now = (
+        {SPLIT: one.optimizer.split_moments, ONCE: one.optimizer.sum_gradients_once} for one in (recipe, config)
+    )
+    return [f"{key}=true" for key in now if now[key] and not was[key]]
