@@ -63,7 +63,7 @@ def dry_run(run: RunConfig, loss: OwnLoss | None = None, examples: Any = None) -
     lines = description(run, config, mesh, plan, loss)
     if data is not None and plan is None:
         lines = _with_rows(lines, run, data)
-    lines["memory"] = _memory(config, mesh, loss, model.embedding_dim if run.distill.on else 0)
+    lines["memory"] = _memory(run, config, mesh, loss)
     lines["output"] = _output(run)
     told = ["not checked:", *(f"  - {one}" for one in unchecked)] if unchecked else []
     return "\n".join([shown(lines), *told, "nothing was written"])
@@ -89,12 +89,13 @@ def _with_rows(lines: dict[str, str], run: RunConfig, data: OpenedData) -> dict[
     return first | mixture | {name: text for name, text in lines.items() if name not in first}
 
 
-def _memory(config: TrainConfig, mesh: Mesh, loss: OwnLoss | None, teacher_dim: int) -> str:
+def _memory(run: RunConfig, config: TrainConfig, mesh: Mesh, loss: OwnLoss | None) -> str:
     """Describes the bytes on one device: of the state by arithmetic, of the whole step by the compiler."""
     state, shardings = abstract_state(config), state_shardings(config, mesh)
     sizes = jax.tree.map(lambda x, place: math.prod(place.shard_shape(x.shape)) * x.dtype.itemsize, state, shardings)
     available = available_memory(list(mesh.devices.flat))
-    program = lowered_step(config, mesh, teacher_dim, loss)
+    teacher_dim = config.model.embedding_dim if run.distill.on else 0
+    program = lowered_step(config, mesh, teacher_dim, loss, run.compiler.options())
     try:
         needed = memory_of(program.lowered.compile(), available)
     except jax.errors.JaxRuntimeError as error:  # some compilers refuse what the device has no memory for

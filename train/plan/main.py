@@ -11,6 +11,11 @@ from cyclopts import Parameter
 from instructor_jax.io.log_lines import log_to_stderr
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from instructor_jax.progress import Progress
+
+    from ..config import TrainConfig
     from ..own_loss import OwnLoss
     from ..settings.run_config import RunConfig
     from .record import Plan
@@ -147,8 +152,9 @@ def _ready(topology: str) -> None:
 
 def _whole(run: "RunConfig", given: frozenset[str], asked: _Asked, loss: "OwnLoss | None") -> "list[Plan]":
     """Plans the step, and then what else a run needs."""
+    from instructor_jax.progress import progress
+
     from .mixture import config_and_fill
-    from .plan import plan_step
     from .search.choice import chosen_plan, told_by
     from .settings import planned_config
     from .topology import devices_of
@@ -156,8 +162,25 @@ def _whole(run: "RunConfig", given: frozenset[str], asked: _Asked, loss: "OwnLos
 
     config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
     topology, devices = asked.topology, devices_of(asked.topology)
-    config, step = chosen_plan(config, given, told_by(devices), lambda one: plan_step(one, topology, fill, loss=loss))
+    with progress("compilations", None, "plan") as bar:
+        config, step = chosen_plan(config, given, told_by(devices), _planner(run, topology, fill, loss, bar))
     return [step, plan_evaluation(config, topology), plan_export(config, topology, run.export)]
+
+
+def _planner(
+    run: "RunConfig", topology: str, fill: float, loss: "OwnLoss | None", bar: "Progress"
+) -> "Callable[[TrainConfig], Plan]":
+    """Returns what plans a step as the run would compile it, with its compiler's flags and its teacher's vectors."""
+    from .plan import plan_step
+
+    def planned(config: "TrainConfig") -> "Plan":
+        bar.set_postfix_str(f"gradient_cache_chunks={config.gradient_cache_chunks} remat={config.remat}")
+        teacher_dim = config.model.embedding_dim if run.distill.on else 0
+        made = plan_step(config, topology, fill, teacher_dim, loss, run.compiler.options())
+        bar.update()
+        return made
+
+    return planned
 
 
 def _encode(run: "RunConfig", given: frozenset[str], topology: str) -> "Plan":
@@ -185,7 +208,6 @@ def _sweep(
 
     from .mixture import config_and_fill
     from .own_files import PLOT, TABLE
-    from .plan import plan_step
     from .report import table
     from .search.choice import scaled, told_by
     from .search.sweep import MOST, sweep, write_plot
@@ -196,13 +218,7 @@ def _sweep(
     devices = devices_of(topology)
     config = scaled(config, given, told_by(devices))
     with progress("compilations", MOST, "plan") as bar:
-
-        def planner(one) -> "Plan":
-            made = plan_step(one, topology, fill, loss=loss)
-            bar.update()
-            return made
-
-        found = sweep(config, len(devices), planner)
+        found = sweep(config, len(devices), _planner(run, topology, fill, loss, bar))
     lines = [table(found.plans)]
     for what, one in (("best mesh", found.best), ("largest batch", found.largest)):
         if one is not None:

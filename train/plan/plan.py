@@ -7,7 +7,8 @@ what the compiler says, operations, traffic and collectives are counted in the p
 import dataclasses
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -38,7 +39,12 @@ _SHOWN = 12  # kinds of collectives that a plan keeps, of those within slices an
 
 
 def plan_step(
-    config: TrainConfig, topology: str, fill: float = 1.0, teacher_dim: int = 0, loss: OwnLoss | None = None
+    config: TrainConfig,
+    topology: str,
+    fill: float = 1.0,
+    teacher_dim: int = 0,
+    loss: OwnLoss | None = None,
+    options: Mapping[str, str | bool | int] = MappingProxyType({}),
 ) -> Plan:
     """Plans the training step of a run on a topology.
 
@@ -48,19 +54,21 @@ def plan_step(
         fill: Fraction of the tokens that are no padding, 0 to 1.
         teacher_dim: Size of a teacher's vectors; 0 without a teacher.
         loss: Loss in the place of the configured one.
+        options: Options of the compiler, over those of this package; they stand among the plan's settings.
 
     Raises:
-        ValueError: No such topology, or batch or parameters cannot be divided among its devices.
+        ValueError: No such topology, batch or parameters cannot be divided among its devices, or its compiler does not
+            take the options.
         ImportError: The compiler of the topology is absent.
     """
     devices = devices_of(topology)
     mesh = make_mesh(config.mesh, devices)
     config = config.suited_to(mesh)
-    program = lowered_step(config, mesh, teacher_dim, loss)
+    program = lowered_step(config, mesh, teacher_dim, loss, options)
     tokens = config.groups * config.group.tokens
     plan = Plan(
-        "training step", topology, devices[0].device_kind, len(devices), dict(mesh.shape), step_settings(config), None,
-        fill=fill,
+        "training step", topology, devices[0].device_kind, len(devices), dict(mesh.shape),
+        step_settings(config) | dict(options), None, fill=fill,
     )  # fmt: skip
     useful = training_flops_per_token(config.model) * tokens * fill
     check = functools.partial(sharding_faults, config=config, mesh=mesh)

@@ -6,8 +6,10 @@ shardings and options, so what the compiler says of it holds for the run.
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -74,16 +76,30 @@ def abstract_batch(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0) -> Pai
     )
 
 
-def lowered_step(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0, loss: OwnLoss | None = None) -> Program:
+def lowered_step(
+    config: TrainConfig,
+    mesh: Mesh,
+    teacher_dim: int = 0,
+    loss: OwnLoss | None = None,
+    options: Mapping[str, str | bool | int] = MappingProxyType({}),
+) -> Program:
     """Lowers the training step of a run, ready to be compiled for the devices of the mesh.
 
+    Args:
+        config: Configuration of the run.
+        mesh: Mesh of the devices.
+        teacher_dim: Size of a teacher's vectors; 0 without a teacher.
+        loss: Loss in the place of the configured one.
+        options: Options of the compiler, over those of this package.
+
     Raises:
-        ValueError: Batch or parameters cannot be divided among the devices.
+        ValueError: Batch or parameters cannot be divided among the devices, or their compiler does not take the
+            options.
     """
     config.check_mesh(mesh)
     # outside of set_mesh: Optax makes a number on the way, for which described devices have no memory
     shardings = state_shardings(config, mesh)
-    step = compiled_step(config, mesh, shardings, loss)
+    step = compiled_step(config, mesh, shardings, loss, options)
     state, batch = jax.tree.map(_placed, abstract_state(config), shardings), abstract_batch(config, mesh, teacher_dim)
     with jax.set_mesh(mesh), _traced_for(mesh):
         return Program(step.lower(state, batch), _local_bytes((state, batch)))

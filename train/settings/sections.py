@@ -133,13 +133,13 @@ class CompilerConfig:
                     "xla_tpu_enable_latency_hiding_scheduler=true."
                 )
 
-    def options(self, folder: str) -> dict[str, str | bool | int]:
+    def options(self, folder: str | None = None) -> dict[str, str | bool | int]:
         """Returns the options by name, as `jax.jit` takes them: truth values and whole numbers as such.
 
         Args:
-            folder: Folder of the dumped programs.
+            folder: Folder of the dumped programs; None where nothing is dumped.
         """
-        dumped = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True} if self.dump else {}
+        dumped = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True} if self.dump and folder else {}
         return {**dumped, **{name: _value(text) for name, text in (flag.split("=", 1) for flag in self.flags)}}
 
 

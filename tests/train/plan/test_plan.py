@@ -4,6 +4,7 @@ import dataclasses
 import json
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
@@ -25,6 +26,7 @@ from instructor_jax.train.plan.report import report, table
 from instructor_jax.train.plan.search.sweep import meshes, sweep
 from instructor_jax.train.plan.settings import planned_config
 from instructor_jax.train.recipes import recipe
+from instructor_jax.train.settings.sections import CompilerConfig
 
 from ..random_batches import random_batch, tiny_config
 
@@ -105,6 +107,34 @@ def test_a_compiler_of_another_time_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(jax.stages.Compiled, "as_text", refuse)
     with pytest.raises(ValueError, match=r"async-update instruction\).*pip install 'instructor-jax\[tpu\]'"):
         plan_encode(MODEL, Compute("float32"), "cpu:1", MeshShape(), Bucket(64, 2), 1)
+
+
+@pytest.mark.slow
+def test_a_plan_compiles_with_the_flags_of_the_run(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The options that reach JAX are the run's, a plan without them is another one, and the dry run has them, too."""
+    options: list[dict[str, Any]] = []
+    jit = jax.jit
+
+    def noted(*args: Any, **named: Any) -> Any:
+        options.append(dict(named.get("compiler_options") or {}))
+        return jit(*args, **named)
+
+    monkeypatch.setattr(jax, "jit", noted)
+    plain = plan_step(CONFIG, "cpu")
+    flags = CompilerConfig(flags=("xla_cpu_enable_fast_math=false", "xla_backend_optimization_level=1"), dump=True)
+    planned = plan_step(CONFIG, "cpu", options=flags.options())
+    given = {"xla_cpu_enable_fast_math": False, "xla_backend_optimization_level": 1}
+    assert options[-1].items() >= given.items()
+    assert "xla_dump_to" not in options[-1]  # a plan has no run's folder
+    assert planned.settings == plain.settings | given
+    assert len(list(cache.iterdir())) == 2
+    assert "xla_backend_optimization_level=1" in report(planned)
+    for command in (["plan", "tiny", "--topology", "cpu:8"], ["train", "tiny", "--dry-run"]):
+        with pytest.raises(SystemExit):
+            cli.main([*command, "batch.groups=8", 'compiler.flags=["xla_no_such_option=1"]'])
+        assert "the compiler does not take" in capsys.readouterr().err
 
 
 def test_published_sizes_need_no_folder() -> None:
