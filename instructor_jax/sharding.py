@@ -93,11 +93,14 @@ def make_mesh(shape: MeshShape = MeshShape(), devices: Sequence[Device] | None =
     sizes = shape.resolve(len(devices))
     types = (AxisType.Auto,) * len(AXES)
     slices = shape.slices or slices_of(devices)
-    if slices == 1:
-        return jax.make_mesh(sizes, AXES, axis_types=types, devices=devices)
     if sizes[0] % slices:
         raise ValueError(f"data={sizes[0]} must be a multiple of {slices}, the slices that the devices lie on.")
-    return Mesh(hybrid_grid(sizes, slices, devices), AXES, axis_types=types)
+    return Mesh(_grid(sizes, devices) if slices == 1 else hybrid_grid(sizes, slices, devices), AXES, axis_types=types)
+
+
+def _grid(sizes: tuple[int, ...], devices: Sequence[Device]) -> np.ndarray:
+    """Arranges devices of one slice; an axis may be a part of a side of any torus, for `jax.make_mesh` of v5e alone."""
+    return mesh_utils.create_device_mesh(sizes, devices, allow_split_physical_axes=True)
 
 
 def slices_of(devices: Sequence[Device]) -> int:
@@ -123,14 +126,13 @@ def hybrid_grid(sizes: tuple[int, int, int], slices: int, devices: Sequence[Devi
     if len(told) > 1:
         if len(told) != slices:
             raise ValueError(f"slices={slices} must be {len(told)}, the slices that the devices lie on, or 0.")
-        # as jax.make_mesh does within one slice: an axis may be a part of a side of the torus
         return mesh_utils.create_hybrid_device_mesh(inner, outer, devices, allow_split_physical_axes=True)
     processes = sorted({device.process_index for device in devices})
     if len(processes) > 1 and len(processes) % slices:
         raise ValueError(f"slices={slices} must divide the {len(processes)} processes; each lies within one slice.")
     ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
     each = len(ordered) // slices
-    grids = [mesh_utils.create_device_mesh(inner, ordered[i * each : (i + 1) * each]) for i in range(slices)]
+    grids = [_grid(inner, ordered[i * each : (i + 1) * each]) for i in range(slices)]
     return np.concatenate(grids, axis=0)
 
 

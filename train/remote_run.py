@@ -1,17 +1,25 @@
-"""A run whose mixture or output lies in a store: it works in folders of this machine, and its output is sent there."""
+"""A run whose mixture or output lies in a store: it works in folders of this machine, and its output is sent there.
+
+Of several processes each has a folder of its own: the first one's goes to the store, the others begin with what the
+store has, so nobody needs a file system that all hosts see.
+"""
 
 import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 
 from instructor_jax.io.file_lock import only_process
-from instructor_jax.io.remote.folders import cache_of_stores, fetched, told
-from instructor_jax.io.remote.runs import Sender, begin_from_store
+from instructor_jax.io.remote.folders import fetched, told
+from instructor_jax.io.remote.runs import Sender, begin_from_store, copy_latest, latest_step
 from instructor_jax.io.remote.stores import Store, is_store
 
+from .run.config_check import require_same_facts
+from .run.distributed import is_main
+from .run.run_folder import own_copies
 from .settings.run_config import RunConfig
 
 
@@ -22,8 +30,7 @@ def on_this_machine(run: RunConfig) -> Iterator[RunConfig]:
     Everything that was finished is sent before the block is left, however it is left.
 
     Raises:
-        ValueError: Several processes have an output in a store, which only a folder that all of them see can be; or
-            another run of this machine has it.
+        ValueError: Another run of this machine has the output, or processes of this run have another one.
         OSError: The store cannot be read or written.
     """
     if is_store(run.data):
@@ -31,20 +38,42 @@ def on_this_machine(run: RunConfig) -> Iterator[RunConfig]:
     if not is_store(run.output):
         yield run
         return
-    if jax.process_count() > 1:
-        raise ValueError(
-            f"output={run.output!r} is for runs of one process; {jax.process_count()} processes need a folder that all "
-            "hosts see, such as a mounted bucket. Give its path."
-        )
-    url = run.output
-    folder = cache_of_stores() / "runs" / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:24]
+    folder = _folder(run.output)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with only_process(folder.with_suffix(".lock"), f"trains into {url}"):
-        with told(url):
-            store = Store(url)
-            begin_from_store(store, folder)
-            sender = Sender(folder, store)
+    with only_process(folder.with_suffix(".lock"), f"trains into {run.output}"):
+        sender = _begun(run.output, folder)
         try:
             yield dataclasses.replace(run, output=str(folder))
         finally:
-            sender.finish()
+            if sender is not None:
+                sender.finish()
+
+
+def _folder(url: str) -> Path:
+    """Returns this process's folder for a run; several processes may be on one machine."""
+    name = hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:24]
+    return own_copies() / (name if is_main() else f"{name}-{jax.process_index()}")
+
+
+def _begun(url: str, folder: Path) -> Sender | None:
+    """Makes this process's folder what it goes on from, and begins to send the first one's."""
+    if jax.process_count() == 1:
+        return _sending(url, folder)
+    from jax.experimental.multihost_utils import sync_global_devices
+
+    sender = _sending(url, folder) if is_main() else None
+    if sender is not None:
+        sender.send()  # where an earlier run left a checkpoint here, the others find it in the store
+    sync_global_devices("the run's folder in the store is what the first process goes on from")
+    if sender is None:
+        with told(url):
+            copy_latest(Store(url), folder)
+    require_same_facts({"output": url, "the checkpoint that it goes on from": latest_step(folder)})
+    return sender
+
+
+def _sending(url: str, folder: Path) -> Sender:
+    with told(url):
+        store = Store(url)
+        begin_from_store(store, folder)
+        return Sender(folder, store)

@@ -3,3 +3,4 @@
 CHECKPOINTS = "checkpoints"
 MODEL = "model"  # the model's folder of a finished run
 MODEL_SETTINGS = "model_settings"  # all of its model but the weights
+TOKENIZER = "tokenizer"  # the one that a run made of its texts

@@ -71,7 +71,7 @@ def start(
 
 def start_several(
     data: Path,
-    output: Path,
+    output: Path | str,
     settings: Sequence[str],
     processes: int,
     devices: int,

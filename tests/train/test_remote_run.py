@@ -13,8 +13,9 @@ from instructor_jax.io.remote.folders import MARK, fetched, upload
 from instructor_jax.io.remote.runs import whole_steps
 from instructor_jax.io.remote.stores import Store
 from instructor_jax.train.remote_run import on_this_machine
+from instructor_jax.train.run.run_folder import is_own_copy
 
-from .programs import finish, losses, start
+from .programs import finish, free_port, losses, start, start_several, stopped_after
 from .small_runs import small_run, write_mixture
 
 STEPS = ("steps=24", "checkpoints.every=4")
@@ -61,15 +62,90 @@ def test_killed_while_a_checkpoint_is_sent_it_goes_on_elsewhere(bucket: str, tmp
     assert (fetched(f"{bucket}/models/again") / "model.safetensors").read_bytes() == model
 
 
-def test_several_processes_need_a_folder_that_all_see(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("jax.process_count", lambda: 2)
+@pytest.mark.slow
+def test_several_processes_with_folders_of_their_own_go_on_from_the_store(
+    bucket: str, tmp_path: Path, monkeypatch
+) -> None:
+    """As if in one folder, bit for bit: the first process writes what the others hold; killed, all begin elsewhere."""
+    data = write_mixture(tmp_path / "words")
+    finish(start(data, tmp_path / "first", ["steps=6"]))
+    settings = [*STEPS, f"tokenizer={tmp_path / 'first' / 'tokenizer'}", "mesh.fsdp=2", "mesh.data=2"]
+    finish(*start_several(data, tmp_path / "run", settings, processes=2, devices=2))
+    url = f"{bucket}/runs/several"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "first machine"))
+    programs, store, before = start_several(data, url, settings, processes=2, devices=2), Store(url), time.monotonic()
+    while not [step for step in whole_steps(store) if step >= 8]:
+        assert all(program.poll() is None for program in programs)
+        assert time.monotonic() < before + 300
+        time.sleep(0.05)
+    programs.pop(1).send_signal(signal.SIGKILL)
+    stopped_after(time.monotonic(), programs, 60.0)
+    assert 24 not in whole_steps(store)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "second machine"))
+    printed = finish(*start_several(data, url, settings, processes=2, devices=2))
+    assert "going on from step" in printed[1]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "third machine"))
+    copy = fetched(url)
+    assert losses(copy) == losses(tmp_path / "run")
+    model = (tmp_path / "run" / "model" / "model.safetensors").read_bytes()
+    assert (copy / "model" / "model.safetensors").read_bytes() == model
+    cli.main(["export", url, str(tmp_path / "exported")])  # from the checkpoint that one process wrote
+    assert (tmp_path / "exported" / "model.safetensors").read_bytes() == model
+    finish(start(data, url, [*settings[1:3], "steps=24", "checkpoints.every=4", "mesh.data=4"], devices=4))
+
+
+@pytest.mark.slow
+def test_processes_with_other_stores_are_told(bucket: str, tmp_path: Path) -> None:
+    data = write_mixture(tmp_path / "words")
+    common = ["--coordinator", f"localhost:{free_port()}", "--processes", "2"]
+    programs = [
+        start(data, f"{bucket}/runs/{name}", flags=[*common, "--process", str(index)],
+              variables={"XDG_CACHE_HOME": str(tmp_path / name)})
+        for index, name in enumerate("ab")
+    ]  # fmt: skip
+    printed = [program.communicate(timeout=300)[0] for program in programs]
+    assert all(program.returncode == 1 for program in programs)
+    assert f"output is '{bucket}/runs/a' in process 0 and '{bucket}/runs/b' in 1" in printed[0]
+
+
+def test_a_run_in_a_folder_stays_there(tmp_path: Path) -> None:
     run = small_run(tmp_path / "data", tmp_path)
-    there = small_run(tmp_path / "data", Path("x"))
-    there = dataclasses.replace(there, output="memory://b/x")
-    with (
-        pytest.raises(ValueError, match=r"output='memory://b/x' is for runs of one process; 2 processes need"),
-        on_this_machine(there),
-    ):
-        pass
     with on_this_machine(run) as same:
         assert same is run
+
+
+def test_of_several_processes_each_has_a_folder_of_its_own(tmp_path: Path, monkeypatch) -> None:
+    """The first goes on from what this machine has and sends it; the second takes what the store has then."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("jax.process_count", lambda: 2)
+    monkeypatch.setattr("jax.experimental.multihost_utils.sync_global_devices", lambda name: None)
+    told: list[dict] = []
+    monkeypatch.setattr("instructor_jax.train.remote_run.require_same_facts", told.append)
+    run = dataclasses.replace(small_run(tmp_path / "data", Path("x")), output="memory://several/x")
+
+    def state(folder: Path, step: int, content: str) -> Path:
+        place = folder / "checkpoints" / str(step) / "state"
+        place.mkdir(parents=True)
+        (place / "x").write_text(content)
+        return place
+
+    with on_this_machine(run) as first:
+        state(Path(first.output), 3, "three")
+    folders = []
+    for index in (0, 1):
+        monkeypatch.setattr("jax.process_index", lambda index=index: index)
+        with on_this_machine(run) as own:
+            folders.append(Path(own.output))
+            assert is_own_copy(own.output)
+            if index == 1:
+                state(folders[1], 9, "of nobody")
+            else:
+                state(folders[0], 5, "five")
+    assert folders[0] != folders[1]
+    with on_this_machine(run) as own:
+        there = sorted(path.name for path in (Path(own.output) / "checkpoints").iterdir())
+    assert there == ["5"]  # the latest of the store alone
+    assert whole_steps(Store(run.output)) == [3, 5]
+    assert [one["the checkpoint that it goes on from"] for one in told] == [None, 3, 5, 5]
+    monkeypatch.setattr("jax.process_count", lambda: 1)
+    assert not is_own_copy(folders[0])

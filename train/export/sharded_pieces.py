@@ -31,12 +31,13 @@ def sharded_pieces(params: Params, config: ModelConfig, mesh: jax.sharding.Mesh)
         value: Any = params
         for key in entry.path:
             value = value[key]
-        return lambda layer: _on_host(whole_on(mesh)(value) if layer is None else layer_on(mesh)(value, layer))
+        return lambda layer: on_host(whole_on(mesh)(value) if layer is None else layer_on(mesh)(value, layer))
 
     return pieces(config, read)
 
 
-def _on_host(array: jax.Array) -> np.ndarray:
+def on_host(array: jax.Array) -> np.ndarray:
+    """Returns an array that every device has whole."""
     return np.asarray(array.addressable_data(0))
 
 

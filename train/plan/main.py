@@ -11,11 +11,6 @@ from cyclopts import Parameter
 from instructor_jax.io.log_lines import log_to_stderr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from instructor_jax.progress import Progress
-
-    from ..config import TrainConfig
     from ..own_loss import OwnLoss
     from ..settings.run_config import RunConfig
     from .record import Plan
@@ -156,31 +151,16 @@ def _whole(run: "RunConfig", given: frozenset[str], asked: _Asked, loss: "OwnLos
 
     from .mixture import config_and_fill
     from .search.choice import chosen_plan, told_by
+    from .search.planner import planner
     from .settings import planned_config
     from .topology import devices_of
     from .whole_run import plan_evaluation, plan_export
 
     config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
     topology, devices = asked.topology, devices_of(asked.topology)
-    with progress("compilations", None, "plan") as bar:
-        config, step = chosen_plan(config, given, told_by(devices), _planner(run, topology, fill, loss, bar))
+    with progress("compilations", None, " plan") as bar:
+        config, step = chosen_plan(config, given, told_by(devices), planner(run, topology, fill, loss, bar))
     return [step, plan_evaluation(config, topology), plan_export(config, topology, run.export)]
-
-
-def _planner(
-    run: "RunConfig", topology: str, fill: float, loss: "OwnLoss | None", bar: "Progress"
-) -> "Callable[[TrainConfig], Plan]":
-    """Returns what plans a step as the run would compile it, with its compiler's flags and its teacher's vectors."""
-    from .plan import plan_step
-
-    def planned(config: "TrainConfig") -> "Plan":
-        bar.set_postfix_str(f"gradient_cache_chunks={config.gradient_cache_chunks} remat={config.remat}")
-        teacher_dim = config.model.embedding_dim if run.distill.on else 0
-        made = plan_step(config, topology, fill, teacher_dim, loss, run.compiler.options())
-        bar.update()
-        return made
-
-    return planned
 
 
 def _encode(run: "RunConfig", given: frozenset[str], topology: str) -> "Plan":
@@ -210,6 +190,7 @@ def _sweep(
     from .own_files import PLOT, TABLE
     from .report import table
     from .search.choice import scaled, told_by
+    from .search.planner import planner
     from .search.sweep import MOST, sweep, write_plot
     from .settings import planned_config
     from .topology import devices_of
@@ -217,8 +198,8 @@ def _sweep(
     config, fill = config_and_fill(run) if run.data else (planned_config(run), 1.0)
     devices = devices_of(topology)
     config = scaled(config, given, told_by(devices))
-    with progress("compilations", MOST, "plan") as bar:
-        found = sweep(config, len(devices), _planner(run, topology, fill, loss, bar))
+    with progress("compilations", MOST, " plan") as bar:
+        found = sweep(config, len(devices), planner(run, topology, fill, loss, bar))
     lines = [table(found.plans)]
     for what, one in (("best mesh", found.best), ("largest batch", found.largest)):
         if one is not None:

@@ -78,6 +78,8 @@ def devices_of(topology: str) -> list[Device]:
 
     # one chip makes no host of 2 x 2, which is what the compiler takes for granted
     options: dict[str, Any] = {"chips_per_host_bounds": (1, 1, 1)} if shape == "1x1" else {}
+    # both cores of a chip as one device, as JAX has them there; else it makes no mesh
+    options |= {"chip_config_name": "megacore"} if family == "v4" else {}
     options |= {"num_slices": slices} if slices > 1 else {}
     try:
         with quiet_stderr():  # it looks for TPUs of this machine, and says that there are none

@@ -17,6 +17,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from instructor_jax.io.printable import one_line
 
+from ..export.whole_state import whole_state
 from ..settings.sections import CheckpointConfig
 from ..step import TrainState
 
@@ -27,19 +28,28 @@ _UNKNOWN = -1.0  # held-out accuracy of a state that was not measured
 class Checkpoints:
     """The checkpoints in a folder. Every process of a run calls every method, in the same order."""
 
-    def __init__(self, folder: Path, config: CheckpointConfig) -> None:
+    def __init__(self, folder: Path, config: CheckpointConfig, own: bool = False) -> None:
         """
         Args:
             folder: Folder of the checkpoints, made if it is not there.
             config: Settings of how many are kept.
+            own: Whether each of several processes has a folder of its own. The first one then writes all of a state;
+                every process reads its own copy, which must be there.
         """
         latest = preservation_policy.LatestN(config.keep)
         best = preservation_policy.BestN(get_metric_fn=_accuracy, n=1, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
             preservation_policy=preservation_policy.AnyPreservationPolicy([latest, best]), best_fn=_accuracy
         )
-        self._folder = folder
+        self._folder, self._own = folder, own
+        if own:
+            index = jax.process_index()
+            options.multiprocessing_options = ocp.options.MultiprocessingOptions(
+                primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process_{index}"
+            )
+            options.create = False  # Orbax makes none where a process is alone
         with self._told("the checkpoints"):
+            folder.mkdir(parents=True, exist_ok=True)
             self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
     @property
@@ -67,11 +77,13 @@ class Checkpoints:
         """
         with self._told("a checkpoint"):
             self._manager.check_for_errors()
-        step = int(state.step)
-        if step in self._manager.all_steps():
+        step, arrays = int(state.step), _plain(state)
+        if self._own:
+            arrays = whole_state(arrays, jax.sharding.get_mesh())
+        if arrays is None or step in self._manager.all_steps():
             return
         args = ocp.args.Composite(
-            state=ocp.args.StandardSave(_plain(state)),  # type: ignore[call-arg]
+            state=ocp.args.StandardSave(arrays),  # type: ignore[call-arg]
             about=ocp.args.JsonSave({**about, "step": step, "versions": versions()}),  # type: ignore[call-arg]
         )
         with self._told(f"the checkpoint of step {step}"):

@@ -4,6 +4,7 @@ Processes are compared before the first step: later they would hang in a collect
 train on a blend of two mixtures without a word.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import numpy as np
 from instructor_jax.io.json_files import parse_json
 from instructor_jax.requirements import installed_version
 
+from ..distill.output_names import AXES, START
 from ..settings.comparison import differences
 from ..settings.flat import flat
 from ..settings.run_config import RunConfig
+from .run_folder import TOKENIZER, is_own_copy
 
 _OWN = ("data", "workers", "prefetch")  # of each host; what lies under `data` is compared by its fingerprint
 _PACKAGES = ("instructor-jax", "jax", "jaxlib")
@@ -36,10 +39,23 @@ def require_same_config(run: RunConfig, fingerprint: str, loss: str | None = Non
     """
     if jax.process_count() == 1:
         return
-    facts = {key: value for key, value in flat(run).items() if key not in _OWN}
+    own = is_own_copy(run.output)
+    facts = {key: value for key, value in flat(run).items() if key not in _OWN and not (own and key == "output")}
     facts |= {"the mixture's fingerprint": fingerprint, "the loss": loss} | {
         name: installed_version(name) for name in _PACKAGES
     }
+    require_same_facts(facts | (_digests(Path(run.output)) if own else {}))
+
+
+def require_same_facts(facts: dict[str, Any]) -> None:
+    """Compares what every process says of its run.
+
+    Args:
+        facts: Facts of this process, by what they are called in a message.
+
+    Raises:
+        ValueError: They differ; the same on every process.
+    """
     differing = config_differences(_gathered(facts))
     if differing:
         raise ValueError(
@@ -57,6 +73,20 @@ def config_differences(everyone: list[dict[str, Any]]) -> list[str]:
             if first.get(key) != other.get(key):
                 found.setdefault(key, f"{key} is {first.get(key)!r} in process 0 and {other.get(key)!r} in {number}")
     return list(found.values())
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Returns digests of what each process made in a folder of its own, and what decides what it computes."""
+    found = {}
+    for name in (TOKENIZER, AXES, START):
+        digest = hashlib.sha256()
+        for path in [folder / name, *sorted((folder / name).rglob("*"))]:
+            if path.is_file():
+                digest.update(path.relative_to(folder).as_posix().encode())
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+        found[f"the digest of {name}"] = digest.hexdigest()[:16]
+    return found
 
 
 def _gathered(facts: dict[str, Any]) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ from .parameters import placed_params
 from .preemption import StopRequest
 from .prepared import Prepared
 from .run_folder import CHECKPOINTS as CHECKPOINTS  # where a run's results lie: one place to ask
-from .run_folder import HLO, PROFILE, held
+from .run_folder import HLO, PROFILE, held, is_own_copy
 from .run_folder import MODEL as MODEL
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def train(
     enable_cache()
     folder = Path(prepared.run.output)
     with held(folder) if is_main() else contextlib.nullcontext():
-        checkpoints = Checkpoints(folder / CHECKPOINTS, prepared.run.checkpoints)
+        checkpoints = Checkpoints(folder / CHECKPOINTS, prepared.run.checkpoints, own=is_own_copy(folder))
         try:
             with jax.set_mesh(prepared.mesh):
                 return _Run(prepared, checkpoints, stop or StopRequest(), evaluate, on_metrics).go()

@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import jax
+
 from instructor_jax.io.file_lock import only_process
 from instructor_jax.io.own_folder import OWN_CONFIG
+from instructor_jax.io.remote.folders import cache_of_stores
 from instructor_jax.io.run_layout import CHECKPOINTS as CHECKPOINTS  # where a run's results lie: one place to ask
 from instructor_jax.io.run_layout import MODEL as MODEL
 from instructor_jax.io.run_layout import MODEL_SETTINGS as MODEL_SETTINGS
+from instructor_jax.io.run_layout import TOKENIZER as TOKENIZER
 from instructor_jax.pages.own_pages import is_our_page
 
 from ..distill.output_names import AXES, START
@@ -47,6 +51,16 @@ def check_output(folder: Path, data: Path) -> None:
                 f"output={folder} holds {name!r}, which is not {what}; it would be lost or taken for the run's own. "
                 "Name another folder, or move it away."
             )
+
+
+def own_copies() -> Path:
+    """Returns the folder of this machine for runs that go to a store."""
+    return cache_of_stores() / "runs"
+
+
+def is_own_copy(folder: str | Path) -> bool:
+    """Returns whether each of several processes has a folder of its own, since the run goes to a store."""
+    return jax.process_count() > 1 and Path(folder).absolute().parent == own_copies()
 
 
 @contextmanager
@@ -99,7 +113,7 @@ _CLAIMED: tuple[tuple[str, Callable[[Path], bool], str], ...] = (
     (MODEL, _is_model, "a model's folder"),
     (MODEL_SETTINGS, _is_model_settings, "what a run notes of its model"),
     (START, _is_model, "a model's folder"),
-    ("tokenizer", _is_tokenizer, "a tokenizer that a run made"),
+    (TOKENIZER, _is_tokenizer, "a tokenizer that a run made"),
     (AXES, _is_file, "a run's file"),
     ("tensorboard", Path.is_dir, "a folder of TensorBoard files"),
     (RUN_ID, _is_file, "a run's file"),

@@ -9,6 +9,7 @@ from instructor_jax.io.file_lock import one_process
 from instructor_jax.io.folders import read_folder
 from instructor_jax.io.hub import resolve_model
 from instructor_jax.io.model_folder import ModelFolder
+from instructor_jax.io.run_layout import TOKENIZER
 from instructor_jax.io.tokenizers.folders import vocabulary_size
 
 from ..data.token_cache import ExampleSource
@@ -86,7 +87,7 @@ def _tokenizer(run: RunConfig) -> Path:
     """Returns the folder of the tokenizer: the one that is given, or the run's own, which may not be there yet."""
     if run.tokenizer and not Path(run.tokenizer).is_dir():
         raise ValueError(f"tokenizer={run.tokenizer!r} is no folder; give one with a tokenizer, or drop the setting.")
-    return Path(run.tokenizer or Path(run.output) / "tokenizer")
+    return Path(run.tokenizer or Path(run.output) / TOKENIZER)
 
 
 def fitted(run: RunConfig, model: ModelConfig, tokenizer: Path) -> ModelConfig:

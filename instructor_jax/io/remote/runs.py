@@ -82,6 +82,27 @@ def begin_from_store(store: Store, folder: Path) -> None:
             download(store, name, folder / name, size)
 
 
+def copy_latest(store: Store, folder: Path) -> None:
+    """Makes a folder of this machine what a process needs to go on with others: the latest checkpoint, no model.
+
+    Raises:
+        OSError: The store cannot be read.
+    """
+    steps = whole_steps(store)
+    left_out = {str(step) for step in steps[:-1]}
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, (size, _) in store.files().items():
+        first, _, rest = name.partition("/")
+        if first != MODEL and not (first == CHECKPOINTS and rest.partition("/")[0] in left_out):
+            download(store, name, folder / name, size)
+
+
+def latest_step(folder: Path) -> int | None:
+    """Returns the latest step that a run's folder of this machine has a checkpoint of."""
+    return max(_local_steps(folder), default=None)
+
+
 class Sender:
     """Sends a run's folder to a store while the run goes on."""
 
@@ -97,6 +118,15 @@ class Sender:
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="sender", daemon=True)
         self._thread.start()
+
+    def send(self) -> None:
+        """Sends now what is finished.
+
+        Raises:
+            OSError: It cannot be sent.
+        """
+        with told(self._store.url):
+            self._send(everything=False)
 
     def finish(self) -> None:
         """Sends what is left and ends.
@@ -115,8 +145,7 @@ class Sender:
     def _watch(self) -> None:
         while not self._stop.wait(_SECONDS):
             try:
-                with told(self._store.url):
-                    self._send(everything=False)
+                self.send()
             except (OSError, ValueError) as error:  # it is tried again, and told in the end if it stays so
                 logger.warning("%s It will be tried again.", error)
 

@@ -1,6 +1,7 @@
 import importlib.util
 
 import jax
+import numpy as np
 import pytest
 
 from instructor_jax.sharding import MeshShape, make_mesh, slices_of
@@ -51,6 +52,19 @@ def test_fsdp_and_tensor_stay_within_a_slice_whatever_their_size(shape: MeshShap
     mesh = make_mesh(shape, devices_of("2*v5e:4x4"))
     for group in mesh.devices.reshape(mesh.shape["data"], -1):
         assert len({device.slice_index for device in group}) == 1
+
+
+@pytest.mark.parametrize("topology", ["v5e:4x4", "v6e:4x4", "v5p:2x2x4", "v4:2x2x4"])
+@pytest.mark.parametrize("fsdp", [2, 4, 8, 16])
+def test_an_axis_may_be_a_part_of_a_side_of_any_torus(topology: str, fsdp: int) -> None:
+    """Chips that hold parts of the same weights are neighbours: they fill a box."""
+    pytest.importorskip("libtpu", reason="needs the TPU compiler: pip install 'instructor-jax[tpu]'")
+    _ready(topology)
+    mesh = make_mesh(MeshShape(fsdp=fsdp), devices_of(topology))
+    assert len(set(mesh.devices.flat)) == 16
+    for group in mesh.devices.reshape(-1, fsdp):
+        places = np.array([device.coords for device in group])
+        assert np.prod(np.ptp(places, axis=0) + 1) == fsdp
 
 
 def test_devices_of_this_machine() -> None:
