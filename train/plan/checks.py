@@ -70,6 +70,8 @@ def _faults(
             faults.append(f"{told}: a gradient that every device gets in full, though it keeps a part")
         elif one.kind not in ("all-gather", "all-reduce") or _sorted(dims) in split | weights:
             continue
+        elif dims[:1] == (layers,) and _sorted(dims[1:]) in weights:
+            continue  # updated by copies of the weights, each its part, and put together
         elif _is_activations(dims, config, local):
             faults.append(f"{told}: activations of other devices' tokens")
     return faults
@@ -101,8 +103,11 @@ def _is_scores(dims: tuple[int, ...], config: TrainConfig) -> bool:
 
 def _is_activations(dims: tuple[int, ...], config: TrainConfig, local: int) -> bool:
     """Returns whether there is a vector for more tokens than the device has of its own."""
+    length = config.group.length
+    if dims == (config.model.encoder.heads, length, length):
+        return False  # the gradient of the position biases, before it is summed by distance
     wide = dims[-1:] and dims[-1] >= config.model.encoder.head_dim
-    return bool(wide) and len(dims) >= 3 and config.group.length in dims[:-1] and math.prod(dims[:-1]) > local
+    return bool(wide) and len(dims) >= 3 and length in dims[:-1] and math.prod(dims[:-1]) > local
 
 
 def _split_weights(config: TrainConfig, mesh: Mesh, along: str) -> set[tuple[int, ...]]:

@@ -65,6 +65,21 @@ def test_what_must_be_sent_is_none(kind: str, dims: tuple[int, ...]) -> None:
     assert faults(kind, *dims) == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "dims"),
+    [
+        ("all-gather", (2, 128, 8, 64)),  # attention's weights of all layers, as devices hold them
+        ("all-reduce", (8, 128, 128)),  # the gradient of the position biases, of all distances
+    ],
+)
+def test_weights_and_biases_that_look_like_activations_are_none(kind: str, dims: tuple[int, ...]) -> None:
+    """A part of the embedding is as wide as a text is long, and a device has few tokens of its own."""
+    alike = dataclasses.replace(CONFIG, group=GroupShape(rows=3, length=128, examples=1, negatives=1))
+    assert faults(kind, *dims, config=alike) == []
+    (fault,) = faults("all-gather", 8, 3, 128, 512, config=alike)
+    assert "activations of other devices' tokens" in fault
+
+
 def test_vectors_as_long_as_the_batch_is_large_are_no_scores() -> None:
     model = dataclasses.replace(CONFIG.model, projection=384)
     loss = dataclasses.replace(CONFIG.loss, dims=(384, 256, 128))
