@@ -40,13 +40,12 @@ def on_this_machine(run: RunConfig) -> Iterator[RunConfig]:
         return
     folder = _folder(run.output)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with only_process(folder.with_suffix(".lock"), f"trains into {run.output}"):
-        sender = _begun(run.output, folder)
-        try:
-            yield dataclasses.replace(run, output=str(folder))
-        finally:
-            if sender is not None:
-                sender.finish()
+    with only_process(folder.with_suffix(".lock"), f"trains into {run.output}"), contextlib.ExitStack() as at_the_end:
+        if is_main():
+            at_the_end.callback(_sender(run.output, folder).finish)
+        if jax.process_count() > 1:
+            _begin_together(run.output, folder)
+        yield dataclasses.replace(run, output=str(folder))
 
 
 def _folder(url: str) -> Path:
@@ -55,25 +54,28 @@ def _folder(url: str) -> Path:
     return own_copies() / (name if is_main() else f"{name}-{jax.process_index()}")
 
 
-def _begun(url: str, folder: Path) -> Sender | None:
-    """Makes this process's folder what it goes on from, and begins to send the first one's."""
-    if jax.process_count() == 1:
-        return _sending(url, folder)
-    from jax.experimental.multihost_utils import sync_global_devices
-
-    sender = _sending(url, folder) if is_main() else None
-    if sender is not None:
-        sender.send()  # where an earlier run left a checkpoint here, the others find it in the store
-    sync_global_devices("the run's folder in the store is what the first process goes on from")
-    if sender is None:
-        with told(url):
-            copy_latest(Store(url), folder)
-    require_same_facts({"output": url, "the checkpoint that it goes on from": latest_step(folder)})
-    return sender
-
-
-def _sending(url: str, folder: Path) -> Sender:
+def _sender(url: str, folder: Path) -> Sender:
+    """Makes the first process's folder what the run goes on from, and begins to send what is written there."""
     with told(url):
         store = Store(url)
         begin_from_store(store, folder)
-        return Sender(folder, store)
+        sender = Sender(folder, store)
+    if jax.process_count() > 1:
+        sender.send()  # where an earlier run left a checkpoint here, the others find it in the store
+    return sender
+
+
+def _begin_together(url: str, folder: Path) -> None:
+    """Makes the other processes' folders what the first one goes on from.
+
+    Raises:
+        ValueError: A process has another output, or goes on from another checkpoint.
+        OSError: The store cannot be read.
+    """
+    from jax.experimental.multihost_utils import sync_global_devices
+
+    sync_global_devices("the store has what the first process goes on from")
+    if not is_main():
+        with told(url):
+            copy_latest(Store(url), folder)
+    require_same_facts({"output": url, "the checkpoint that it goes on from": latest_step(folder)})
