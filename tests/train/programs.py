@@ -44,10 +44,11 @@ def start(
     cache: Path | None = None,
     variables: Mapping[str, str] = MappingProxyType({}),
     launcher: Sequence[str] = (sys.executable,),
+    folder: Path | None = None,
 ) -> subprocess.Popen[str]:
     """Starts a program; `settings` come after the common ones. Programs with one `cache` compile once.
 
-    `variables` are added to its environment; `launcher` runs a module, as Python does and torchrun.
+    `variables` are added to its environment; `launcher` runs a module, as Python does and torchrun. It works in `folder`.
     """
     environment = {
         **os.environ,
@@ -63,6 +64,7 @@ def start(
     return subprocess.Popen(
         [*command, *SETTINGS, *settings, *flags],
         env=environment,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -42,7 +42,7 @@ from .parameters import placed_params
 from .preemption import StopRequest
 from .prepared import Prepared
 from .run_folder import CHECKPOINTS as CHECKPOINTS  # where a run's results lie: one place to ask
-from .run_folder import HLO, PROFILE, held, is_own_copy
+from .run_folder import HLO, PROFILE, held, is_own_copy, require_seen_by_all
 from .run_folder import MODEL as MODEL
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -87,12 +87,13 @@ def train(
     Raises:
         NonFiniteLoss: A loss is not finite.
         ValueError: The folder holds a run with other settings or data, or damaged checkpoints; or another run is in it;
-            or another process of this one has other settings.
+            or another process of this one has other settings, or another folder.
     """
     require_same_config(prepared.run, prepared.fingerprint, prepared.loss and loss_name(prepared.loss))
     enable_cache()
     folder = Path(prepared.run.output)
     with held(folder) if is_main() else contextlib.nullcontext():
+        require_seen_by_all(folder)
         checkpoints = Checkpoints(folder / CHECKPOINTS, prepared.run.checkpoints, own=is_own_copy(folder))
         try:
             with jax.set_mesh(prepared.mesh):

@@ -6,11 +6,14 @@ go on from must be of its own making; what else lies in the folder (a log, notes
 
 import os
 import re
+import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import jax
+import numpy as np
 
 from instructor_jax.io.file_lock import only_process
 from instructor_jax.io.own_folder import OWN_CONFIG
@@ -29,6 +32,8 @@ from .report import REPORT
 LOCK = "train.lock"
 PROFILE = "profile"  # folder of traces
 HLO = "hlo"  # folder of the dumped programs
+_SEEN = ".seen_by_all."  # of a file that is there for a moment
+_SEEN_SECONDS = 20.0  # network file systems tell of a file after a while
 _CHECKPOINT = re.compile(r"\d+|\d+\.orbax-checkpoint-tmp.*|.*\.orbax.*|descriptor")
 
 
@@ -61,6 +66,44 @@ def own_copies() -> Path:
 def is_own_copy(folder: str | Path) -> bool:
     """Returns whether each of several processes has a folder of its own, since the run goes to a store."""
     return jax.process_count() > 1 and Path(folder).absolute().parent == own_copies()
+
+
+def require_seen_by_all(folder: Path) -> None:
+    """Checks that all processes of a run see one folder, but where each has its own: they write parts of a checkpoint.
+
+    On disks of their own the parts would never come together, and nobody would notice before the run is to go on.
+
+    Raises:
+        ValueError: A process does not see what the first one writes; the same on every process.
+    """
+    if jax.process_count() == 1 or is_own_copy(folder):
+        return
+    from jax.experimental.multihost_utils import broadcast_one_to_all, process_allgather
+
+    first = jax.process_index() == 0
+    number = np.asarray(secrets.randbits(31) if first else 0, np.int32)
+    file = folder / f"{_SEEN}{number}"
+    if first:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    try:
+        file = folder / f"{_SEEN}{int(broadcast_one_to_all(number))}"
+        seen = np.asarray(process_allgather(np.asarray(_appears(file)))).reshape(-1)
+    finally:
+        if first:
+            file.unlink(missing_ok=True)
+    if not seen.all():
+        raise ValueError(
+            f"output={folder} is not one folder for all processes: process {int(np.argmin(seen))} does not see what "
+            "process 0 writes there. Give a path that all hosts mount, or the URL of a store, output=gs://bucket/run."
+        )
+
+
+def _appears(file: Path) -> bool:
+    ends = time.monotonic() + _SEEN_SECONDS
+    while not (seen := file.is_file()) and time.monotonic() < ends:
+        time.sleep(0.1)
+    return seen
 
 
 @contextmanager
