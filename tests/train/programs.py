@@ -48,8 +48,8 @@ def start(
 ) -> subprocess.Popen[str]:
     """Starts a program; `settings` come after the common ones. Programs with one `cache` compile once.
 
-    `variables` are added to its environment; `launcher` runs a module, as Python does and torchrun. The program works in
-    `folder`.
+    `variables` are added to its environment; `launcher` runs a module, as Python does and torchrun. The program works
+    in `folder`.
     """
     environment = {
         **os.environ,
