@@ -20,36 +20,51 @@ os.environ.setdefault("INSTRUCTOR_JAX_CACHE", "off")
 SIZES = ((4, 512, 80), (6, 512, 64), (24, 1024, 4))
 
 
-def measure(size: tuple[int, int, int]) -> dict[str, Any]:
-    """Planned and measured bytes of one size; to be called in a fresh process."""
-    import jax
-    import jax.numpy as jnp
-
+def config_of(size: tuple[int, int, int]) -> Any:
+    """Returns the configuration of a step of a size, on packed rows of 128 tokens."""
     from instructor_jax.config import EncoderConfig, ModelConfig
-    from instructor_jax.sharding import make_mesh
-    from instructor_jax.train.compiled_step import compiled_step
     from instructor_jax.train.config import TrainConfig
     from instructor_jax.train.data.group_packing import GroupShape
     from instructor_jax.train.objective import LossConfig
-    from instructor_jax.train.plan.plan import plan_step
-    from instructor_jax.train.plan.program import abstract_batch
-    from instructor_jax.train.step import abstract_state
 
     layers, embed, rows = size
     encoder = EncoderConfig(vocab=8192, embed=embed, layers=layers, heads=8, head_dim=embed // 8, ffn=4 * embed)
-    config = TrainConfig(
+    return TrainConfig(
         model=ModelConfig(encoder, 256, max_length=128),
         group=GroupShape(rows, 128, max(1, rows // 3), 1),
         loss=LossConfig("in_batch", 0.05),
         dropout=False,
     )
+
+
+def compiled(config: Any) -> tuple[Any, Any]:
+    """Returns the compiled step of a configuration, and what makes its state and its batch; under `jax.set_mesh`."""
+    import jax
+    import jax.numpy as jnp
+
+    from instructor_jax.train.compiled_step import compiled_step
+    from instructor_jax.train.plan.program import abstract_batch
+    from instructor_jax.train.step import abstract_state
+
+    mesh = jax.sharding.get_mesh()
+    shapes = (abstract_state(config), abstract_batch(config, mesh))
+    step = compiled_step(config, mesh).lower(*shapes).compile()
+    make = jax.jit(lambda: jax.tree.map(lambda one: jnp.ones(one.shape, one.dtype), shapes)).lower().compile()
+    return step, make
+
+
+def measure(size: tuple[int, int, int]) -> dict[str, Any]:
+    """Planned and measured bytes of one size; to be called in a fresh process."""
+    import jax
+
+    from instructor_jax.sharding import make_mesh
+    from instructor_jax.train.plan.plan import plan_step
+
+    config = config_of(size)
     plan = plan_step(config, "cpu:1")
     assert plan.memory is not None
-    mesh = make_mesh(config.mesh)
-    shapes = (abstract_state(config), abstract_batch(config, mesh))
-    with jax.set_mesh(mesh):
-        step = compiled_step(config, mesh).lower(*shapes).compile()
-        make = jax.jit(lambda: jax.tree.map(lambda one: jnp.ones(one.shape, one.dtype), shapes)).lower().compile()
+    with jax.set_mesh(make_mesh(config.mesh)):
+        step, make = compiled(config)
         before = _resident()
         state, batch = make()
         for _ in range(2):
@@ -57,7 +72,7 @@ def measure(size: tuple[int, int, int]) -> dict[str, Any]:
         jax.block_until_ready((state, metrics))
     grown = _highest() - before
     # the state stays; what the second step makes lies where the first one's lay
-    planned = plan.memory.total
+    planned, (layers, embed, rows) = plan.memory.total, size
     return {
         "layers": layers, "embed": embed, "rows": rows, "planned": planned, "measured": grown,
         "difference": planned / grown - 1,
