@@ -67,6 +67,7 @@ class GraphLibrary:
         started = time.perf_counter()
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         self._tokenizer = Tokenizer.from_file(str(folder / manifest["tokenizer"]))
+        self._pools_instruction = bool(manifest["pool_instruction"])
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(manifest["max_length"])
         run, settings = (_onnx if runtime.startswith("onnx") else _openvino)(folder, runtime)
@@ -77,7 +78,9 @@ class GraphLibrary:
         """See `Library.encode`."""
         several = [texts] if isinstance(texts, str) else texts
         rows = [encoding.ids for encoding in self._tokenizer.encode_batch([instruction + text for text in several])]
-        head = len(self._tokenizer.encode(instruction.strip()).ids) - 1
+        count = len(self._tokenizer.encode(instruction.strip()).ids) - 1
+        # a single one is pooled, such as what BERT's tokenizer puts before any text
+        head = 0 if self._pools_instruction or count <= 1 else count
         order = np.argsort([-len(row) for row in rows], kind="stable")
         size = setting.batch_size or 32
         vectors: list[np.ndarray] = []
