@@ -153,6 +153,7 @@ def test_a_runtime_gets_batches_sorted_by_length_and_gives_vectors_in_the_order_
     runtimes, contenders = module("runtimes"), module("contenders")
     library = object.__new__(runtimes.GraphLibrary)
     library._tokenizer = Tokenizer.from_file(str(tiny_folder / "tokenizer.json"))
+    library._pools_instruction = False
     shapes = []
 
     def run(arrays):
@@ -170,3 +171,7 @@ def test_a_runtime_gets_batches_sorted_by_length_and_gives_vectors_in_the_order_
     assert [shape[0] for shape in shapes] == [2, 2]
     assert shapes[0][1] == max(counts)
     assert shapes[1][1] < shapes[0][1]
+    single, *_ = library.encode(contenders.Setting("onnx", 2), texts, "a")  # one token is pooled, such as BERT's first
+    library._pools_instruction = True
+    pooled, *_ = library.encode(contenders.Setting("onnx", 2), texts, "Say: ")
+    assert set(single[:, 1]) == set(pooled[:, 1]) == {0.0}
