@@ -38,8 +38,8 @@ class RunConfig:
     """One training run, as its user describes it.
 
     Attributes:
-        data: Folder of a mixture, made by `instructor-jax medi build` or `medi import`.
-        output: Folder of the run; the same command with the same folder goes on where it stopped.
+        data: Folder of a mixture, made by `instructor-jax medi build` or `medi import`, or URL of one in a store.
+        output: Folder of the run, or URL of one in a store; the same command goes on where it stopped.
         init_from: Model whose weights training starts from, a folder or a name on the hub; "" for random weights of
             `model`.
         tokenizer: Folder with a tokenizer, for random weights; "" trains a SentencePiece vocabulary on the mixture.
