@@ -9,6 +9,10 @@ from .memory import Memory
 from .record import Plan
 
 _GIB = 2**30
+# The option of XLA for TPUs above whose size, in MiB, products are cut into parts that overlap with what they need; on
+# v5p a step of xl takes 2.4 times as long by its bound with them (docs/scale.md).
+_WHOLE_PRODUCTS = "xla_jf_spmd_threshold_for_windowed_einsum_mib=1000000"
+_MANY_PIECES = 1000  # runs; other exchanges between two devices are a few
 
 
 def report(plan: Plan, price: float | None = None) -> str:
@@ -111,6 +115,13 @@ def _exchanges(plan: Plan) -> str:
         f"  {one.sent / 1e9:9,.3f} GB  {'between slices: ' if one.slices > 1 else ''}{one.arrays}"
         for one in plan.exchanges
     ]
+    pieces = sum(one.runs for one in plan.exchanges if one.kind == "collective-permute")
+    if pieces > _MANY_PIECES and plan.kind.startswith("TPU"):
+        lines += [
+            "  products are made in parts while weights travel, and all parts go through memory; where memory limits,",
+            "  whole ones may be faster:",
+            f"  'compiler.flags=[\"{_WHOLE_PRODUCTS}\"]'",
+        ]
     return "\n".join(lines)
 
 

@@ -21,7 +21,7 @@ from instructor_jax.train.flops import training_flops_per_token
 from instructor_jax.train.objective import LossConfig
 from instructor_jax.train.plan.plan import plan_encode, plan_step
 from instructor_jax.train.plan.program import abstract_batch
-from instructor_jax.train.plan.record import Plan, from_json, to_json
+from instructor_jax.train.plan.record import Exchange, Plan, from_json, to_json
 from instructor_jax.train.plan.report import report, table
 from instructor_jax.train.plan.search.sweep import meshes, sweep
 from instructor_jax.train.plan.settings import planned_config
@@ -107,6 +107,15 @@ def test_a_compiler_of_another_time_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(jax.stages.Compiled, "as_text", refuse)
     with pytest.raises(ValueError, match=r"async-update instruction\).*pip install 'instructor-jax\[tpu\]'"):
         plan_encode(MODEL, Compute("float32"), "cpu:1", MeshShape(), Bucket(64, 2), 1)
+
+
+def test_products_in_parts_are_told_with_what_makes_them_whole() -> None:
+    piece = Exchange("collective-permute", "bf16[16384,1,64]", 2, 19_584, 2**21, 4e10)
+    plan = Plan("training step", "v5p:2x2x4", "TPU v5", 16, {"fsdp": 16}, {}, None, traffic=1.0, exchanges=(piece,))
+    flag = 'compiler.flags=["xla_jf_spmd_threshold_for_windowed_einsum_mib=1000000"]'
+    assert flag in report(plan)
+    assert flag not in report(dataclasses.replace(plan, exchanges=(dataclasses.replace(piece, runs=9),)))
+    assert flag not in report(dataclasses.replace(plan, kind="NVIDIA H100"))
 
 
 @pytest.mark.slow
