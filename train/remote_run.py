@@ -18,7 +18,7 @@ from instructor_jax.io.remote.runs import Sender, begin_from_store, copy_latest,
 from instructor_jax.io.remote.stores import Store, is_store
 
 from .run.config_check import require_same_facts
-from .run.distributed import is_main
+from .run.distributed import is_main, wait_for_all
 from .run.run_folder import own_copies
 from .settings.run_config import RunConfig
 
@@ -72,9 +72,7 @@ def _begin_together(url: str, folder: Path) -> None:
         ValueError: A process has another output, or goes on from another checkpoint.
         OSError: The store cannot be read.
     """
-    from jax.experimental.multihost_utils import sync_global_devices
-
-    sync_global_devices("the store has what the first process goes on from")
+    wait_for_all("the checkpoint in the store")
     if not is_main():
         with told(url):
             copy_latest(Store(url), folder)

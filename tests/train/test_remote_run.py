@@ -118,7 +118,7 @@ def test_of_several_processes_each_has_a_folder_of_its_own(tmp_path: Path, monke
     """The first goes on from what this machine has and sends it; the second takes what the store has then."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("jax.process_count", lambda: 2)
-    monkeypatch.setattr("jax.experimental.multihost_utils.sync_global_devices", lambda name: None)
+    monkeypatch.setattr("instructor_jax.train.remote_run.wait_for_all", lambda what: None)
     told: list[dict] = []
     monkeypatch.setattr("instructor_jax.train.remote_run.require_same_facts", told.append)
     run = dataclasses.replace(small_run(tmp_path / "data", Path("x")), output="memory://several/x")

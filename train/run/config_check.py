@@ -19,6 +19,7 @@ from ..distill.output_names import AXES, START
 from ..settings.comparison import differences
 from ..settings.flat import flat
 from ..settings.run_config import RunConfig
+from .distributed import wait_for_all
 from .run_folder import TOKENIZER, is_own_copy
 
 _OWN = ("data", "workers", "prefetch")  # of each host; what lies under `data` is compared by its fingerprint
@@ -56,6 +57,7 @@ def require_same_facts(facts: dict[str, Any]) -> None:
     Raises:
         ValueError: They differ; the same on every process.
     """
+    wait_for_all("what the processes say of the run")
     differing = config_differences(_gathered(facts))
     if differing:
         raise ValueError(

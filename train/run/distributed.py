@@ -5,6 +5,7 @@ Kubernetes; the first of these that says something counts. The processes meet be
 """
 
 import dataclasses
+import itertools
 import os
 import re
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from ..cluster.torchrun import found_by_torchrun
 
 _ADDRESS = re.compile(r"([^\s:/]+|\[[0-9a-fA-F:.%]+\]):\d{1,5}")  # HOST:PORT, [IPv6]:PORT
 
+_LATE_SECONDS = 6 * 3600  # that a process may come after the first
+_MEETINGS = itertools.count()  # Orbax takes every name once
 HEARTBEAT_SECONDS = 30  # after which the others notice that a process is gone; JAX's own 100 wastes a pod's time
 
 
@@ -106,6 +109,23 @@ def find(processes: Processes, environment: Mapping[str, str] = os.environ) -> M
             "--processes and --process; --processes 1 where this one is alone."
         )
     return None if member is None or member.count == 1 else member
+
+
+def wait_for_all(what: str) -> None:
+    """Waits until every process has come here, which call it in the same order; returns at once where there is one.
+
+    Collectives begin with this wherever processes were busy apart: on CPUs they give up on a late one after 30 seconds,
+    and reading a mixture or fetching a checkpoint takes some hosts longer. One that is gone is noticed as ever.
+
+    Args:
+        what: What all of them wait for, in the message of one that does not come within six hours.
+    """
+    if jax.process_count() == 1:
+        return
+    from orbax.checkpoint import multihost
+
+    everybody = set(range(jax.process_count()))
+    multihost.sync_global_processes(f"{what} ({next(_MEETINGS)})", timeout=_LATE_SECONDS, processes=everybody)
 
 
 def is_main() -> bool:

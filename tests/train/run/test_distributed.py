@@ -1,7 +1,13 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from instructor_jax.train.cluster.detection import in_cluster
 from instructor_jax.train.run.distributed import Processes, find
+
+from ..programs import finish, free_port
 
 
 @pytest.mark.parametrize(
@@ -36,3 +42,28 @@ def test_one_process_may_stand_alone(monkeypatch) -> None:
     assert find(Processes(count=1)) is None
     with pytest.raises(ValueError, match="not how they find each other"):
         find(Processes())
+
+
+_LATE = """
+import sys, time
+from instructor_jax.train.run.distributed import Processes, join
+join(Processes(sys.argv[1], 2, int(sys.argv[2])))
+from instructor_jax.train.run.config_check import require_same_facts
+time.sleep(40 * int(sys.argv[2]))
+require_same_facts({"step": 1})
+require_same_facts({"step": 2})
+"""
+
+
+@pytest.mark.slow
+def test_who_is_ready_waits_for_who_is_not() -> None:
+    """40 s late, where a collective on CPUs gives up on the other process after 30; for a second meeting, too."""
+    address = f"localhost:{free_port()}"
+    programs = [
+        subprocess.Popen(
+            [sys.executable, "-c", _LATE, address, str(index)],
+            env={**os.environ, "JAX_PLATFORMS": "cpu"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for index in range(2)
+    ]  # fmt: skip
+    finish(*programs, seconds=120)
