@@ -49,7 +49,7 @@ import sys, time
 from instructor_jax.train.run.distributed import Processes, join
 join(Processes(sys.argv[1], 2, int(sys.argv[2])))
 from instructor_jax.train.run.config_check import require_same_facts
-time.sleep(40 * int(sys.argv[2]))
+time.sleep(40 * (1 - int(sys.argv[2])))
 require_same_facts({"step": 1})
 require_same_facts({"step": 2})
 """
@@ -57,7 +57,7 @@ require_same_facts({"step": 2})
 
 @pytest.mark.slow
 def test_who_is_ready_waits_for_who_is_not() -> None:
-    """40 s late, where a collective on CPUs gives up on the other process after 30; for a second meeting, too."""
+    """The first is 40 s late, where a collective on CPUs gives up on it after 30; they meet twice."""
     address = f"localhost:{free_port()}"
     programs = [
         subprocess.Popen(
