@@ -45,10 +45,11 @@ def test_one_process_may_stand_alone(monkeypatch) -> None:
 
 
 _LATE = """
-import sys, time
+import sys, time, jax
 from instructor_jax.train.run.distributed import Processes, join
 join(Processes(sys.argv[1], 2, int(sys.argv[2])))
 from instructor_jax.train.run.config_check import require_same_facts
+jax.devices()
 time.sleep(40 * (1 - int(sys.argv[2])))
 require_same_facts({"step": 1})
 require_same_facts({"step": 2})
