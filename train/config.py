@@ -117,6 +117,11 @@ class TrainConfig:
         return Compute(self.dtype, self.remat, UNROLLED if self.unroll else STACKED, self.attention)
 
     @property
+    def teacher_dim(self) -> int:
+        """Returns the size of the teacher's vectors beside a batch, which are the student's; 0 without a teacher."""
+        return self.model.embedding_dim if self.distill.on else 0
+
+    @property
     def loss_precision(self) -> jax.lax.Precision:
         """Returns the precision of the loss's matrix products.
 

@@ -94,8 +94,7 @@ def _memory(run: RunConfig, config: TrainConfig, mesh: Mesh, loss: OwnLoss | Non
     state, shardings = abstract_state(config), state_shardings(config, mesh)
     sizes = jax.tree.map(lambda x, place: math.prod(place.shard_shape(x.shape)) * x.dtype.itemsize, state, shardings)
     available = available_memory(list(mesh.devices.flat))
-    teacher_dim = config.model.embedding_dim if run.distill.on else 0
-    program = lowered_step(config, mesh, teacher_dim, loss, run.compiler.options())
+    program = lowered_step(config, mesh, loss, run.compiler.options())
     try:
         needed = memory_of(program.lowered.compile(), available)
     except jax.errors.JaxRuntimeError as error:  # some compilers refuse what the device has no memory for

@@ -19,6 +19,7 @@ from typing import Any
 
 import arms
 import measures
+from crossed_labels import WORDINGS, crossed_obedience
 
 from instructor_jax import Instructor
 from instructor_jax.evaluation.local.texts import local_texts
@@ -71,7 +72,7 @@ def measured(model: Instructor, options: argparse.Namespace, store: MediStore, a
     return {
         "tasks": measures.task_scores(model, options.evaluation, {**measures.SYMMETRIC, **measures.ASYMMETRIC}, table),
         "triples": measures.triples_obeyed(model, triples, instructed),
-        "crossed": measures.crossed_obedience(model, options.evaluation / "eval_banking77", instructed),
+        "crossed": crossed_obedience(model, options.evaluation / "eval_banking77", WORDINGS if instructed else ()),
         "reworded": measures.reworded_scores(model, options.evaluation) if reworded else {},
     }
 

@@ -1,4 +1,4 @@
-"""What a trained model is measured on: tasks it never saw, held-out triples, crossed labels, other wordings."""
+"""What a trained model is measured on besides crossed labels: tasks it never saw, held-out triples, other wordings."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,6 @@ import numpy as np
 
 from instructor_jax import Instructor
 from instructor_jax.evaluation.embedders import JaxEmbedder
-from instructor_jax.evaluation.local.classification import read_banking77
 from instructor_jax.evaluation.mteb.jobs import MtebOptions
 from instructor_jax.evaluation.protocol import corrected
 from instructor_jax.evaluation.selection import select_jobs
@@ -26,32 +25,6 @@ SYMMETRIC = {
 }
 ASYMMETRIC = {"CovidFaqRetrievalLocal": 40, "XQuADRetrieval": 12, "TrecQaRerankingLocal": 12}
 REWORDED = {"STSBenchmark": 60, "PublicApisClusteringLocal": 128}
-
-# Labels of Banking77 that cross: what it is about, and what happened to it.
-CROSSED = {
-    ("card payment", "pending"): "pending_card_payment",
-    ("card payment", "failed"): "declined_card_payment",
-    ("card payment", "fee"): "card_payment_fee_charged",
-    ("cash withdrawal", "pending"): "pending_cash_withdrawal",
-    ("cash withdrawal", "failed"): "declined_cash_withdrawal",
-    ("cash withdrawal", "fee"): "cash_withdrawal_charge",
-    ("top-up", "pending"): "pending_top_up",
-    ("top-up", "failed"): "top_up_failed",
-    ("top-up", "fee"): "top_up_by_card_charge",
-    ("transfer", "pending"): "pending_transfer",
-    ("transfer", "failed"): "failed_transfer",
-    ("transfer", "fee"): "transfer_fee_charged",
-}
-WORDINGS = (
-    (
-        "Represent the bank customer's message for classifying the kind of transaction that it is about: ",
-        "Represent the bank customer's message for classifying what went wrong: ",
-    ),
-    (
-        "Represent the banking question for finding questions about the same way to move money: ",
-        "Represent the banking question for finding questions with the same complaint: ",
-    ),
-)
 
 
 def task_scores(model: Instructor, data: Path, tasks: Mapping[str, int], table: InstructionTable) -> dict[str, float]:
@@ -90,47 +63,3 @@ def triples_obeyed(model: Instructor, triples: Mapping[str, Sequence[Example]], 
         nearer = np.sum(query * positive, axis=1) > np.sum(query * negative, axis=1)
         found[task] = 100 * float(nearer.mean())
     return found
-
-
-def crossed_obedience(model: Instructor, folder: Path, instructed: bool, per_cell: int = 10) -> dict[str, float]:
-    """How often the text that is alike in what the instruction asks for is nearer than one alike in the other way.
-
-    Percent, the mean of both kinds of instruction; 50 means that the instruction changes nothing. Labels and data that
-    no training used: customers' messages to a bank.
-    """
-    test = read_banking77(folder).test
-    places: dict[str, list[int]] = {}
-    for number, label in enumerate(test.labels):
-        places.setdefault(str(label), []).append(number)
-    cells = [(cell, number) for cell, label in CROSSED.items() for number in places[label][:per_cell]]
-    texts = [test.texts[number] for _, number in cells]
-    labels = (np.array([cell[0] for cell, _ in cells]), np.array([cell[1] for cell, _ in cells]))
-    found = {"none": preferred(model, texts, ("", ""), labels)}
-    for number, wordings in enumerate(WORDINGS if instructed else (), start=1):
-        found[f"wording {number}"] = preferred(model, texts, wordings, labels)
-    return found
-
-
-def preferred(
-    model: Instructor, texts: Sequence[str], instructions: tuple[str, str], labels: tuple[np.ndarray, np.ndarray]
-) -> float:
-    """Percent of comparisons in which a text of the same label of the kind asked for is nearer than one of the other.
-
-    Args:
-        model: The model.
-        texts: The texts.
-        instructions: One that asks for the first kind of label, one for the second.
-        labels: Both labels of every text.
-    """
-    values = []
-    for instruction, wanted, unwanted in zip(instructions, labels, labels[::-1], strict=True):
-        vectors = np.asarray(model.encode(list(texts), instruction=instruction))
-        scores = vectors @ vectors.T
-        same, rival = wanted[:, None] == wanted, unwanted[:, None] == unwanted
-        alike, opposed = same & ~rival, rival & ~same
-        rows = []
-        for row in range(len(texts)):
-            gaps = scores[row][alike[row]][:, None] - scores[row][opposed[row]]
-            rows.append(np.mean((gaps > 0) + 0.5 * (gaps == 0)))
-        values.append(float(np.mean(rows)))
-    return 100 * float(np.mean(values))

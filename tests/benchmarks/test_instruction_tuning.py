@@ -15,7 +15,7 @@ pytestmark = pytest.mark.parametrize("module", ["benchmarks/instruction_tuning"]
 @pytest.fixture
 def parts(module: Load) -> dict[str, ModuleType]:
     pytest.importorskip("mteb", reason="needs the extra `eval`")
-    return {name: module(name) for name in ("arms", "measures", "report")}
+    return {name: module(name) for name in ("arms", "crossed_labels", "report")}
 
 
 def _example(task: str, row: int) -> Example:
@@ -58,7 +58,7 @@ def test_crossed_labels_tell_obedience_from_a_fixed_preference(
 ) -> None:
     texts = [f"{first} {second} {row}" for first in "ab" for second in "xyz" for row in range(2)]
     one, other = (np.array([text.split()[part] for text in texts]) for part in (0, 1))
-    assert parts["measures"].preferred(_Told(obeys), texts, ("one", "other"), (one, other)) == expected
+    assert parts["crossed_labels"].preferred(_Told(obeys), texts, ("one", "other"), (one, other)) == expected
 
 
 def test_intervals(parts: dict[str, ModuleType]) -> None:

@@ -79,12 +79,15 @@ def start_several(
     processes: int,
     devices: int,
     own: Mapping[int, Sequence[str]] = MappingProxyType({}),
+    folders: Sequence[Path | None] = (),
 ) -> list[subprocess.Popen[str]]:
-    """Starts the processes of one run; `own` are settings of single processes."""
+    """Starts the processes of one run; `own` are settings of single processes, `folders` where each works."""
     common = ["--coordinator", f"localhost:{free_port()}", "--processes", str(processes)]
     return [
-        start(data, output, [*settings, *own.get(index, ())], devices, [*common, "--process", str(index)])
-        for index in range(processes)
+        start(
+            data, output, [*settings, *own.get(index, ())], devices, [*common, "--process", str(index)], folder=folder
+        )
+        for index, folder in enumerate(folders or [None] * processes)
     ]
 
 

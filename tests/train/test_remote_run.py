@@ -15,7 +15,7 @@ from instructor_jax.io.remote.stores import Store
 from instructor_jax.train.remote_run import on_this_machine
 from instructor_jax.train.run.run_folder import is_own_copy
 
-from .programs import finish, free_port, losses, start, start_several, stopped_after
+from .programs import finish, losses, start, start_several, stopped_after
 from .small_runs import small_run, write_mixture
 
 STEPS = ("steps=24", "checkpoints.every=4")
@@ -95,14 +95,11 @@ def test_several_processes_with_folders_of_their_own_go_on_from_the_store(
 
 
 @pytest.mark.slow
-def test_processes_with_other_stores_are_told(bucket: str, tmp_path: Path) -> None:
+def test_processes_with_other_stores_are_told(bucket: str, tmp_path: Path, monkeypatch) -> None:
     data = write_mixture(tmp_path / "words")
-    common = ["--coordinator", f"localhost:{free_port()}", "--processes", "2"]
-    programs = [
-        start(data, f"{bucket}/runs/{name}", flags=[*common, "--process", str(index)],
-              variables={"XDG_CACHE_HOME": str(tmp_path / name)})
-        for index, name in enumerate("ab")
-    ]  # fmt: skip
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    own = {1: [f"output={bucket}/runs/b"]}
+    programs = start_several(data, f"{bucket}/runs/a", [], processes=2, devices=1, own=own)
     printed = [program.communicate(timeout=300)[0] for program in programs]
     assert all(program.returncode == 1 for program in programs)
     assert f"output is '{bucket}/runs/a' in process 0 and '{bucket}/runs/b' in 1" in printed[0]

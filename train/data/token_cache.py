@@ -23,14 +23,6 @@ from .examples import Example
 FORMAT = 1
 META = "cache.json"
 _REMEDY = "Delete the folder to have it made again."
-_TOKENIZER_FILES = (
-    "tokenizer.json",
-    "spiece.model",
-    "sentencepiece.model",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-)
 
 # name -> type and columns of each file; `tokens` is narrower where the vocabulary allows it
 FILES: dict[str, tuple[Any, int]] = {
@@ -95,22 +87,6 @@ class CacheKey:
     def name(self) -> str:
         """Returns a short name for a folder."""
         return hashlib.sha256(json.dumps([FORMAT, *dataclasses.astuple(self)]).encode()).hexdigest()[:16]
-
-
-def tokenizer_digest(folder: Path) -> str:
-    """Returns the hash of the files that decide how a folder's tokenizer splits texts.
-
-    Raises:
-        ValueError: The folder has none of them.
-    """
-    found = [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
-    if not found:
-        raise ValueError(f"{folder} has no tokenizer file ({', '.join(_TOKENIZER_FILES[:3])}).")
-    digest = hashlib.sha256()
-    for path in found:
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 class TokenCache:

@@ -44,7 +44,7 @@ def open_token_cache(
     Args:
         source: Mixture of the texts.
         tokenizer: Tokenizer, whose `max_length` and `pool_instruction` count too.
-        digest: Hash of the tokenizer's files, `token_cache.tokenizer_digest`.
+        digest: Hash of the tokenizer's files, `io.tokenizers.digest.tokenizer_digest`.
         parent: Folder of the mixture's caches, each in a folder of its own, e.g. `data/medi.tokens`.
         vocab: Number of ids the tokenizer knows; up to 65,536 they are stored in half the space.
 

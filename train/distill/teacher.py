@@ -5,7 +5,6 @@ new ones: it is imported when the first text is encoded.
 """
 
 import functools
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,6 +14,7 @@ from jaxtyping import Float
 
 from instructor_jax.io.package_models import PACKAGE, packaged_folder
 from instructor_jax.io.sentence_transformers_model import SentenceTransformersModel
+from instructor_jax.io.tokenizers.digest import digest_of_files
 
 _BATCH = 64  # texts of a forward pass; they are of nearly one length, and more gain nothing on CPUs
 _READ = (".json", ".txt", ".model", ".vocab", ".safetensors", ".bin", ".py")  # what decides a model's vectors
@@ -54,13 +54,9 @@ def teacher_digest(folder: Path) -> str:
     """
     if not (folder / "modules.json").is_file():
         raise ValueError(f"{folder} is not the folder of a sentence-transformers model: it has no modules.json.")
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in _READ and path.is_file()):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while block := file.read(2**22):
-                digest.update(block)
-    return digest.hexdigest()[:16]
+    return digest_of_files(
+        folder, sorted(path for path in folder.rglob("*") if path.suffix in _READ and path.is_file())
+    )
 
 
 class Teacher:

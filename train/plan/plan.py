@@ -42,7 +42,6 @@ def plan_step(
     config: TrainConfig,
     topology: str,
     fill: float = 1.0,
-    teacher_dim: int = 0,
     loss: OwnLoss | None = None,
     options: Mapping[str, str | bool | int] = MappingProxyType({}),
 ) -> Plan:
@@ -52,7 +51,6 @@ def plan_step(
         config: Configuration of the run.
         topology: Name of the devices, as `topology.devices_of` takes it.
         fill: Fraction of the tokens that are no padding, 0 to 1.
-        teacher_dim: Size of a teacher's vectors; 0 without a teacher.
         loss: Loss in the place of the configured one.
         options: Options of the compiler, over those of this package; they stand among the plan's settings.
 
@@ -64,7 +62,7 @@ def plan_step(
     devices = devices_of(topology)
     mesh = make_mesh(config.mesh, devices)
     config = config.suited_to(mesh)
-    program = lowered_step(config, mesh, teacher_dim, loss, options)
+    program = lowered_step(config, mesh, loss, options)
     tokens = config.groups * config.group.tokens
     plan = Plan(
         "training step", topology, devices[0].device_kind, len(devices), dict(mesh.shape),

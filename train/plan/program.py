@@ -47,13 +47,12 @@ class Program:
     arguments: int
 
 
-def abstract_batch(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0) -> PairBatch:
+def abstract_batch(config: TrainConfig, mesh: Mesh) -> PairBatch:
     """Returns the shapes and places of a step's batch.
 
     Args:
         config: Configuration of the run.
         mesh: Mesh of the devices.
-        teacher_dim: Size of a teacher's vectors; 0 without a teacher.
     """
     shape, n, k = config.group, config.group.examples, config.group.negatives
     texts = n * shape.texts_per_example
@@ -72,14 +71,13 @@ def abstract_batch(config: TrainConfig, mesh: Mesh, teacher_dim: int = 0) -> Pai
         negative_id=array("uint32", n, k, 2) if k else None,
         valid=array("bool", n),
         negative_valid=array("bool", n, k) if k else None,
-        teacher=array("float32", texts, teacher_dim) if teacher_dim else None,
+        teacher=array("float32", texts, config.teacher_dim) if config.teacher_dim else None,
     )
 
 
 def lowered_step(
     config: TrainConfig,
     mesh: Mesh,
-    teacher_dim: int = 0,
     loss: OwnLoss | None = None,
     options: Mapping[str, str | bool | int] = MappingProxyType({}),
 ) -> Program:
@@ -88,7 +86,6 @@ def lowered_step(
     Args:
         config: Configuration of the run.
         mesh: Mesh of the devices.
-        teacher_dim: Size of a teacher's vectors; 0 without a teacher.
         loss: Loss in the place of the configured one.
         options: Options of the compiler, over those of this package.
 
@@ -100,7 +97,7 @@ def lowered_step(
     # outside of set_mesh: Optax makes a number on the way, for which described devices have no memory
     shardings = state_shardings(config, mesh)
     step = compiled_step(config, mesh, shardings, loss, options)
-    state, batch = jax.tree.map(_placed, abstract_state(config), shardings), abstract_batch(config, mesh, teacher_dim)
+    state, batch = jax.tree.map(_placed, abstract_state(config), shardings), abstract_batch(config, mesh)
     with jax.set_mesh(mesh), _traced_for(mesh):
         return Program(step.lower(state, batch), _local_bytes((state, batch)))
 

@@ -4,7 +4,6 @@ Processes are compared before the first step: later they would hang in a collect
 train on a blend of two mixtures without a word.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import jax
 import numpy as np
 
 from instructor_jax.io.json_files import parse_json
+from instructor_jax.io.tokenizers.digest import digest_of_files
 from instructor_jax.requirements import installed_version
 
 from ..distill.output_names import AXES, START
@@ -81,13 +81,8 @@ def _digests(folder: Path) -> dict[str, str]:
     """Returns digests of what each process made in a folder of its own, and what decides what it computes."""
     found = {}
     for name in (TOKENIZER, AXES, START):
-        digest = hashlib.sha256()
-        for path in [folder / name, *sorted((folder / name).rglob("*"))]:
-            if path.is_file():
-                digest.update(path.relative_to(folder).as_posix().encode())
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-        found[f"the digest of {name}"] = digest.hexdigest()[:16]
+        files = [path for path in (folder / name, *sorted((folder / name).rglob("*"))) if path.is_file()]
+        found[f"the digest of {name}"] = digest_of_files(folder, files)
     return found
 
 

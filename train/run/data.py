@@ -10,21 +10,14 @@ from jaxtyping import Int64
 
 from instructor_jax.io.model_folder import ModelFolder
 from instructor_jax.io.remote_places import refuse_remote
+from instructor_jax.io.tokenizers.digest import tokenizer_digest
 from instructor_jax.io.tokenizers.folders import load_token_ids
 from instructor_jax.text.tokenization import Tokenizer
 
 from ..data.decontamination import Decontamination, decontaminate
 from ..data.instruction_ablation import WithoutInstructions
 from ..data.mixture import hold_out
-from ..data.token_cache import (
-    META,
-    CacheKey,
-    ExampleSource,
-    Mixture,
-    Reading,
-    TokenCache,
-    tokenizer_digest,
-)
+from ..data.token_cache import META, CacheKey, ExampleSource, Mixture, Reading, TokenCache
 from ..data.token_cache_writer import open_token_cache
 from ..medi.memory import from_memory
 from ..medi.storage.store import MediStore

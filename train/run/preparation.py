@@ -125,6 +125,5 @@ def _no_teacher(folder: ModelFolder, data: OpenedData) -> AttachedTeacher:
 def _try(loss: OwnLoss, config: TrainConfig, mesh: Mesh, has: Collection[str] = frozenset({"score", "weight"})) -> None:
     """Tries the loss on rows that carry what rows of the mixture carry: before texts are read, all that they may."""
     dim = config.model.embedding_dim
-    teacher_dim = dim if config.distill.on else 0
     with jax.set_mesh(mesh):
-        try_loss(loss, data_shards(mesh), dim, config.group.negatives, has, teacher_dim)
+        try_loss(loss, data_shards(mesh), dim, config.group.negatives, has, config.teacher_dim)

@@ -26,6 +26,7 @@ from instructor_jax.pages.own_pages import is_our_page
 
 from ..distill.output_names import AXES, START
 from ..watch.wandb_board import RUN_ID
+from .distributed import is_main
 from .metrics_file import FILE, read_lines
 from .report import REPORT
 
@@ -80,17 +81,16 @@ def require_seen_by_all(folder: Path) -> None:
         return
     from jax.experimental.multihost_utils import broadcast_one_to_all, process_allgather
 
-    first = jax.process_index() == 0
-    number = np.asarray(secrets.randbits(31) if first else 0, np.int32)
+    number = np.asarray(secrets.randbits(31) if is_main() else 0, np.int32)
     file = folder / f"{_SEEN}{number}"
-    if first:
+    if is_main():
         folder.mkdir(parents=True, exist_ok=True)
         file.touch()
     try:
         file = folder / f"{_SEEN}{int(broadcast_one_to_all(number))}"
         seen = np.asarray(process_allgather(np.asarray(_appears(file)))).reshape(-1)
     finally:
-        if first:
+        if is_main():
             file.unlink(missing_ok=True)
     if not seen.all():
         raise ValueError(

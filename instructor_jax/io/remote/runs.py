@@ -10,6 +10,7 @@ import logging
 import re
 import shutil
 import threading
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from instructor_jax.io.remote.folders import MARK, download, fetched, joined, remove, told, upload
@@ -25,8 +26,12 @@ _SECONDS = 1.0  # between two looks at the run's folder
 
 def whole_steps(store: Store) -> list[int]:
     """Returns the steps of a run's checkpoints that are whole."""
+    return _whole_steps(store.files())
+
+
+def _whole_steps(listed: Iterable[str]) -> list[int]:
     files: dict[str, list[str]] = {}
-    for name in store.files():
+    for name in listed:
         parts = name.split("/")
         if len(parts) > 2 and parts[0] == CHECKPOINTS and _STEP.fullmatch(parts[1]):
             files.setdefault(parts[1], []).append("/".join(parts[2:]))
@@ -66,7 +71,7 @@ def begin_from_store(store: Store, folder: Path) -> None:
         OSError: The store cannot be read.
     """
     files = store.files()
-    steps = whole_steps(store)
+    steps = _whole_steps(files)
     local = _local_steps(folder)
     unfinished = {name.rpartition("/")[0] for name in files if name.rpartition("/")[2] == MARK}
     for place in unfinished:
@@ -75,10 +80,15 @@ def begin_from_store(store: Store, folder: Path) -> None:
     if files and local and max(local) > max(steps, default=-1):
         logger.warning("going on from step %d of %s, which was not sent to the store", max(local), folder)
         return
+    _fill(folder, store, files, lambda name: not any(name.startswith(f"{place}/") for place in unfinished))
+
+
+def _fill(folder: Path, store: Store, files: Mapping[str, tuple[int, str]], wanted: Callable[[str], bool]) -> None:
+    """Makes a folder of this machine what is wanted of a store's files, and nothing else."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, (size, _) in files.items():
-        if not any(name.startswith(f"{place}/") for place in unfinished):
+        if wanted(name):
             download(store, name, folder / name, size)
 
 
@@ -88,14 +98,14 @@ def copy_latest(store: Store, folder: Path) -> None:
     Raises:
         OSError: The store cannot be read.
     """
-    steps = whole_steps(store)
-    left_out = {str(step) for step in steps[:-1]}
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name, (size, _) in store.files().items():
+    files = store.files()
+    left_out = {str(step) for step in _whole_steps(files)[:-1]}
+
+    def wanted(name: str) -> bool:
         first, _, rest = name.partition("/")
-        if first != MODEL and not (first == CHECKPOINTS and rest.partition("/")[0] in left_out):
-            download(store, name, folder / name, size)
+        return first != MODEL and not (first == CHECKPOINTS and rest.partition("/")[0] in left_out)
+
+    _fill(folder, store, files, wanted)
 
 
 def latest_step(folder: Path) -> int | None:

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
-from instructor_jax.train.data.token_cache import META, CacheKey, ExampleSource, TokenCache, tokenizer_digest
+from instructor_jax.train.data.token_cache import META, CacheKey, ExampleSource, TokenCache
 
 
 @pytest.fixture
@@ -49,17 +49,6 @@ def test_keys_name_folders():
     others = [CacheKey("m", "tokenizer", 512), CacheKey("mixture", "t", 512), CacheKey("mixture", "tokenizer", 256),
               CacheKey("mixture", "tokenizer", 512, True)]  # fmt: skip
     assert len({key.name, *(other.name for other in others)}) == 5
-
-
-def test_tokenizer_digest_is_that_of_the_files(tmp_path):
-    with pytest.raises(ValueError, match="has no tokenizer file"):
-        tokenizer_digest(tmp_path)
-    (tmp_path / "tokenizer.json").write_text("{}")
-    first = tokenizer_digest(tmp_path)
-    (tmp_path / "README.md").write_text("not part of it")
-    assert tokenizer_digest(tmp_path) == first
-    (tmp_path / "tokenizer.json").write_text("{ }")
-    assert tokenizer_digest(tmp_path) != first
 
 
 def test_the_stored_mixture_is_a_source(tmp_path, random_examples):

@@ -13,7 +13,7 @@ import pytest
 
 from instructor_jax.train.run.config_check import config_differences
 
-from ..programs import finish, free_port, losses, start, start_several, stopped_after, wait_for_step
+from ..programs import finish, losses, start, start_several, stopped_after, wait_for_step
 from ..small_runs import write_mixture
 
 STEPS = ("steps=120", "checkpoints.every=20")
@@ -75,13 +75,10 @@ def test_a_process_with_other_settings_is_refused_before_the_first_step(data, tm
 @pytest.mark.slow
 def test_processes_that_see_different_folders_are_refused_before_the_first_step(data, tmp_path) -> None:
     """One path, two disks: as on hosts without a common file system, whose checkpoints would never be whole."""
-    common = ["--coordinator", f"localhost:{free_port()}", "--processes", "2"]
     hosts = [tmp_path / name for name in ("first", "second")]
-    programs = []
-    for index, host in enumerate(hosts):
+    for host in hosts:
         host.mkdir()
-        programs.append(start(data, "run", ["steps=6"], flags=[*common, "--process", str(index)], folder=host))
-    for program in programs:
+    for program in start_several(data, "run", ["steps=6"], processes=2, devices=1, folders=hosts):
         assert "output=run is not one folder for all processes: process 1 does not see" in program.communicate()[0]
         assert program.returncode == 1
     assert not (hosts[0] / "run" / "metrics.jsonl").exists()

@@ -13,7 +13,7 @@ from ..record import Plan
 def planner(
     run: RunConfig, topology: str, fill: float, loss: OwnLoss | None, bar: Progress
 ) -> Callable[[TrainConfig], Plan]:
-    """Returns what plans a step as the run would compile it, with its compiler's flags and its teacher's vectors.
+    """Returns what plans a step as the run would compile it, with its compiler's flags.
 
     Args:
         run: Settings of the run.
@@ -26,8 +26,7 @@ def planner(
 
     def planned(config: TrainConfig) -> Plan:
         bar.set_postfix_str(f"gradient_cache_chunks={config.gradient_cache_chunks} remat={config.remat}")
-        teacher_dim = config.model.embedding_dim if run.distill.on else 0
-        made = plan_step(config, topology, fill, teacher_dim, loss, run.compiler.options())
+        made = plan_step(config, topology, fill, loss, run.compiler.options())
         bar.update()
         return made
 
