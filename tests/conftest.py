@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 if TYPE_CHECKING:
     import fsspec
@@ -153,9 +154,11 @@ def bucket() -> Iterator[str]:
     """A bucket of an S3 server of this machine, for this process and those that it starts."""
     moto = pytest.importorskip("moto.server", reason="needs a server of S3: pip install 'moto[server]' s3fs")
     pytest.importorskip("s3fs")
+    from s3fs import S3FileSystem
+
     from instructor_jax.io.remote.stores import Store
 
-    server = moto.ThreadedMotoServer(port=0)
+    server = moto.ThreadedMotoServer("127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
     given = {
@@ -167,6 +170,10 @@ def bucket() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in given.items():
             patch.setenv(name, value)
+        # moto keeps its buckets from server to server, fsspec what it has once opened, with the address of that server
+        urlopen(f"{given['AWS_ENDPOINT_URL']}/moto-api/reset", b"").close()
+        S3FileSystem.clear_instance_cache()
         Store("s3://bucket/x").fs.mkdir("bucket")
         yield "s3://bucket"
+        S3FileSystem.clear_instance_cache()
     server.stop()
