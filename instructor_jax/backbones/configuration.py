@@ -73,3 +73,12 @@ class BackboneConfig(Protocol):
     def weight_count(self) -> int:
         """Number of the encoder's weights, counted from the shapes."""
         ...
+
+
+def score_cap(config: BackboneConfig) -> float | None:
+    """Returns the number that the family's scores of attention stay below; None where nothing bounds them.
+
+    Most families have no such field, and 0 in it is no bound. A score s becomes cap * tanh(s / cap), as in the report
+    on Gemma 2 (2024, section 2).
+    """
+    return getattr(config, "score_cap", 0.0) or None

@@ -27,6 +27,7 @@ PLACES: dict[str, str] = {
     "qwen3": "instructor_jax.backbones.qwen3.family",
     "modernbert": "instructor_jax.backbones.modernbert.family",
     "gemma3_text": "instructor_jax.backbones.gemma.family",
+    "t5gemma": "instructor_jax.backbones.t5gemma.family",
 }
 _DEFAULT = "t5"  # of folders that do not say, and of new models
 

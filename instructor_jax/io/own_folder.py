@@ -75,7 +75,7 @@ def _values(fields: Fields, kind: type) -> dict[str, Any]:
         elif isinstance(field.default, bool):
             values[field.name] = fields.flag(field.name)
         elif isinstance(field.default, float):
-            values[field.name] = fields.number(field.name, least=0.0, most=1.0)
+            values[field.name] = fields.number(field.name, least=0.0, most=float(SIZE))  # the class knows the range
         elif isinstance(field.default, str):
             values[field.name] = _one_of(fields, field.name, get_args(field.type))
         else:  # sizes, and that of a projection, whose default is None

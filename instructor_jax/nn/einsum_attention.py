@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +24,19 @@ class EinsumAttention:
         segments: The text of each token within its row; -1 is padding.
         dtype: Type of the products.
         block: How many queries of a row are computed at a time where there is no dropout; None for all.
+        cap: What the scores are kept below; None for nothing.
     """
 
-    def __init__(self, segments: Int[Array, "groups rows len"], dtype: Dtype, block: int | None = None):
+    def __init__(
+        self,
+        segments: Int[Array, "groups rows len"],
+        dtype: Dtype,
+        block: int | None = None,
+        cap: float | None = None,
+    ):
         self._length = segments.shape[-1]
         self._block = block
+        self._cap = cap
         self._mask = text_mask(segments)
         self._dtype = dtype
 
@@ -59,8 +67,8 @@ class EinsumAttention:
         query, key, value = states
         key, value = (for_every_query(state, query.shape[2]) for state in (key, value))
         if self._block is not None and drop is None:
-            return attend_in_blocks(query, key, value, bias, self._mask, self._block)
-        return attend(query, key, value, bias, self._mask, drop)
+            return attend_in_blocks(query, key, value, Scores(bias, self._mask, self._cap), self._block)
+        return attend(query, key, value, Scores(bias, self._mask, self._cap), drop)
 
     def join(
         self, mixed: States, weight: Float[Array, "heads head_dim embed"]
@@ -90,12 +98,25 @@ def text_mask(segments: Int[Array, "groups rows len"]) -> Float[Array, "groups r
     return jnp.where(same, 0.0, MASKED)
 
 
+class Scores(NamedTuple):
+    """What becomes of the products of queries and keys before the softmax.
+
+    Attributes:
+        bias: Added to those of every head, or of all alike; None for nothing.
+        mask: Added to those of every row.
+        cap: Each becomes cap tanh(product / cap) before anything is added; None for no bound.
+    """
+
+    bias: Float[Array, "heads_or_1 query key"] | None
+    mask: Float[Array, "groups rows query key"]
+    cap: float | None = None
+
+
 def attend(
     query: Float[Array, "groups rows heads query head_dim"],
     key: Float[Array, "groups rows heads key head_dim"],
     value: Float[Array, "groups rows heads key head_dim"],
-    bias: Float[Array, "heads_or_1 query key"] | None,
-    mask: Float[Array, "groups rows query key"],
+    rule: Scores,
     dropout: Callable[[Array], Array] | None = None,
 ) -> Float[Array, "groups rows heads query head_dim"]:
     """softmax(query key^T + bias + mask) value, with float32 scores and statistics.
@@ -103,8 +124,10 @@ def attend(
     The division by the sum comes after the product with the values, where there are head_dim numbers per query to
     divide instead of len.
     """
-    dtype = query.dtype
+    dtype, (bias, mask, cap) = query.dtype, rule
     scores = product("grhqe,grhke->grhqk", query, key, jnp.float32 if dtype == jnp.float32 else dtype, jnp.float32)
+    if cap is not None:
+        scores = cap * jnp.tanh(scores / cap)
     if bias is not None:  # one for all heads is no parameter, and needs no gradient
         scores = with_bias(scores, bias) if bias.shape[0] == query.shape[2] else scores + bias[None, None]
     scores = scores + mask[:, :, None]
@@ -135,8 +158,7 @@ def attend_in_blocks(
     query: Float[Array, "groups rows heads len head_dim"],
     key: Float[Array, "groups rows heads len head_dim"],
     value: Float[Array, "groups rows heads len head_dim"],
-    bias: Float[Array, "heads_or_1 len len"] | None,
-    mask: Float[Array, "groups rows len len"],
+    rule: Scores,
     block: int,
 ) -> Float[Array, "groups rows heads len head_dim"]:
     """Does what `attend` does for one block of queries after the other; `block` divides `len`."""
@@ -145,7 +167,8 @@ def attend_in_blocks(
         def cut(array: Array, axis: int) -> Array:
             return jax.lax.dynamic_slice_in_dim(array, start, block, axis)
 
-        return attend(cut(query, 3), key, value, None if bias is None else cut(bias, 1), cut(mask, 2))
+        bias = None if rule.bias is None else cut(rule.bias, 1)
+        return attend(cut(query, 3), key, value, Scores(bias, cut(rule.mask, 2), rule.cap))
 
     mixed = jax.lax.map(some, jnp.arange(0, query.shape[3], block))
     return jnp.moveaxis(mixed, 0, 3).reshape(query.shape)

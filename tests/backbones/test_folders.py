@@ -13,6 +13,7 @@ from instructor_jax.backbones.gemma.config import GemmaConfig
 from instructor_jax.backbones.modernbert.config import ModernBertConfig
 from instructor_jax.backbones.mpnet.config import MPNetConfig
 from instructor_jax.backbones.qwen3.config import Qwen3Config
+from instructor_jax.backbones.t5gemma.config import T5GemmaConfig
 from instructor_jax.config import DenseShape, ModelConfig
 from instructor_jax.convert.sources import read_source
 from instructor_jax.convert.verify import verify
@@ -41,6 +42,13 @@ MODELS = {
         ModelConfig(
             GemmaConfig(**_SHAPE, kv_heads=1, window=8, full_every=2, score_width=8), max_length=64,
             dense=(DenseShape(24, bias=False), DenseShape(20, bias=True, activation="gelu")), projection=12,
+            pool_instruction=True,
+        ),
+    ),
+    "t5gemma": (
+        "sentencepiece",
+        ModelConfig(
+            T5GemmaConfig(**_SHAPE, kv_heads=1, window=5, score_width=8, score_cap=2.0), max_length=64,
             pool_instruction=True,
         ),
     ),

@@ -10,6 +10,7 @@ from instructor_jax.backbones.bert.config import BertConfig
 from instructor_jax.backbones.gemma.config import GemmaConfig
 from instructor_jax.backbones.modernbert.config import ModernBertConfig
 from instructor_jax.backbones.qwen3.config import Qwen3Config
+from instructor_jax.backbones.t5gemma.config import T5GemmaConfig
 from instructor_jax.config import DenseShape, ModelConfig
 from instructor_jax.nn.model import init_params
 from instructor_jax.sharding import MeshShape, make_mesh
@@ -24,6 +25,7 @@ _MODELS = {
     # two heads of queries are split over devices, the one of keys that they share is not
     "qwen3": ModelConfig(Qwen3Config(**_SHAPE, kv_heads=1), max_length=16, pooling="lasttoken"),
     "modernbert": ModelConfig(ModernBertConfig(**_SHAPE, window=4, pad_id=3, eos_id=2), max_length=16),
+    "t5gemma": ModelConfig(T5GemmaConfig(**_SHAPE, kv_heads=2, window=4, score_cap=2.0, dropout=0.1), max_length=16),
     "gemma": ModelConfig(
         GemmaConfig(**_SHAPE, kv_heads=1, window=4, full_every=2),
         dense=(DenseShape(12, activation="tanh"),), projection=8, max_length=16,

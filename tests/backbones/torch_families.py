@@ -93,6 +93,30 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, dict[str, Any]]]] = {
             },
         },
     ),
+    "t5gemma": (
+        "T5Gemma",
+        {
+            "vocab_size": 97,
+            "hidden_size": 32,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 8,
+            "intermediate_size": 48,
+            "sliding_window": 5,
+            "query_pre_attn_scalar": 8,
+            "attn_logit_softcapping": 2.0,
+            "max_position_embeddings": 64,
+        },
+        {
+            "plain": {},
+            "no-bound": {"attn_logit_softcapping": None, "num_key_value_heads": 1},
+            "one-layer": {"num_hidden_layers": 1, "sliding_window": 3, "rms_norm_eps": 1e-3},
+            "wide-heads": {"head_dim": 24, "query_pre_attn_scalar": 30},
+            "biases": {"attention_bias": True, "num_key_value_heads": 4, "rope_theta": 500.0},
+            "full": {"layer_types": ["full_attention"] * 4, "vocab_size": 211, "hidden_activation": "silu"},
+        },
+    ),
     "modernbert": (
         "ModernBert",
         {
@@ -135,16 +159,26 @@ COMPILED = [
 PLAIN = [(family, "plain") for family in FAMILIES]
 
 
+def _model(family: str, name: str, settings: dict[str, Any]) -> Any:
+    """A model of transformers, with the weights that it draws."""
+    import transformers
+
+    configuration = getattr(transformers, f"{name}Config")
+    if family == "t5gemma":  # the settings of an encoder are a part of those of the whole model
+        whole = configuration(encoder=settings, decoder=settings, is_encoder_decoder=False)
+        return transformers.T5GemmaEncoderModel(whole)
+    kind = getattr(transformers, f"{name}Model")
+    config = configuration(**settings)
+    return kind(config, add_pooling_layer=False) if family in ("bert", "mpnet") else kind(config)
+
+
 def random_encoder(family: str, variant: str, seed: int = 0) -> Any:
     """An encoder in evaluation mode."""
     import torch
-    import transformers
 
     name, common, variants = FAMILIES[family]
-    config: Any = getattr(transformers, f"{name}Config")(**{**common, **variants[variant]})
     torch.manual_seed(seed)
-    kind = getattr(transformers, f"{name}Model")
-    model = (kind(config, add_pooling_layer=False) if family in ("bert", "mpnet") else kind(config)).eval()
+    model = _model(family, name, {**common, **variants[variant]}).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim == 1:  # scales and biases

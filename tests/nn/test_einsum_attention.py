@@ -7,21 +7,25 @@ import pytest
 from jax import export
 
 from instructor_jax.nn.compute import Compute
-from instructor_jax.nn.einsum_attention import attend, attend_in_blocks, query_block, text_mask
+from instructor_jax.nn.einsum_attention import Scores, attend, attend_in_blocks, query_block, text_mask
 from instructor_jax.nn.layout import Layout
 
 APART = Compute(layout=Layout(stacked=False))
 
 
-@pytest.mark.parametrize("biases", [0, 1, 2])
-def test_blocks_give_the_numbers_of_whole_rows(biases: int) -> None:
+@pytest.mark.parametrize(("biases", "cap"), [(0, None), (1, 2.0), (2, None)])
+def test_blocks_give_the_numbers_of_whole_rows(biases: int, cap: float | None) -> None:
     random = np.random.default_rng(0)
     query, key, value = (jnp.asarray(random.normal(size=(1, 2, 2, 12, 4)), jnp.float32) for _ in range(3))
     segments = jnp.asarray([[[0] * 5 + [1] * 4 + [-1] * 3, [0] * 12]])  # two texts and padding; one text
     bias = jnp.asarray(random.normal(size=(biases, 12, 12)), jnp.float32) if biases else None
     mask = text_mask(segments)
-    whole = jax.jit(attend)(query, key, value, bias, mask)
-    blocks = jax.jit(attend_in_blocks, static_argnums=5)(query, key, value, bias, mask, 4)
+
+    def both(query: jax.Array, key: jax.Array, value: jax.Array) -> tuple[jax.Array, jax.Array]:
+        rule = Scores(bias, mask, cap)
+        return attend(query, key, value, rule), attend_in_blocks(query, key, value, rule, 4)
+
+    whole, blocks = jax.jit(both)(query, key, value)
     # sums of the same numbers, in an order that XLA may choose anew
     np.testing.assert_allclose(blocks, whole, rtol=0, atol=1e-6)
 

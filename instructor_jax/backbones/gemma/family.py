@@ -9,7 +9,7 @@ from instructor_jax.backbones.tokenizer_habits import TokenizerClass, TokenizerH
 from instructor_jax.backbones.weight_names import Entry
 from instructor_jax.config import DenseShape, ModelConfig
 
-_NORMS = (
+NORMS = (
     ("before_attention", "input_layernorm"),
     ("behind_attention", "post_attention_layernorm"),
     ("before_mlp", "pre_feedforward_layernorm"),
@@ -18,14 +18,23 @@ _NORMS = (
 
 
 def _build(config: GemmaConfig, compute: Any, rngs: Any) -> EncoderModule:
-    from instructor_jax.backbones.gemma.encoder import Encoder  # JAX and flax, which reading a folder does without
+    # JAX and flax, which reading a folder does without
+    from instructor_jax.backbones.gemma.encoder import Encoder
+    from instructor_jax.backbones.gemma.layer import LayerShape
+    from instructor_jax.nn.layers import FeedForwardShape
+    from instructor_jax.nn.self_attention import AttentionShape
 
-    return Encoder(config, compute, rngs)
+    attention = AttentionShape(
+        config.embed, config.heads, config.kv_heads, config.head_dim, config.score_width**-0.5,
+        config.attention_dropout, bias=config.attention_bias, norm_epsilon=config.norm_epsilon, norm_offset=1.0,
+    )  # fmt: skip
+    mlp = FeedForwardShape(config.embed, config.ffn, config.activation, gated=True, dropout=0.0)
+    return Encoder(config, LayerShape(attention, mlp, config.norm_epsilon), compute, rngs)
 
 
 def table(config: GemmaConfig) -> list[Entry]:
     """Returns the entries of all parameters of a model with this configuration."""
-    return grouped_heads.table(config, _NORMS)
+    return grouped_heads.table(config, NORMS)
 
 
 NAMES = grouped_heads.names(table)

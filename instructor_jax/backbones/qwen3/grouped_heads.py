@@ -1,6 +1,6 @@
-"""Layers of grouped heads and gated units, as Gemma and Qwen3 have them: sizes, names of weights, number of weights.
+"""Layers of grouped heads and gated units, as Qwen3 and the families of Gemma have them: sizes and names of weights.
 
-Several heads of queries share one head of keys and values; queries and keys are normalised head by head.
+Several heads of queries share one head of keys and values; most normalise queries and keys head by head.
 """
 
 import re
@@ -12,7 +12,9 @@ from instructor_jax.backbones.weight_names import Entry, WeightNames, config_nee
 from instructor_jax.io.bounds import LAYERS, SIZE
 
 EMBEDDING = "embed_tokens.weight"
-_LAYER = "layers.{layer}."
+LAYER = "layers.{layer}."
+# The linear layers that adapters may change.
+ADAPTED = r"layers\.(?P<layer>\d+)\.(self_attn\.(q_proj|k_proj|v_proj|o_proj)|mlp\.(gate_proj|up_proj|down_proj))"
 
 
 def check_grouped_heads(config: Any, more: Iterable[str], activations: tuple[str, ...]) -> None:
@@ -42,45 +44,71 @@ def check_grouped_heads(config: Any, more: Iterable[str], activations: tuple[str
         raise ValueError(f"{name}.head_dim={config.head_dim} must be even: positions turn pairs of numbers.")
 
 
-def layer_weights(config: Any, norms: int) -> int:
-    """Returns the number of weights of one layer, which has so many norms of the model's width."""
+def layer_weights(config: Any, norms: int, *, head_norms: bool = True) -> int:
+    """Returns the number of weights of one layer.
+
+    Args:
+        config: The sizes.
+        norms: How many norms of the model's width it has.
+        head_norms: Whether queries and keys are normalised head by head.
+    """
     inner, shared = config.heads * config.head_dim, config.kv_heads * config.head_dim
-    attention = 2 * config.embed * (inner + shared) + 2 * config.head_dim
+    attention = 2 * config.embed * (inner + shared) + 2 * config.head_dim * head_norms
     if config.attention_bias:
         attention += inner + 2 * shared + config.embed
     return attention + 3 * config.embed * config.ffn + norms * config.embed
 
 
-def table(config: Any, norms: Iterable[tuple[str, str]]) -> list[Entry]:
+def table(config: Any, norms: Iterable[tuple[str, str]], prefix: str = "", *, head_norms: bool = True) -> list[Entry]:
     """Returns the entries of all parameters of a model with such layers.
 
     Args:
         config: The configuration.
         norms: Our name and PyTorch's of every norm of the model's width that a layer has.
+        prefix: What stands before all of PyTorch's names.
+        head_norms: Whether queries and keys are normalised head by head.
     """
-    embed, ffn, head_dim, path = config.embed, config.ffn, config.head_dim, "encoder.layers.attention"
-    entries = [same("encoder.embed.embedding", EMBEDDING, config.vocab, embed)]
+    return [
+        same("encoder.embed.embedding", prefix + EMBEDDING, config.vocab, config.embed),
+        *layer_entries(config, norms, "encoder.layers", prefix + LAYER, head_norms=head_norms),
+        same("encoder.final_norm.scale", f"{prefix}norm.weight", config.embed),
+    ]
+
+
+def layer_entries(
+    config: Any, norms: Iterable[tuple[str, str]], path: str, layer: str, *, head_norms: bool = True
+) -> list[Entry]:
+    """Returns the entries of a layer's parameters.
+
+    Args:
+        config: Its sizes.
+        norms: As for `table`.
+        path: Where it lies in our tree.
+        layer: What stands before PyTorch's names, with a place for its number.
+        head_norms: As for `table`.
+    """
+    embed, ffn, head_dim, attention = config.embed, config.ffn, config.head_dim, f"{path}.attention"
+    entries = []
     for ours, theirs, heads in (
         ("query", "q_proj", config.heads),
         ("key", "k_proj", config.kv_heads),
         ("value", "v_proj", config.kv_heads),
     ):
-        name, inner = f"{_LAYER}self_attn.{theirs}", heads * head_dim
-        entries.append(linear(f"{path}.{ours}", f"{name}.weight", inner, embed, split=(embed, heads, head_dim)))
+        name, inner = f"{layer}self_attn.{theirs}", heads * head_dim
+        entries.append(linear(f"{attention}.{ours}", f"{name}.weight", inner, embed, split=(embed, heads, head_dim)))
         if config.attention_bias:
-            entries.append(reshaped(f"{path}.{ours}_bias", f"{name}.bias", heads, head_dim))
-    name, inner = f"{_LAYER}self_attn.o_proj", config.heads * head_dim
-    entries.append(linear(f"{path}.out", f"{name}.weight", embed, inner, split=(config.heads, head_dim, embed)))
+            entries.append(reshaped(f"{attention}.{ours}_bias", f"{name}.bias", heads, head_dim))
+    name, inner = f"{layer}self_attn.o_proj", config.heads * head_dim
+    entries.append(linear(f"{attention}.out", f"{name}.weight", embed, inner, split=(config.heads, head_dim, embed)))
     if config.attention_bias:
-        entries.append(same(f"{path}.out_bias", f"{name}.bias", embed))
-    for ours, theirs in (("query_norm", "q_norm"), ("key_norm", "k_norm")):
-        entries.append(same(f"{path}.{ours}.scale", f"{_LAYER}self_attn.{theirs}.weight", head_dim))
+        entries.append(same(f"{attention}.out_bias", f"{name}.bias", embed))
+    for ours, theirs in (("query_norm", "q_norm"), ("key_norm", "k_norm")) if head_norms else ():
+        entries.append(same(f"{attention}.{ours}.scale", f"{layer}self_attn.{theirs}.weight", head_dim))
     for ours, theirs in (("wi_0", "gate_proj"), ("wi_1", "up_proj")):
-        entries.append(linear(f"encoder.layers.mlp.{ours}", f"{_LAYER}mlp.{theirs}.weight", ffn, embed))
-    entries.append(linear("encoder.layers.mlp.wo", f"{_LAYER}mlp.down_proj.weight", embed, ffn))
+        entries.append(linear(f"{path}.mlp.{ours}", f"{layer}mlp.{theirs}.weight", ffn, embed))
+    entries.append(linear(f"{path}.mlp.wo", f"{layer}mlp.down_proj.weight", embed, ffn))
     for ours, theirs in norms:
-        entries.append(same(f"encoder.layers.{ours}.scale", f"{_LAYER}{theirs}.weight", embed))
-    entries.append(same("encoder.final_norm.scale", "norm.weight", embed))
+        entries.append(same(f"{path}.{ours}.scale", f"{layer}{theirs}.weight", embed))
     return entries
 
 
@@ -95,9 +123,7 @@ def names(table: Callable[[Any], list[Entry]]) -> WeightNames:
         recognised=re.compile(r"embed_tokens\.weight|layers\.\d+\..*|norm\.weight"),
         stack=None,
         stack_prefix="",
-        adapted=re.compile(
-            r"layers\.(?P<layer>\d+)\.(self_attn\.(q_proj|k_proj|v_proj|o_proj)|mlp\.(gate_proj|up_proj|down_proj))"
-        ),
+        adapted=re.compile(ADAPTED),
         layer_list="layers",
         whole_prefix="model.",
     )

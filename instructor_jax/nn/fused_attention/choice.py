@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from instructor_jax.backbones.configuration import BackboneConfig
+from instructor_jax.backbones.configuration import BackboneConfig, score_cap
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.fused_attention.plan import BLOCK, KernelPlan, vmem_bytes
 from instructor_jax.sharding import axis_shards
@@ -72,6 +72,8 @@ def _obstacle(config: BackboneConfig, dtype: np.dtype, groups: int) -> str | Non
     """Why the kernels cannot compute a call, if they cannot."""
     if dtype not in (jnp.float32, jnp.bfloat16):
         return f"the kernels compute in float32 and bfloat16, not in {dtype}"
+    if score_cap(config) is not None:
+        return "the kernels do not bound scores, as this encoder does"
     if groups % axis_shards("batch"):
         return f"{groups} groups are no multiple of the {axis_shards('batch')} devices that hold different examples"
     if config.heads % axis_shards("act_heads"):
