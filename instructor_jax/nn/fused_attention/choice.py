@@ -49,7 +49,8 @@ def choose_attention(
     dropout = 0.0 if row_keys is None else config.attention_dropout
     obstacle = _obstacle(config, dtype, groups)
     if obstacle is None:
-        plan = KernelPlan(length, groups // axis_shards("batch") * rows, dropout, interpret=platform != "tpu")
+        program_rows, interpret = groups // axis_shards("batch") * rows, platform != "tpu"
+        plan = KernelPlan(length, program_rows, dropout, interpret, score_cap(config) or 0.0)
         plan = _fitted(plan, config.head_dim, dtype.itemsize)
         if plan is not None:
             return plan
@@ -72,8 +73,6 @@ def _obstacle(config: BackboneConfig, dtype: np.dtype, groups: int) -> str | Non
     """Why the kernels cannot compute a call, if they cannot."""
     if dtype not in (jnp.float32, jnp.bfloat16):
         return f"the kernels compute in float32 and bfloat16, not in {dtype}"
-    if score_cap(config) is not None:
-        return "the kernels do not bound scores, as this encoder does"
     if groups % axis_shards("batch"):
         return f"{groups} groups are no multiple of the {axis_shards('batch')} devices that hold different examples"
     if config.heads % axis_shards("act_heads"):

@@ -7,7 +7,8 @@ A = P with dropout, and dP = dropout of v^T do, the backward kernel computes sco
 
     dv = do A^T     dS = P (dP - sum over keys of P dP)     dq = k dS     dk = q dS^T     dbias = dS summed over rows
 
-for q, k, v of [head_dim, len]. Nothing is kept from the forward pass but its inputs: where all keys are at hand,
+for q, k, v of [head_dim, len]; where products are kept below a cap, dS is multiplied by the slope of that for dq and dk.
+Nothing is kept from the forward pass but its inputs: where all keys are at hand,
 maximum and sum of a softmax cost less than reading them back. The bias's gradient stays on the chip, summed over the
 rows of the call, and leaves as 2 * len numbers per head.
 """
@@ -30,6 +31,8 @@ from instructor_jax.nn.fused_attention.scores import (
     mask_of,
     matmul,
     matmul_transposed,
+    products_of,
+    slope_of,
     softmax_parts,
     spread,
     window_of,
@@ -153,7 +156,8 @@ def _forward_kernel(
         def _(block: jax.Array) -> None:
             lanes = block_of(block)
             mask = mask_of(own_segments, segments[row, :, lanes], plan)
-            weights, total = softmax_parts(keys, query[row, :, lanes], bias[window_of(block, plan), :], mask, plan)
+            products = products_of(keys, query[row, :, lanes], plan)
+            weights, total = softmax_parts(products, bias[window_of(block, plan), :], mask)
             if plan.dropout:
                 keep = keep_mask(dropout_keys, program * plan.program_rows + row, head, block, plan)
                 weights, total = jnp.where(keep, weights, 0.0), total * (1.0 - plan.dropout)
@@ -199,7 +203,8 @@ def _backward_kernel(
             lanes, window = block_of(block), window_of(block, plan)
             queries, gradients = query[row, :, lanes], gradient[row, :, lanes]
             mask = mask_of(own_segments, segments[row, :, lanes], plan)
-            weights, total = softmax_parts(keys, queries, bias[window, :], mask, plan)
+            products = products_of(keys, queries, plan)
+            weights, total = softmax_parts(products, bias[window, :], mask)
             weights = weights / total
             d_weights, kept = matmul(values, gradients, plan), weights
             if plan.dropout:
@@ -208,6 +213,8 @@ def _backward_kernel(
                 d_weights, kept = jnp.where(keep, d_weights * scale, 0.0), jnp.where(keep, weights * scale, 0.0)
             d_scores = weights * (d_weights - (weights * d_weights).sum(axis=0, keepdims=True))
             d_bias[window, :] += d_scores
+            if plan.cap:
+                d_scores = d_scores * slope_of(products, plan)
             d_scores = d_scores.astype(keys.dtype)
             d_query[row, :, lanes] = matmul(key[row], d_scores, plan).astype(d_query.dtype)
             key_sums[...] += matmul_transposed(queries, d_scores, plan)

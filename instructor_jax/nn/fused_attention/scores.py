@@ -115,11 +115,21 @@ def mask_of(keys: jax.Array, queries: jax.Array, plan: KernelPlan) -> jax.Array:
     return jnp.where(keys == jnp.where(queries < 0, _NO_QUERY, queries), 0.0, elsewhere)
 
 
-def softmax_parts(
-    keys: jax.Array, queries: jax.Array, bias: jax.Array, mask: jax.Array, plan: KernelPlan
-) -> tuple[jax.Array, jax.Array]:
+def products_of(keys: jax.Array, queries: jax.Array, plan: KernelPlan) -> jax.Array:
+    """Products of keys and queries, [keys, BLOCK], below the plan's cap where it has one."""
+    products = matmul(keys, queries, plan)
+    return plan.cap * jnp.tanh(products / plan.cap) if plan.cap else products
+
+
+def slope_of(products: jax.Array, plan: KernelPlan) -> jax.Array:
+    """How much a product below the cap grows with the product itself: the derivative of cap tanh(x / cap)."""
+    share = products / plan.cap
+    return 1.0 - share * share
+
+
+def softmax_parts(products: jax.Array, bias: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
     """exp(scores - maximum) [keys, BLOCK] and its sums [1, BLOCK]; the order of additions is that of `attend`."""
-    scores = matmul(keys, queries, plan) + bias + mask
+    scores = products + bias + mask
     weights = jnp.exp(scores - scores.max(axis=0, keepdims=True))
     return weights, weights.sum(axis=0, keepdims=True)
 
