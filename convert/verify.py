@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from instructor_jax.backbones.configuration import stack_depth
 from instructor_jax.backbones.registry import backbone_of
 from instructor_jax.config import ModelConfig
 from instructor_jax.io.settings.family import backbone_in
@@ -74,6 +75,7 @@ def verify(source: Source) -> list[Comparison]:
     params = jax.tree.map(lambda array: np.asarray(array, np.float32), source.params)
     ours = _our_states(config, params, tokens, keep)
     encoder = _torch_encoder(source)
+    each = config.encoder.layers // stack_depth(config.encoder)  # how many layers our loop runs at a time
     with torch.inference_mode():
         output = encoder(
             input_ids=torch.from_numpy(tokens).long(),
@@ -81,10 +83,10 @@ def verify(source: Source) -> list[Comparison]:
             output_hidden_states=True,
         )
         *between, _ = [state.numpy() for state in output.hidden_states]  # the last is the final, normalised one
-        theirs = [*between, output.last_hidden_state.numpy()]
+        theirs = [*between[::each], output.last_hidden_state.numpy()]
         masks = torch.from_numpy(keep).long(), torch.from_numpy(unpooled).long()
         vectors = pooling(config, params)(output.last_hidden_state, *masks).numpy()
-    names = ["embedding", *(f"layer {index}" for index in range(config.encoder.layers - 1)), "final"]
+    names = ["embedding", *(f"layer {index}" for index in range(each - 1, config.encoder.layers - 1, each)), "final"]
     # transformers reports the state after the last layer only behind the final norm; so do we
     ours = [*ours[:-2], ours[-1]]
     rows = [_compare(name, a[keep], b[keep]) for name, a, b in zip(names, ours, theirs, strict=True)]

@@ -9,7 +9,7 @@ import importlib
 from typing import Any, Literal, get_args
 
 from instructor_jax.backbones.checks import check_choice, check_flag, check_whole
-from instructor_jax.backbones.configuration import BackboneConfig
+from instructor_jax.backbones.configuration import BackboneConfig, output_width
 from instructor_jax.backbones.t5.config import T5Config as EncoderConfig  # the one family there was under this name
 from instructor_jax.io.bounds import SIZE
 
@@ -112,7 +112,7 @@ class ModelConfig:
     @property
     def dense_widths(self) -> tuple[int, ...]:
         """Sizes of what goes into each dense layer, and of what leaves the last one."""
-        return (self.encoder.embed, *(layer.size for layer in self.dense))
+        return (output_width(self.encoder), *(layer.size for layer in self.dense))
 
     @property
     def embedding_dim(self) -> int:

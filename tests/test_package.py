@@ -28,7 +28,7 @@ STOREYS = (
     # families, met by name through `backbones.registry`
     ("backbones.t5", "backbones.bert", "backbones.qwen3", "backbones.modernbert"),
     ("backbones.mpnet", "backbones.gemma"),  # families made of parts of another one
-    ("backbones.t5gemma",),
+    ("backbones.t5gemma", "backbones.embedding_gemma2"),
     ("nn.model",),  # packed tokens -> vectors: an encoder of any family, pooling, projection
     ("inference", "publishing"),  # prepare, run, finish; a model's card and its upload
     ("drop_in",),  # what sentence-transformers' class offers besides

@@ -82,3 +82,16 @@ def score_cap(config: BackboneConfig) -> float | None:
     on Gemma 2 (2024, section 2).
     """
     return getattr(config, "score_cap", 0.0) or None
+
+
+def stack_depth(config: BackboneConfig) -> int:
+    """Returns the number of steps of the loop over the layers, which is how many of a parameter are stacked.
+
+    Most families run one layer a step, and have no field that says so.
+    """
+    return getattr(config, "steps", config.layers)
+
+
+def output_width(config: BackboneConfig) -> int:
+    """Returns the width of what leaves the encoder; that of the hidden states where a family says no other."""
+    return getattr(config, "output", config.embed)

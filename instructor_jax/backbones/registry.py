@@ -28,6 +28,8 @@ PLACES: dict[str, str] = {
     "modernbert": "instructor_jax.backbones.modernbert.family",
     "gemma3_text": "instructor_jax.backbones.gemma.family",
     "t5gemma": "instructor_jax.backbones.t5gemma.family",
+    "embedding_gemma2": "instructor_jax.backbones.embedding_gemma2.family",
+    "embedding_gemma2_text": "instructor_jax.backbones.embedding_gemma2.family",
 }
 _DEFAULT = "t5"  # of folders that do not say, and of new models
 
@@ -85,6 +87,7 @@ class Backbone:
             sentence-transformers pools them, INSTRUCTOR's own code never did.
         residual_outputs: Places, below a layer, of the matrices whose products are added to what passes through.
         published: The published models' `ModelConfig` by name, whose shapes are known without a file.
+        reads_more_than_text: Whether folders may have settings of pictures and sound, which no text depends on.
     """
 
     title: str
@@ -97,6 +100,7 @@ class Backbone:
     pools_instruction: bool
     residual_outputs: tuple[tuple[str, ...], ...]
     published: Mapping[str, Any]
+    reads_more_than_text: bool = False
 
 
 @lru_cache

@@ -39,6 +39,8 @@ class Entry:
         shape: Its shape with us, of one layer.
         from_torch: Turns the one into the other.
         to_torch: Turns it back.
+        first: The first layer that has one, of a parameter of layers.
+        every: How many layers on the next one follows.
     """
 
     path: tuple[str, ...]
@@ -47,11 +49,25 @@ class Entry:
     shape: tuple[int, ...]
     from_torch: Change
     to_torch: Change
+    first: int = 0
+    every: int = 1
 
     @property
     def per_layer(self) -> bool:
-        """Whether every layer has one."""
+        """Whether layers have one each."""
         return "{layer}" in self.name
+
+    def count(self, layers: int) -> int:
+        """Returns how many there are in a model of so many layers; with us they are stacked in one array."""
+        return len(range(self.first, layers, self.every)) if self.per_layer else 1
+
+    def stacked_shape(self, layers: int) -> tuple[int, ...]:
+        """Returns our shape of all of them."""
+        return (self.count(layers), *self.shape) if self.per_layer else self.shape
+
+    def torch_name(self, index: int = 0) -> str:
+        """Returns the PyTorch name of one of them, counted from 0."""
+        return self.name.format(layer=self.first + index * self.every)
 
 
 def unchanged(array: np.ndarray) -> np.ndarray:

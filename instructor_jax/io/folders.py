@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from instructor_jax.backbones.configuration import BackboneConfig, output_width
 from instructor_jax.backbones.registry import backbone_of, titles
 from instructor_jax.backbones.weight_names import dense_weight
 from instructor_jax.config import DenseShape, ModelConfig
@@ -161,12 +162,12 @@ def _sentence_transformers_folder(root: Path) -> ModelFolder:
     modules = read_modules(root)
     transformer, pooling, *rest = _in_order(root, modules)
     encoder_path = root / transformer.path
-    _refuse_files(encoder_path, PROCESSOR_FILES, "which makes transformers read texts another way")
     content = read_json(encoder_path / "config.json")
     encoder = read_encoder_config(content, encoder_path / "config.json")
+    _refuse_processors(encoder_path, encoder)
     dense = tuple(root / module.path for module in rest if module.kind == "Dense")
-    layers, projection = _dense_layers(dense, encoder.embed)
-    pools, instruction_too = read_pooling(root / pooling.path / "config.json", encoder.embed)
+    layers, projection = _dense_layers(dense, output_width(encoder))
+    pools, instruction_too = read_pooling(root / pooling.path / "config.json", output_width(encoder))
     config = ModelConfig(
         encoder,
         projection=projection,
@@ -215,7 +216,7 @@ def _in_order(root: Path, modules: list[Module]) -> list[Module]:
 
 def _plain_config(path: Path) -> ModelConfig:
     """Reads an encoder alone: the mean of the text tokens' states, or of a causal language model the last one's."""
-    _refuse_files(path, (*PROCESSOR_FILES, *CHAT_TEMPLATES), "which makes transformers read texts another way")
+    _refuse_files(path, CHAT_TEMPLATES, "which makes transformers read texts another way")
     _refuse_files(
         path,
         (*SETTINGS_FILES, MODEL_SETTINGS),
@@ -223,6 +224,7 @@ def _plain_config(path: Path) -> ModelConfig:
     )
     content = read_json(path / "config.json")
     encoder = read_encoder_config(content, path / "config.json")
+    _refuse_processors(path, encoder)
     length = max_length(path, content, with_modules=False)
     return ModelConfig(
         encoder,
@@ -232,6 +234,12 @@ def _plain_config(path: Path) -> ModelConfig:
         pool_instruction=backbone_of(encoder).pools_instruction,
         pooling="lasttoken" if is_causal_model(content) else "mean",
     )
+
+
+def _refuse_processors(path: Path, encoder: BackboneConfig) -> None:
+    """Refuses files of pictures and sound, which a family that reads those, too, may have."""
+    if not backbone_of(encoder).reads_more_than_text:
+        _refuse_files(path, PROCESSOR_FILES, "which makes transformers read texts another way")
 
 
 def _refuse_files(path: Path, names: tuple[str, ...], rule: str) -> None:

@@ -82,7 +82,7 @@ class RunCheckpoint:
             name, word = (missing[0], "lacks") if missing else (unknown[0], "holds the unknown")
             raise ValueError(f"{self.state} {word} weight {one_line(name, 200)}; it is not of the run's model.")
         for name, entry in names.items():
-            expected = (self.folder.config.encoder.layers,) * entry.per_layer + entry.shape
+            expected = entry.stacked_shape(self.folder.config.encoder.layers)
             if tuple(there[name].shape) != expected:
                 raise ValueError(f"{self.state}: {name} has shape {tuple(there[name].shape)}; expected is {expected}.")
             check_float(name, there[name].dtype)

@@ -27,6 +27,11 @@ _ACTIVATIONS = {
 }
 
 
+def activated(x: Float[Array, "*shape"], activation: Activation) -> Float[Array, "*shape"]:
+    """Returns the function of every number."""
+    return _ACTIVATIONS[activation](x)
+
+
 class NoRandomness(nnx.Rngs):
     """Keys for modules of which only the shapes are wanted: there are none, and parameters are zeros.
 
@@ -68,12 +73,16 @@ class RMSNorm(nnx.Module):
         self.scale = nnx.Param(jnp.full((width,), 1.0 - offset, jnp.float32), out_sharding=("norm",))
 
     def __call__(self, x: Float[Array, "*batch embed"], dtype: Dtype) -> Float[Array, "*batch embed"]:
-        x32 = x.astype(jnp.float32)
-        variance = jnp.mean(jnp.square(x32), axis=-1, keepdims=True)
-        scale = (
-            self.offset + self.scale[...].astype(jnp.float32) if self.offset else self.scale[...].astype(jnp.float32)
-        )
-        return (x32 * jax.lax.rsqrt(variance + self.epsilon) * _along_last(scale, x.ndim)).astype(dtype)
+        scale = self.scale[...].astype(jnp.float32)
+        scale = self.offset + scale if self.offset else scale
+        return (unit_rms(x, self.epsilon) * _along_last(scale, x.ndim)).astype(dtype)
+
+
+def unit_rms(x: Float[Array, "*batch embed"], epsilon: float) -> Float[Array, "*batch embed"]:
+    """Returns x over its root mean square along the last axis, computed in float32 and left so."""
+    x32 = x.astype(jnp.float32)
+    variance = jnp.mean(jnp.square(x32), axis=-1, keepdims=True)
+    return x32 * jax.lax.rsqrt(variance + epsilon)
 
 
 class LayerNorm(nnx.Module):
@@ -161,14 +170,14 @@ class FeedForward(nnx.Module):
         units = product("grld,df->grlf", x, (self.wi_0 if self.gated else self.wi)[...], dtype)
         if self.wi_bias is not None:
             units = units + _along_last(self.wi_bias[...].astype(dtype), 4)
-        units = _ACTIVATIONS[self.activation](units)
+        units = activated(units, self.activation)
         return units * product("grld,df->grlf", x, self.wi_1[...], dtype) if self.gated else units
 
     def _joined_units(self, x: Array, dtype: Dtype) -> Array:
         both = product("grld,dkf->grlkf", x, self.wi[...], dtype)
         if self.wi_bias is not None:
             both = both + self.wi_bias[...].astype(dtype)[None, None, None]
-        return _ACTIVATIONS[self.activation](both[..., 0, :]) * both[..., 1, :]
+        return activated(both[..., 0, :], self.activation) * both[..., 1, :]
 
 
 class SlicedFeedForward(nnx.Module):

@@ -1,10 +1,11 @@
 """Two layouts of the same encoder parameters: stacked for training and accelerators, layers apart for CPUs.
 
-The conversions know two names in an encoder's parameters: `layers`, its layers, and in each of them `mlp`, a
-`nn.layers.FeedForward`, whose width can be cut.
+The conversions know two names in an encoder's parameters: `layers`, its layers or steps of several, and in each of them
+`mlp`, a `nn.layers.FeedForward`, whose width can be cut.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -50,10 +51,18 @@ def unstacked_params(params: dict[str, Any], layout: Layout) -> dict[str, Any]:
     layers: dict[int, Any] = {}
     for index in range(jax.tree.leaves(stacked)[0].shape[0]):
         layer = jax.tree.map(lambda array, index=index: array[index], stacked)
-        if layout.mlp_slices > 1:
-            layer["mlp"] = {"parts": _sliced(layer["mlp"], layout.mlp_slices)}
-        layers[index] = layer
+        layers[index] = _each_mlp(layer, lambda mlp: {"parts": _sliced(mlp, layout.mlp_slices)}, layout)
     return {**params, "layers": layers}
+
+
+def _each_mlp(layer: dict[str, Any], change: Callable[[Any], Any], layout: Layout) -> dict[str, Any]:
+    """A layer, or a step of several, with its feed-forward layers changed where the layout cuts them."""
+    if layout.mlp_slices == 1:
+        return layer
+    return {
+        name: change(part) if name == "mlp" else _each_mlp(part, change, layout) if isinstance(part, dict) else part
+        for name, part in layer.items()
+    }
 
 
 def _sliced(mlp: dict[str, Any], slices: int) -> dict[int, Any]:
@@ -67,14 +76,16 @@ def _sliced(mlp: dict[str, Any], slices: int) -> dict[int, Any]:
 
 def stacked_params(params: dict[str, Any], layout: Layout) -> dict[str, Any]:
     """The inverse of `unstacked_params`, as NumPy arrays."""
-    layers = []
-    for index in range(len(params["layers"])):
-        layer = dict(params["layers"][index])
-        if layout.mlp_slices > 1:
-            parts = [layer["mlp"]["parts"][part] for part in range(layout.mlp_slices)]
-            layer["mlp"] = {
-                name: np.concatenate([np.asarray(part[name]) for part in parts], axis=0 if name == "wo" else -1)
-                for name in parts[0]
-            }
-        layers.append(layer)
+    layers = [
+        _each_mlp(params["layers"][index], lambda mlp: _joined(mlp["parts"], layout.mlp_slices), layout)
+        for index in range(len(params["layers"]))
+    ]
     return {**params, "layers": jax.tree.map(lambda *arrays: np.stack([np.asarray(a) for a in arrays]), *layers)}
+
+
+def _joined(parts: dict[int, Any], slices: int) -> dict[str, Any]:
+    """The inverse of `_sliced`."""
+    return {
+        name: np.concatenate([np.asarray(parts[part][name]) for part in range(slices)], axis=0 if name == "wo" else -1)
+        for name in parts[0]
+    }

@@ -6,10 +6,10 @@ from typing import Any
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
-from instructor_jax.backbones.configuration import BackboneConfig
+from instructor_jax.backbones.configuration import BackboneConfig, stack_depth
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.embedding_table import TokenEmbedding
-from instructor_jax.nn.stack import make_layers, run_layers
+from instructor_jax.nn.stack import make_layers, rematerialised, run_layers
 
 
 class PackedEncoder(nnx.Module):
@@ -18,17 +18,22 @@ class PackedEncoder(nnx.Module):
     Args:
         config: Of the encoder.
         compute: How it computes.
-        make: Makes one layer, from random keys.
+        make: Makes one layer, from random keys; or a step of several.
         rngs: Source of random keys.
+
+    Attributes:
+        recomputes_steps: Whether remat is of whole steps; otherwise the family's function sees to it.
     """
+
+    recomputes_steps = True
 
     def __init__(
         self, config: BackboneConfig, compute: Compute, make: Callable[[nnx.Rngs], nnx.Module], rngs: nnx.Rngs
     ):
         self.compute = compute
-        self.depth = config.layers
+        self.depth = stack_depth(config)
         self.embed = TokenEmbedding(config.vocab, config.embed, rngs)
-        self.layers: Any = make_layers(make, config.layers, compute.layout, rngs)
+        self.layers: Any = make_layers(make, self.depth, compute.layout, rngs)
 
     def __call__(
         self,
@@ -38,6 +43,7 @@ class PackedEncoder(nnx.Module):
     ) -> Float[Array, "groups rows len embed"]:
         """Encodes rows; see `backbones.registry.EncoderModule`."""
         x, run = self.begin(tokens, segments, row_keys)
+        run = rematerialised(run, self.compute) if self.recomputes_steps else run
         return self.finish(run_layers(run, self.layers, x, self.depth, self.compute), row_keys)
 
     def begin(

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key
 
 from instructor_jax.nn.attention import AttentionBackend
 from instructor_jax.nn.dropout import DropoutSite
-from instructor_jax.nn.layers import RMSNorm, parameter, zeros
+from instructor_jax.nn.layers import RMSNorm, parameter, unit_rms, zeros
 from instructor_jax.nn.rotary import Rotation, rotated
 from instructor_jax.nn.stack import of_attention
 from instructor_jax.numerics import product
@@ -31,6 +31,7 @@ class AttentionShape:
         joined: Whether queries, keys and values have one matrix, [embed, 3, heads, head_dim].
         norm_epsilon: Of the RMS norm of queries and keys; None where they have none.
         norm_offset: Of that norm; see `nn.layers.RMSNorm`.
+        norms_value: Whether values are normalised, too, without a scale.
     """
 
     embed: int
@@ -43,6 +44,7 @@ class AttentionShape:
     joined: bool = False
     norm_epsilon: float | None = None
     norm_offset: float = 0.0
+    norms_value: bool = False
 
 
 class SelfAttention(nnx.Module):
@@ -88,6 +90,8 @@ class SelfAttention(nnx.Module):
         query, key, value = self._projected(x)
         if self.query_norm is not None and self.key_norm is not None:
             query, key = self.query_norm(query, x.dtype), self.key_norm(key, x.dtype)
+        if self.shape.norms_value and self.shape.norm_epsilon is not None:
+            value = unit_rms(value, self.shape.norm_epsilon).astype(x.dtype)
         if turn is not None:
             query, key = rotated(query, turn), rotated(key, turn)
         states = (query * self.shape.scale, key, value)

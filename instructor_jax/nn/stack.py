@@ -65,17 +65,27 @@ def run_layers(
         layers: From `make_layers`.
         x: What enters the first one.
         count: Number of layers.
-        compute: In which layout they are, and what is computed again in the backward pass.
+        compute: In which layout they are.
     """
     if not compute.layout.stacked:
         for index, layer in enumerate(layers):
             x = run(x, layer, jnp.int32(index))
         return x
-    if compute.remat != "none":
-        run = nnx.remat(run, policy=_POLICIES[compute.remat], prevent_cse=False)  # inside scan CSE cannot undo it
     unroll = count if compute.layout.unroll else 1
     scan = nnx.scan(run, in_axes=(nnx.Carry, 0, 0), out_axes=nnx.Carry, unroll=unroll)
     return scan(x, layers, jnp.arange(count))
+
+
+def rematerialised(run: RunLayer, compute: Compute) -> RunLayer:
+    """Returns a function that runs a layer, and computes again in the backward pass what `compute` does not keep.
+
+    Args:
+        run: The function (x, layer, index) -> x; see `run_layers`, in whose loop the result is to be called.
+        compute: What is kept, and in which layout the layers are; those that are apart are for inference.
+    """
+    if compute.remat == "none" or not compute.layout.stacked:
+        return run
+    return nnx.remat(run, policy=_POLICIES[compute.remat], prevent_cse=False)  # inside scan CSE cannot undo it
 
 
 def of_attention(states: Array) -> Array:

@@ -88,6 +88,8 @@ def random_params(config: ModelConfig, seed: int = 0) -> dict[str, Any]:
     for name, shape in torch_shapes(config).items():
         spread = 0.3 if len(shape) == 1 or "embed" in name or "relative" in name else shape[-1] ** -0.5
         arrays[name] = (random.standard_normal(shape) * spread).astype(np.float32)
-        if len(shape) == 1 and name.endswith("weight"):
+        if len(shape) == 1 and name.endswith(("weight", "scalar")):
             arrays[name] += 1.0
+        if "q_norm" in name:  # scores that no softmax turns into a choice of one token, where rounding would decide
+            arrays[name] *= 0.3
     return params_from_torch(config, arrays)

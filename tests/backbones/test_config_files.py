@@ -56,13 +56,63 @@ GEMMA: dict[str, Any] = {
     "rope_scaling": None, "rope_theta": 1000000.0, "sliding_window": 512, "use_bidirectional_attention": True,
     "use_cache": True, "vocab_size": 262144,
 }  # fmt: skip
+# as transformers 4.53 writes an encoder with a decoder, whose settings are not read
+T5GEMMA: dict[str, Any] = {
+    "architectures": ["T5GemmaForConditionalGeneration"], "attention_dropout": 0.0, "classifier_dropout_rate": 0.0,
+    "decoder": {"model_type": "t5_gemma_module", "num_hidden_layers": 26}, "dropout_rate": 0.0,
+    "encoder": {
+        "attention_bias": False, "attention_dropout": 0.0, "attn_logit_softcapping": 50.0, "bos_token_id": 2,
+        "dropout_rate": 0.0, "eos_token_id": 1, "final_logit_softcapping": 30.0, "head_dim": 256,
+        "hidden_activation": "gelu_pytorch_tanh", "hidden_size": 2304, "initializer_range": 0.02,
+        "intermediate_size": 9216, "layer_types": ["sliding_attention", "full_attention"] * 13,
+        "max_position_embeddings": 8192, "model_type": "t5_gemma_module", "num_attention_heads": 8,
+        "num_hidden_layers": 26, "num_key_value_heads": 4, "pad_token_id": 0, "query_pre_attn_scalar": 256,
+        "rms_norm_eps": 1e-06, "rope_theta": 10000.0, "sliding_window": 4096, "torch_dtype": "bfloat16",
+        "use_cache": True, "vocab_size": 256000,
+    },
+    "eos_token_id": [1, 107], "initializer_range": 0.02, "is_encoder_decoder": True, "model_type": "t5gemma",
+    "pad_token_id": 0, "torch_dtype": "bfloat16", "transformers_version": "4.53.0.dev0", "use_cache": True,
+    "vocab_size": 256000,
+}  # fmt: skip
+# as google/embeddinggemma-2 has it, shorter where other senses are meant
+EMBEDDING_GEMMA2: dict[str, Any] = {
+    "architectures": ["EmbeddingGemma2Model"], "audio_token_id": 258881, "boa_token_id": 256000,
+    "boi_token_id": 255999, "dtype": "bfloat16", "eoa_token_index": 258883, "eoi_token_id": 258882,
+    "image_token_id": 258880, "initializer_range": 0.02, "model_type": "embedding_gemma2",
+    "text_config": {
+        "attention_bias": False, "attention_dropout": 0.0, "bos_token_id": 2, "dtype": "bfloat16",
+        "embedding_dim": 768, "eos_token_id": 1, "head_dim": 256, "hidden_activation": "gelu_pytorch_tanh",
+        "hidden_size": 512, "hidden_size_per_layer_input": 512, "initializer_range": 0.02, "intermediate_size": 2048,
+        "layer_types": (["sliding_attention"] * 5 + ["full_attention"]) * 4, "max_position_embeddings": 262144,
+        "model_type": "embedding_gemma2_text", "num_attention_heads": 4, "num_hidden_layers": 24,
+        "num_key_value_heads": 2, "pad_token_id": 0,
+        "per_layer_config": {key: {"head_dim": 512, "num_key_value_heads": 1} for key in ("05", "11", "17", "23")},
+        "rms_norm_eps": 1e-06,
+        "rope_parameters": {
+            "full_attention": {"rope_theta": 1000000.0, "rope_type": "default"},
+            "sliding_attention": {"rope_theta": 10000.0, "rope_type": "default"},
+        },
+        "sliding_window": 512, "vocab_size": 262144,
+    },
+    "transformers_version": "5.23.0", "video_token_id": 258884, "vision_config": {"model_type": "gemma4_vision"},
+}  # fmt: skip
 FILES = {
     "all-MiniLM-L6-v2": MINILM,
     "all-mpnet-base-v2": MPNET,
     "Qwen3-Embedding-0.6B": QWEN3,
     "ModernBERT-base": MODERNBERT,
     "embeddinggemma-300m": GEMMA,
+    "t5gemma-2b-2b-ul2": T5GEMMA,
+    "embeddinggemma-2": EMBEDDING_GEMMA2,
 }
+
+
+def changed(content: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """The content with other values, also of the settings inside it."""
+    inner = {key: {**content[key], **value} for key, value in change.items() if key in ("encoder", "text_config")}
+    return {**content, **change, **inner}
+
+
 # What transformers 5 writes in place of older keys.
 BASES = {"full_attention": {"rope_theta": 160000.0, "rope_type": "default"}, "sliding_attention": {"rope_theta": 10000}}
 
@@ -107,9 +157,23 @@ def test_newer_spellings_mean_the_same() -> None:
         (GEMMA, {"layer_types": ["full_attention"] * 23 + ["sliding_attention"]}, "at equal distances"),
         (GEMMA, {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping=50.0, which bounds the scores"),
         (GEMMA, {"rope_parameters": {"full_attention": {"rope_type": "linear"}}}, "rope_type='linear', which scales"),
+        (T5GEMMA, {"encoder": {"attn_logit_softcapping": -1.0}}, "attn_logit_softcapping=-1.0; it must be a number"),
+        (T5GEMMA, {"encoder": {"model_type": "bert"}}, "model_type='bert', which is not an encoder of this family"),
+        (T5GEMMA, {"encoder": {"use_bidirectional_attention": False}}, "encoder has use_bidirectional_attention=false"),
+        (T5GEMMA, {"dropout_rate": 1.0}, "dropout=1.0 must be in"),
+        (T5GEMMA, {"is_decoder": True}, "is_decoder=true"),
+        (EMBEDDING_GEMMA2, {"text_config": {"num_hidden_layers": 23}}, "layer_types=a list of 24"),
+        (EMBEDDING_GEMMA2, {"text_config": {"layer_types": ["sliding_attention"] * 24}}, "per_layer_config=an object"),
+        (EMBEDDING_GEMMA2, {"text_config": {"per_layer_config": {"4": {"head_dim": 8}}}}, "per_layer_config=an object"),
+        (EMBEDDING_GEMMA2, {"text_config": {"per_layer_config": {"5": {"head_dim": 8}}}}, "with 2 shapes"),
+        (EMBEDDING_GEMMA2, {"text_config": {"per_layer_config": {"05": {"hidden_size": 8}}}}, "hidden_size=8, which"),
+        (EMBEDDING_GEMMA2, {"text_config": {"per_layer_config": [1]}}, "per_layer_config=a list of 1"),
+        (EMBEDDING_GEMMA2, {"text_config": {"hidden_size_per_layer_input": 0}}, "hidden_size_per_layer_input=0; it"),
+        (EMBEDDING_GEMMA2, {"text_config": {"model_type": "bert"}}, "model_type='bert'; it must be"),
+        (EMBEDDING_GEMMA2, {"quantization": {"bits": 4}}, "quantization=an object of 1 key"),
         (GEMMA, {"auto_map": {"AutoModel": "x.Model"}}, "auto_map=.*code of a folder is never run"),
     ],
 )
 def test_what_is_not_computed_is_refused_by_name(file: dict[str, Any], change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        read_encoder_config({**file, **change})
+        read_encoder_config(changed(file, change))

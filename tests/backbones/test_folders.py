@@ -9,6 +9,8 @@ import pytest
 
 from instructor_jax import Instructor
 from instructor_jax.backbones.bert.config import BertConfig
+from instructor_jax.backbones.configuration import stack_depth
+from instructor_jax.backbones.embedding_gemma2.config import EmbeddingGemma2Config
 from instructor_jax.backbones.gemma.config import GemmaConfig
 from instructor_jax.backbones.modernbert.config import ModernBertConfig
 from instructor_jax.backbones.mpnet.config import MPNetConfig
@@ -50,6 +52,15 @@ MODELS = {
         ModelConfig(
             T5GemmaConfig(**_SHAPE, kv_heads=1, window=5, score_width=8, score_cap=2.0), max_length=64,
             pool_instruction=True,
+        ),
+    ),
+    "embedding_gemma2": (
+        "sentencepiece",
+        ModelConfig(
+            EmbeddingGemma2Config(
+                **{**_SHAPE, "layers": 4}, kv_heads=1, full_head_dim=16, signal=12, output=20, window=5, full_every=2,
+            ),
+            max_length=64, pool_instruction=True,
         ),
     ),
     "modernbert": (
@@ -109,7 +120,7 @@ def test_convert_verify_finds_a_folder_equal_to_pytorch(family: str, tmp_path: P
     source = read_source(family_folder(tmp_path / "model", kind, config))
     rows = verify(source)
     assert [row.name for row in rows if not row.passed] == []
-    assert len(rows) == config.encoder.layers + 2
+    assert len(rows) == stack_depth(config.encoder) + 2
     wrong = {**source.params, "encoder": {**source.params["encoder"]}}
     table = source.params["encoder"]["embed"]["embedding"]
     noise = 0.01 * np.random.default_rng(0).standard_normal(table.shape)  # a constant would go with a norm's mean

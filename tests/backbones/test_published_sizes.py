@@ -28,14 +28,15 @@ COUNTS = {
     "bert-large-uncased": 335_141_888 - 1025 * 1024,
     "all-mpnet-base-v2": 109_486_464 - 769 * 768,
     "Qwen3-Embedding-0.6B": 595_776_512,
+    "embeddinggemma-2": 271_002_648,  # what the 413 tensors of the text model in google/embeddinggemma-2 add up to
     # T5Gemma's encoders: what transformers' T5GemmaModel has in `encoder`. With a decoder of the same size it has 0.59,
     # 5.6 and 20.3 thousand million weights of b, 2b and 9b, where Google's collection on the hub says 0.6, 6 and 20.
-    "t5gemma-s": 152_060_416,
-    "t5gemma-b": 281_580_288,
-    "t5gemma-l": 570_524_672,
-    "t5gemma-xl": 1_682_114_560,
-    "t5gemma-2b": 2_614_341_888,
-    "t5gemma-9b": 9_241_705_984,
+    "t5gemma-s-s-ul2": 152_060_416,
+    "t5gemma-b-b-ul2": 281_580_288,
+    "t5gemma-l-l-ul2": 570_524_672,
+    "t5gemma-xl-xl-ul2": 1_682_114_560,
+    "t5gemma-2b-2b-ul2": 2_614_341_888,
+    "t5gemma-9b-9b-ul2": 9_241_705_984,
 }
 
 

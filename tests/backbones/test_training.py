@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from instructor_jax.backbones.bert.config import BertConfig
+from instructor_jax.backbones.embedding_gemma2.config import EmbeddingGemma2Config
 from instructor_jax.backbones.gemma.config import GemmaConfig
 from instructor_jax.backbones.modernbert.config import ModernBertConfig
 from instructor_jax.backbones.qwen3.config import Qwen3Config
@@ -26,6 +27,10 @@ _MODELS = {
     "qwen3": ModelConfig(Qwen3Config(**_SHAPE, kv_heads=1), max_length=16, pooling="lasttoken"),
     "modernbert": ModelConfig(ModernBertConfig(**_SHAPE, window=4, pad_id=3, eos_id=2), max_length=16),
     "t5gemma": ModelConfig(T5GemmaConfig(**_SHAPE, kv_heads=2, window=4, score_cap=2.0, dropout=0.1), max_length=16),
+    "embedding_gemma2": ModelConfig(
+        EmbeddingGemma2Config(**_SHAPE, kv_heads=1, full_head_dim=16, signal=12, output=20, window=4, full_every=2),
+        max_length=16,
+    ),
     "gemma": ModelConfig(
         GemmaConfig(**_SHAPE, kv_heads=1, window=4, full_every=2),
         dense=(DenseShape(12, activation="tanh"),), projection=8, max_length=16,

@@ -1,5 +1,6 @@
 """Small random encoders of each family beside T5, made by transformers, with weights spread enough to matter."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,43 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, dict[str, Any]]]] = {
             "full": {"layer_types": ["full_attention"] * 4, "vocab_size": 211, "hidden_activation": "silu"},
         },
     ),
+    "embedding_gemma2": (
+        "EmbeddingGemma2Text",
+        {
+            "vocab_size": 97,
+            "hidden_size": 32,
+            "num_hidden_layers": 6,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 8,
+            "global_head_dim": 16,
+            "intermediate_size": 48,
+            "hidden_size_per_layer_input": 12,
+            "embedding_dim": 40,
+            "sliding_window": 4,
+            "sliding_window_pattern": 3,
+            "max_position_embeddings": 64,
+        },
+        {
+            "plain": {},
+            "one-layer": {"num_hidden_layers": 1, "sliding_window_pattern": 1, "rms_norm_eps": 1e-3},
+            "same-heads": {"global_head_dim": 8, "num_global_key_value_heads": 2, "num_hidden_layers": 3},
+            "biases": {"attention_bias": True, "num_key_value_heads": 4, "sliding_window_pattern": 2},
+            "silu": {
+                "hidden_activation": "silu",
+                "vocab_size": 211,
+                "intermediate_size": 1024,
+                "embedding_dim": 32,
+                "num_hidden_layers": 3,
+            },
+            "bases": {
+                "rope_parameters": {
+                    "full_attention": {"rope_type": "default", "rope_theta": 500.0},
+                    "sliding_attention": {"rope_type": "default", "rope_theta": 70.0},
+                }
+            },
+        },
+    ),
     "modernbert": (
         "ModernBert",
         {
@@ -184,8 +222,11 @@ def random_encoder(family: str, variant: str, seed: int = 0) -> Any:
             if parameter.ndim == 1:  # scales and biases
                 parameter.add_(0.2 * torch.randn_like(parameter))
             else:
-                spread = 0.5 if "embed" in name or "relative" in name else 1.2 * parameter.shape[-1] ** -0.5
+                spread = 0.5 if re.search("embed(dings|_tokens)|relative", name) else 1.2 * parameter.shape[-1] ** -0.5
                 parameter.normal_(0.0, spread)
+        for name, buffer in model.named_buffers():
+            if name.endswith("layer_scalar"):  # of EmbeddingGemma 2
+                buffer.uniform_(0.5, 1.5)
     return model
 
 

@@ -156,6 +156,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     *each(BERT, "modality_config", [
         {}, {"message": {"method": "forward", "method_output_name": "last_hidden_state", "format": "auto"}},
         {"text": {"method": "get_text_features", "method_output_name": "pooler_output"}}, "text",
+        {"text": {"method": "forward", "method_output_name": "last_hidden_state"}, "message": {"format": "flat"}},
     ]),
     *each(BERT, "module_output_name", ["sentence_embedding", 3]),
     *each(BERT, "processing_kwargs", [{"text": {"max_length": 4}}, {"text": {"padding": "max_length"}}, [1]]),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import jax
 from jax.sharding import Mesh
 
+from instructor_jax.backbones.configuration import stack_depth
 from instructor_jax.config import BackboneConfig
 from instructor_jax.sharding import axis_shards
 
@@ -126,8 +127,9 @@ def meaning(dims: Sequence[int], sizes: Sizes) -> tuple[str, str]:
         )
     if vocab & set(shape):
         return "the token table, its gradient or optimizer state", "mesh.fsdp, mesh.tensor, optimizer.name=adafactor"
-    stacked = shape[:1] == [model.layers] and len(shape) > 1
-    if sizes.length in shape[-3:] and len(shape) > 1 and shape[-1] != model.layers:
+    depth = stack_depth(model)
+    stacked = shape[:1] == [depth] and len(shape) > 1
+    if sizes.length in shape[-3:] and len(shape) > 1 and shape[-1] != depth:
         if stacked:
             return "what each layer keeps for the backward pass", "gradient_cache_chunks, remat=full"
         if ffn & set(shape[-2:]):

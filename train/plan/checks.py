@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import jax
 from jax.sharding import Mesh
 
+from instructor_jax.backbones.configuration import stack_depth
 from instructor_jax.nn.model import abstract_params, param_shardings
 from instructor_jax.sharding import data_shards, partition_spec
 
@@ -58,7 +59,7 @@ def _faults(
         local: Number of tokens of a device's own groups.
     """
     faults = []
-    layers = config.model.encoder.layers
+    layers = stack_depth(config.model.encoder)
     for shape in one.shapes:
         told = f"{one.kind} of {shape} among {one.participants} devices, {one.runs} times"
         dims = tuple(size for size in shape.dims if size != 1)

@@ -49,9 +49,22 @@ NAMES = dataclasses.replace(
 
 
 def _sized(embed: int, layers: int, ffn: int, heads: int, kv_heads: int, head_dim: int) -> ModelConfig:
-    shape = {"embed": embed, "layers": layers, "ffn": ffn, "heads": heads, "kv_heads": kv_heads, "head_dim": head_dim}
-    return ModelConfig(T5GemmaConfig(**shape, score_width=head_dim), max_length=512, pool_instruction=True)
+    encoder = T5GemmaConfig(
+        embed=embed, layers=layers, ffn=ffn, heads=heads, kv_heads=kv_heads, head_dim=head_dim, score_width=head_dim
+    )
+    return ModelConfig(encoder, max_length=512, pool_instruction=True)
 
+
+# Sizes of encoder and decoder, as the published models are called by them, and the encoder's shape.
+_SIZES = {
+    "s-s": _sized(512, 8, 1024, 8, 8, 64),
+    "b-b": _sized(768, 12, 2048, 12, 12, 64),
+    "l-l": _sized(1024, 24, 2816, 16, 16, 64),
+    "xl-xl": _sized(2048, 24, 5120, 32, 32, 64),
+    "2b-2b": _sized(2304, 26, 9216, 8, 4, 256),
+    "9b-2b": _sized(3584, 42, 14336, 16, 8, 256),
+    "9b-9b": _sized(3584, 42, 14336, 16, 8, 256),
+}
 
 BACKBONE = Backbone(
     title="T5Gemma",
@@ -64,12 +77,5 @@ BACKBONE = Backbone(
     tokenizer=dataclasses.replace(HABITS, new_settings={**HABITS.new_settings, "model_max_length": 8192}),
     pools_instruction=True,
     residual_outputs=(("attention", "out"), ("mlp", "wo")),
-    published={
-        "t5gemma-s": _sized(512, 8, 1024, 8, 8, 64),
-        "t5gemma-b": _sized(768, 12, 2048, 12, 12, 64),
-        "t5gemma-l": _sized(1024, 24, 2816, 16, 16, 64),
-        "t5gemma-xl": _sized(2048, 24, 5120, 32, 32, 64),
-        "t5gemma-2b": _sized(2304, 26, 9216, 8, 4, 256),
-        "t5gemma-9b": _sized(3584, 42, 14336, 16, 8, 256),
-    },
+    published={f"t5gemma-{size}-{kind}": model for size, model in _SIZES.items() for kind in ("ul2", "prefixlm")},
 )

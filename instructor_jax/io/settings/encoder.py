@@ -91,19 +91,21 @@ ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
-def check_common_keys(fields: Fields, *, causal: bool = False) -> None:
+def check_common_keys(fields: Fields, *, causal: bool = False, read: tuple[str, ...] = ()) -> None:
     """Checks the keys that files of every family may have.
 
     Args:
         fields: Of the config.json.
         causal: Whether the family's files may be those of a causal language model.
+        read: Keys of these that the family's reader obeys.
 
     Raises:
         ValueError: one asks for what no encoder here computes.
     """
     fields.ignore([*HARMLESS, *GENERATION])
     for key, (values, rule) in ONLY.items():
-        fields.require({key: values}, rule)
+        if key not in read:
+            fields.require({key: values}, rule)
     _check_architectures(fields, causal)
 
 

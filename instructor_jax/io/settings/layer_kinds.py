@@ -18,14 +18,16 @@ def rotary_bases(fields: Fields, keys: Mapping[str, str], defaults: Mapping[str,
 
     Args:
         fields: Of the config.json.
-        keys: The older key of each kind; a single one is that of all layers.
-        defaults: The bases where nothing is said.
+        keys: The older key of each kind that has one; a single one is that of all layers.
+        defaults: The bases of all kinds, where nothing is said.
 
     Raises:
         ValueError: Another kind of rotation is asked for, or a base is no whole number.
     """
     fields.require({"rope_scaling": ({"rope_type": "default"}, {"type": "default"})}, "which scales positions")
-    older = {kind: _base(fields, key, defaults[kind]) for kind, key in keys.items()}
+    older = {
+        kind: _base(fields, keys[kind], default) if kind in keys else default for kind, default in defaults.items()
+    }
     content = fields.any("rope_parameters", {})
     if not isinstance(content, Mapping):
         raise ValueError(f"{fields.where} has rope_parameters={shown_value(content)}; it must be an object.")
@@ -38,7 +40,7 @@ def rotary_bases(fields: Fields, keys: Mapping[str, str], defaults: Mapping[str,
         inner.require({"partial_rotary_factor": (1, 1.0)}, "which turns a part of each head")
         bases[kind] = _base(inner, "rope_theta", base)
         inner.refuse_unread()
-        if keys[kind] in fields and bases[kind] != base:
+        if kind in keys and keys[kind] in fields and bases[kind] != base:
             raise ValueError(
                 f"{fields.where} has {keys[kind]}={base}, but rope_parameters say {bases[kind]}; remove the wrong one."
             )

@@ -5,6 +5,7 @@ and from InstructorEmbedding 1.0.1. The file is the arguments of the Transformer
 here could change the ids or the states there, and is refused.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,16 +37,16 @@ _ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
     "do_lower_case": ((False,), "which lower-cases texts; the published models do not"),
     "transformer_task": (("feature-extraction",), "which gives something other than hidden states"),
     "module_output_name": (("token_embeddings",), "which hands something other than hidden states to pooling"),
-    "modality_config": (
-        ({"text": {"method": "forward", "method_output_name": "last_hidden_state"}},),
-        "which is not plain text, as in chats or pictures",
-    ),
     "processing_kwargs": (({},), "which changes how texts are cut into tokens"),
     "query_length": ((), "which limits queries apart from documents"),
     "document_length": ((), "which limits documents apart from queries"),
     "query_expansion": ((), "which adds tokens to queries"),
     "tokenizer_name_or_path": ((), "which takes the tokenizer from somewhere else"),
 }
+_PLAIN_TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}
+# What else a model may read without a change to how it reads texts. Chats ("message") are no such thing: where a folder
+# has them, sentence-transformers takes every text for one.
+_SENSES = {"text", "image", "audio", "video"}
 _HARMLESS = ("unpad_inputs",)  # how a batch lies in memory, with flash attention
 
 
@@ -85,6 +86,13 @@ def _checked_length(fields: Fields) -> int | None:
     length = fields.whole("max_seq_length", least=2, most=LONGEST) if "max_seq_length" in fields else None
     for key, (values, rule) in _ONLY.items():
         fields.require({key: values}, rule)
+    modalities = fields.any("modality_config", {"text": _PLAIN_TEXT})
+    if (
+        not isinstance(modalities, Mapping)
+        or modalities.get("text") != _PLAIN_TEXT
+        or any(set(re.findall(r"\w+", name)) - _SENSES for name in modalities)
+    ):
+        fields.require({"modality_config": ()}, "which does not read texts as they are, but as chats or in another way")
     for key in _ARGUMENTS:
         arguments = fields.any(key, {})
         if not isinstance(arguments, Mapping) or set(arguments) - {"trust_remote_code"}:

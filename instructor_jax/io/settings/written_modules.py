@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from instructor_jax.backbones.configuration import output_width
 from instructor_jax.backbones.weight_names import PROJECTION, dense_weight
 from instructor_jax.config import DenseShape, ModelConfig
 from instructor_jax.io.settings.vector_modules import activation_class
@@ -11,7 +12,7 @@ def pooling_settings(config: ModelConfig) -> dict[str, Any]:
     """Returns the settings of the Pooling module."""
     modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
     return {
-        "word_embedding_dimension": config.encoder.embed,
+        "word_embedding_dimension": output_width(config.encoder),
         **{
             f"pooling_mode_{mode}": mode.removesuffix("_tokens").removesuffix("_token") == config.pooling
             for mode in modes

@@ -158,7 +158,7 @@ def check_params(config: ModelConfig, params: Mapping[str, Any]) -> None:
         first = one_line(".".join(map(str, min(unknown, key=str))), 200)
         raise ValueError(f"unknown parameter {first}; the configuration has no such weight.")
     for entry in entries:
-        expected = (config.encoder.layers,) * entry.per_layer + entry.shape
+        expected = entry.stacked_shape(config.encoder.layers)
         value = _at(params, entry.path)
         shape = tuple(getattr(value, "shape", ()))
         if shape != expected:
@@ -195,8 +195,7 @@ def _paths(tree: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> set[tuple[s
 
 
 def _names(entry: Entry, config: BackboneConfig) -> Iterator[str]:
-    layers = range(config.layers) if entry.per_layer else range(1)
-    return (entry.name.format(layer=layer) for layer in layers)
+    return (entry.torch_name(index) for index in range(entry.count(config.layers)))
 
 
 def encoder_arrays(arrays: Arrays, backbone: Backbone) -> dict[str, np.ndarray]:

@@ -28,7 +28,7 @@ class Piece:
     @property
     def torch_name(self) -> str:
         """Returns its name in PyTorch."""
-        return self.entry.name if self.layer is None else self.entry.name.format(layer=self.layer)
+        return self.entry.torch_name(self.layer or 0)
 
     def for_torch(self, dtype: Any) -> np.ndarray:
         """Returns its values as PyTorch keeps them, contiguous, in this type."""
@@ -45,7 +45,7 @@ def pieces(config: ModelConfig, read: Callable[[Entry], Callable[[int | None], n
     """
     for entry in table(config):
         layer_of = read(entry)
-        for layer in range(config.encoder.layers) if entry.per_layer else (None,):
+        for layer in range(entry.count(config.encoder.layers)) if entry.per_layer else (None,):
             yield Piece(entry, layer, layer_of(layer))
 
 
@@ -78,6 +78,6 @@ def assembled(found: Iterable[Piece], config: ModelConfig) -> dict[str, Any]:
             node[name] = piece.array
             continue
         if name not in node:
-            node[name] = np.empty((config.encoder.layers, *piece.entry.shape), piece.array.dtype)
+            node[name] = np.empty(piece.entry.stacked_shape(config.encoder.layers), piece.array.dtype)
         node[name][piece.layer] = piece.array
     return params

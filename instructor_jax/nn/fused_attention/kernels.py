@@ -7,10 +7,10 @@ A = P with dropout, and dP = dropout of v^T do, the backward kernel computes sco
 
     dv = do A^T     dS = P (dP - sum over keys of P dP)     dq = k dS     dk = q dS^T     dbias = dS summed over rows
 
-for q, k, v of [head_dim, len]; where products are kept below a cap, dS is multiplied by the slope of that for dq and dk.
-Nothing is kept from the forward pass but its inputs: where all keys are at hand,
-maximum and sum of a softmax cost less than reading them back. The bias's gradient stays on the chip, summed over the
-rows of the call, and leaves as 2 * len numbers per head.
+for q, k, v of [head_dim, len]; where products are kept below a cap, dS is multiplied by its slope for dq and dk.
+Nothing is kept from the forward pass but its inputs: where all keys are at hand, maximum and sum of a softmax cost less
+than reading them back. The bias's gradient stays on the chip, summed over the rows of the call, and leaves as 2 * len
+numbers per head.
 """
 
 from functools import partial
