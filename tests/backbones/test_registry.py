@@ -119,6 +119,11 @@ def test_a_record_is_complete(backbone: Backbone) -> None:
     assert len(jax.tree.leaves(param_shardings(model, make_mesh()))) == len(shapes)
     assert "encoder.embed.embedding" in shapes
     assert backbone.weights.embedding in {entry.name for entry in table(model)}
+    for entry in table(model):
+        if entry.per_layer and len(entry.torch_shape) == 2 and "relative" not in entry.name:
+            found = backbone.weights.adapted.fullmatch(entry.torch_name().removesuffix(".weight"))
+            assert found, entry.name
+            assert int(found["layer"]) == entry.first
     for place in backbone.residual_outputs:
         assert ".".join(("encoder", "layers", *place)) in shapes
     assert PUBLISHED.items() >= backbone.published.items()

@@ -50,7 +50,9 @@ NAMES = dataclasses.replace(
     grouped_heads.names(table),
     left_out=re.compile(r"(vision_tower|embed_vision|audio_tower|embed_audio)\..*|.*rotary_emb\..*"),
     recognised=re.compile(r"embed_tokens\.weight|layers\.\d+\..*|norm\.weight|ple\..*|embedding_projection\.weight"),
-    adapted=re.compile(grouped_heads.ADAPTED + r"|layers\.(?P<gated>\d+)\.ple_block\.per_layer_\w+"),
+    adapted=re.compile(
+        grouped_heads.ADAPTED.removesuffix(")") + r"|ple_block\.(per_layer_input_gate|per_layer_projection))"
+    ),
     whole_prefix="language_model.",
 )
 
