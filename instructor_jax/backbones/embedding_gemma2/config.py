@@ -12,14 +12,15 @@ from typing import Any, Literal, get_args
 from instructor_jax.backbones.checks import check_choice, check_whole, made_of
 from instructor_jax.backbones.gemma.config import FULL_PLACE, HARMLESS
 from instructor_jax.backbones.qwen3.grouped_heads import check_grouped_heads, layer_weights
+from instructor_jax.backbones.qwen3.settings import Usual, read_shared, written_shared
 from instructor_jax.io.bounds import LAYERS, SIZE
 from instructor_jax.io.json_files import Fields, shown_value
-from instructor_jax.io.settings.encoder import ACTIVATIONS, activation, check_common_keys, end_token, size
+from instructor_jax.io.settings.encoder import check_common_keys, size
 from instructor_jax.io.settings.layer_kinds import FULL, WINDOW, full_every, layer_types, rotary_bases
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 WHOLE, TEXT = "embedding_gemma2", "embedding_gemma2_text"  # model types: with the other senses, and of text alone
-_NAMES = {name: theirs for theirs, name in ACTIVATIONS.items()}  # ours -> transformers'
+_USUAL = Usual(2, 256, 262144)
 _OWN_SHAPES = "per_layer_config"
 _BASES = {FULL: 1_000_000, WINDOW: 10_000}
 
@@ -139,29 +140,16 @@ def _text_config(fields: Fields) -> EmbeddingGemma2Config:
     every = full_every(fields, layers, FULL_PLACE, ("sliding_window_pattern",), 6)
     full_head_dim, full_kv_heads = _full_heads(fields, layer_types(layers, every, FULL_PLACE))
     bases = rotary_bases(fields, {}, _BASES)
-    values: dict[str, Any] = {
-        "vocab": size(fields, "vocab_size"),
-        "embed": size(fields, "hidden_size"),
-        "layers": layers,
-        "heads": size(fields, "num_attention_heads"),
-        "kv_heads": fields.whole("num_key_value_heads", 2, least=1),
-        "head_dim": fields.whole("head_dim", 256, least=2),
+    values = read_shared(fields, _USUAL) | {
         "full_kv_heads": full_kv_heads,
         "full_head_dim": full_head_dim,
-        "ffn": size(fields, "intermediate_size"),
         "signal": fields.whole("hidden_size_per_layer_input", 512, least=1),
         "output": fields.whole("embedding_dim", 768, least=1),
-        "activation": activation(fields, "hidden_activation", "gelu_pytorch_tanh"),
         "full_every": every,
         "window": fields.whole("sliding_window", 512, least=1),
         "full_rotary_base": bases[FULL],
         "window_rotary_base": bases[WINDOW],
-        "attention_bias": fields.flag("attention_bias", False),
-        "max_positions": fields.whole("max_position_embeddings", 262144, least=2),
-        "norm_epsilon": fields.number("rms_norm_eps", 1e-6, least=0.0, most=1.0),
         "attention_dropout": fields.number("attention_dropout", 0.0, least=0.0, most=1.0),
-        "pad_id": fields.whole("pad_token_id", 0),
-        "eos_id": end_token(fields, 1),
     }
     fields.refuse_unread()
     return made_of(EmbeddingGemma2Config, values, fields.where)
@@ -206,24 +194,12 @@ def write_config(config: EmbeddingGemma2Config) -> dict[str, Any]:
     return {
         "architectures": ["EmbeddingGemma2TextModel"],
         "model_type": config.model_type,
-        "vocab_size": config.vocab,
-        "hidden_size": config.embed,
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "num_key_value_heads": config.kv_heads,
-        "head_dim": config.head_dim,
+        **written_shared(config, _USUAL),
         _OWN_SHAPES: {str(layer): heads for layer, kind in enumerate(kinds) if kind == FULL},
-        "intermediate_size": config.ffn,
         "hidden_size_per_layer_input": config.signal,
         "embedding_dim": config.output,
-        "hidden_activation": _NAMES[config.activation],
         "layer_types": kinds,
         "sliding_window": config.window,
         "rope_parameters": {kind: {"rope_type": "default", "rope_theta": base} for kind, base in bases.items()},
-        "attention_bias": config.attention_bias,
-        "max_position_embeddings": config.max_positions,
-        "rms_norm_eps": config.norm_epsilon,
         "attention_dropout": config.attention_dropout,
-        "pad_token_id": config.pad_id,
-        "eos_token_id": config.eos_id,
     }

@@ -9,13 +9,14 @@ from typing import Any, Literal, get_args
 
 from instructor_jax.backbones.checks import check_choice, check_flag, made_of
 from instructor_jax.backbones.qwen3.grouped_heads import check_grouped_heads, layer_weights
+from instructor_jax.backbones.qwen3.settings import Usual, read_shared, written_shared
 from instructor_jax.io.bounds import LAYERS, SIZE
 from instructor_jax.io.json_files import Fields
-from instructor_jax.io.settings.encoder import ACTIVATIONS, activation, check_common_keys, end_token, size
+from instructor_jax.io.settings.encoder import check_common_keys, size
 from instructor_jax.io.settings.layer_kinds import FULL, WINDOW, full_every, layer_types, rotary_bases
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
-_NAMES = {name: theirs for theirs, name in ACTIVATIONS.items()}  # ours -> transformers'
+_USUAL = Usual(4, 256, 131072)
 FULL_PLACE = -1  # of every few layers the last sees all of a text
 
 # Keys whose value, whatever it is, changes no vector.
@@ -104,27 +105,14 @@ def read_config(fields: Fields) -> GemmaConfig:
     keys = {FULL: "rope_theta", WINDOW: "rope_local_base_freq"}
     bases = rotary_bases(fields, keys, {FULL: 1_000_000, WINDOW: 10_000})
     patterns = ("sliding_window_pattern", "_sliding_window_pattern")
-    values: dict[str, Any] = {
-        "vocab": size(fields, "vocab_size"),
-        "embed": size(fields, "hidden_size"),
-        "layers": layers,
-        "heads": size(fields, "num_attention_heads"),
-        "kv_heads": fields.whole("num_key_value_heads", 4, least=1),
-        "head_dim": fields.whole("head_dim", 256, least=2),
-        "ffn": size(fields, "intermediate_size"),
-        "activation": activation(fields, "hidden_activation", "gelu_pytorch_tanh"),
+    values = read_shared(fields, _USUAL) | {
         "bidirectional": fields.flag("use_bidirectional_attention", False),
         "full_every": full_every(fields, layers, FULL_PLACE, patterns, 6),
         "window": fields.whole("sliding_window", 4096, least=1),
         "full_rotary_base": bases[FULL],
         "window_rotary_base": bases[WINDOW],
         "score_width": int(fields.number("query_pre_attn_scalar", 256.0, least=1.0, most=float(SIZE))),
-        "attention_bias": fields.flag("attention_bias", False),
-        "max_positions": fields.whole("max_position_embeddings", 131072, least=2),
-        "norm_epsilon": fields.number("rms_norm_eps", 1e-6, least=0.0, most=1.0),
         "attention_dropout": fields.number("attention_dropout", 0.0, least=0.0, most=1.0),
-        "pad_id": fields.whole("pad_token_id", 0),
-        "eos_id": end_token(fields, 1),
         "model_type": model_type,
     }
     fields.refuse_unread()
@@ -136,14 +124,7 @@ def write_config(config: GemmaConfig) -> dict[str, Any]:
     return {
         "architectures": ["Gemma3TextModel"],
         "model_type": config.model_type,
-        "vocab_size": config.vocab,
-        "hidden_size": config.embed,
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "num_key_value_heads": config.kv_heads,
-        "head_dim": config.head_dim,
-        "intermediate_size": config.ffn,
-        "hidden_activation": _NAMES[config.activation],
+        **written_shared(config, _USUAL),
         "use_bidirectional_attention": config.bidirectional,
         "sliding_window_pattern": config.full_every,
         "layer_types": layer_types(config.layers, config.full_every, FULL_PLACE),
@@ -151,11 +132,6 @@ def write_config(config: GemmaConfig) -> dict[str, Any]:
         "rope_theta": config.full_rotary_base,
         "rope_local_base_freq": config.window_rotary_base,
         "query_pre_attn_scalar": config.score_width,
-        "attention_bias": config.attention_bias,
-        "max_position_embeddings": config.max_positions,
-        "rms_norm_eps": config.norm_epsilon,
         "attention_dropout": config.attention_dropout,
-        "pad_token_id": config.pad_id,
-        "eos_token_id": config.eos_id,
         "use_cache": False,
     }

@@ -8,13 +8,14 @@ from typing import Any, Literal, get_args
 
 from instructor_jax.backbones.checks import check_choice, made_of
 from instructor_jax.backbones.qwen3.grouped_heads import check_grouped_heads, layer_weights
+from instructor_jax.backbones.qwen3.settings import Usual, read_shared, written_shared
 from instructor_jax.io.bounds import LAYERS
 from instructor_jax.io.json_files import Fields
-from instructor_jax.io.settings.encoder import ACTIVATIONS, activation, check_common_keys, end_token, size
+from instructor_jax.io.settings.encoder import check_common_keys, size
 from instructor_jax.io.settings.layer_kinds import FULL, rotary_bases
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
-_NAMES = {name: theirs for theirs, name in reversed(ACTIVATIONS.items())}  # ours -> transformers'
+_USUAL = Usual(32, 128, 32768, 151643, "silu", "hidden_act")
 
 # Keys whose value, whatever it is, changes no vector.
 HARMLESS = {
@@ -85,23 +86,9 @@ def read_config(fields: Fields) -> Qwen3Config:
     fields.require({"use_sliding_window": (False,)}, "which limits what tokens see")
     layers = size(fields, "num_hidden_layers", most=LAYERS)
     fields.require({"layer_types": ([FULL] * layers,)}, "of which some see a window")
-    heads, embed = size(fields, "num_attention_heads"), size(fields, "hidden_size")
-    values: dict[str, Any] = {
-        "vocab": size(fields, "vocab_size"),
-        "embed": embed,
-        "layers": layers,
-        "heads": heads,
-        "kv_heads": fields.whole("num_key_value_heads", 32, least=1),
-        "head_dim": fields.whole("head_dim", 128, least=2),
-        "ffn": size(fields, "intermediate_size"),
-        "activation": activation(fields, "hidden_act", "silu"),
-        "attention_bias": fields.flag("attention_bias", False),
+    values = read_shared(fields, _USUAL) | {
         "rotary_base": rotary_bases(fields, {FULL: "rope_theta"}, {FULL: 10_000})[FULL],
-        "max_positions": fields.whole("max_position_embeddings", 32768, least=2),
-        "norm_epsilon": fields.number("rms_norm_eps", 1e-6, least=0.0, most=1.0),
         "attention_dropout": fields.number("attention_dropout", 0.0, least=0.0, most=1.0),
-        "pad_id": fields.whole("pad_token_id", 0),
-        "eos_id": end_token(fields, 151643),
         "model_type": model_type,
     }
     fields.refuse_unread()
@@ -113,21 +100,9 @@ def write_config(config: Qwen3Config) -> dict[str, Any]:
     return {
         "architectures": ["Qwen3Model"],
         "model_type": config.model_type,
-        "vocab_size": config.vocab,
-        "hidden_size": config.embed,
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "num_key_value_heads": config.kv_heads,
-        "head_dim": config.head_dim,
-        "intermediate_size": config.ffn,
-        "hidden_act": _NAMES[config.activation],
-        "attention_bias": config.attention_bias,
+        **written_shared(config, _USUAL),
         "rope_theta": config.rotary_base,
-        "max_position_embeddings": config.max_positions,
-        "rms_norm_eps": config.norm_epsilon,
         "attention_dropout": config.attention_dropout,
-        "pad_token_id": config.pad_id,
-        "eos_token_id": config.eos_id,
         "use_sliding_window": False,
         "use_cache": False,
     }

@@ -11,13 +11,14 @@ from typing import Any, Literal, get_args
 from instructor_jax.backbones.checks import check_choice, check_share, made_of
 from instructor_jax.backbones.gemma.config import FULL_PLACE, HARMLESS
 from instructor_jax.backbones.qwen3.grouped_heads import check_grouped_heads, layer_weights
+from instructor_jax.backbones.qwen3.settings import Usual, read_shared, written_shared
 from instructor_jax.io.bounds import LAYERS, SIZE
 from instructor_jax.io.json_files import Fields
-from instructor_jax.io.settings.encoder import ACTIVATIONS, activation, check_common_keys, end_token, size
+from instructor_jax.io.settings.encoder import check_common_keys, size
 from instructor_jax.io.settings.layer_kinds import FULL, full_every, layer_types, rotary_bases
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
-_NAMES = {name: theirs for theirs, name in ACTIVATIONS.items()}  # ours -> transformers'
+_USUAL = Usual(4, 256, 8192)
 _PART = "t5_gemma_module"  # transformers' name of an encoder's or decoder's settings
 
 # Keys of the whole model whose value, whatever it is, changes no vector of the encoder.
@@ -115,27 +116,14 @@ def read_config(fields: Fields) -> T5GemmaConfig:
     check_common_keys(inner)
     layers = size(inner, "num_hidden_layers", most=LAYERS)
     usual = 0.0 if "attn_logit_softcapping" in inner.content else 50.0  # null is no bound, and not the usual one
-    values: dict[str, Any] = {
-        "vocab": size(inner, "vocab_size"),
-        "embed": size(inner, "hidden_size"),
-        "layers": layers,
-        "heads": size(inner, "num_attention_heads"),
-        "kv_heads": inner.whole("num_key_value_heads", 4, least=1),
-        "head_dim": inner.whole("head_dim", 256, least=2),
-        "ffn": size(inner, "intermediate_size"),
-        "activation": activation(inner, "hidden_activation", "gelu_pytorch_tanh"),
+    values = read_shared(inner, _USUAL) | {
         "full_every": full_every(inner, layers, FULL_PLACE, (), 2),
         "window": inner.whole("sliding_window", 4096, least=1),
         "rotary_base": rotary_bases(inner, {FULL: "rope_theta"}, {FULL: 10_000})[FULL],
         "score_width": int(inner.number("query_pre_attn_scalar", 256.0, least=1.0, most=float(SIZE))),
         "score_cap": inner.number("attn_logit_softcapping", usual, least=1e-6, most=float(SIZE)),
-        "attention_bias": inner.flag("attention_bias", False),
-        "max_positions": inner.whole("max_position_embeddings", 8192, least=2),
-        "norm_epsilon": inner.number("rms_norm_eps", 1e-6, least=0.0, most=1.0),
         "dropout": fields.number("dropout_rate", 0.0, least=0.0, most=1.0),
         "attention_dropout": fields.number("attention_dropout", 0.0, least=0.0, most=1.0),
-        "pad_id": inner.whole("pad_token_id", 0),
-        "eos_id": end_token(inner, 1),
         "model_type": model_type,
     }
     inner.refuse_unread()
@@ -147,24 +135,12 @@ def write_config(config: T5GemmaConfig) -> dict[str, Any]:
     """Returns the `config.json` dictionary that transformers reads as the same encoder."""
     part = {
         "model_type": _PART,
-        "vocab_size": config.vocab,
-        "hidden_size": config.embed,
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "num_key_value_heads": config.kv_heads,
-        "head_dim": config.head_dim,
-        "intermediate_size": config.ffn,
-        "hidden_activation": _NAMES[config.activation],
+        **written_shared(config, _USUAL),
         "layer_types": layer_types(config.layers, config.full_every, FULL_PLACE),
         "sliding_window": config.window,
         "rope_theta": config.rotary_base,
         "query_pre_attn_scalar": config.score_width,
         "attn_logit_softcapping": config.score_cap or None,
-        "attention_bias": config.attention_bias,
-        "max_position_embeddings": config.max_positions,
-        "rms_norm_eps": config.norm_epsilon,
-        "pad_token_id": config.pad_id,
-        "eos_token_id": config.eos_id,
         "use_cache": False,
     }
     return {
