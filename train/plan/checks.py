@@ -60,12 +60,14 @@ def _faults(
     """
     faults = []
     layers = stack_depth(config.model.encoder)
+    # where layers differ, a part of one weight may have the shape of another whole one; such an array tells nothing
+    of_all = split - weights
     for shape in one.shapes:
         told = f"{one.kind} of {shape} among {one.participants} devices, {one.runs} times"
         dims = tuple(size for size in shape.dims if size != 1)
         if _is_scores(dims, config) and _sorted(dims) not in weights:
             faults.append(f"{told}: the scores of the whole batch")
-        elif layers > 1 and dims[:1] == (layers,) and _sorted(dims[1:]) in split:
+        elif layers > 1 and dims[:1] == (layers,) and _sorted(dims[1:]) in of_all and _sorted(dims) not in split:
             faults.append(f"{told}: weights of all layers at once")
         elif one.kind == "all-reduce" and shape.bytes > _SMALL and _sorted(dims) in split:
             faults.append(f"{told}: a gradient that every device gets in full, though it keeps a part")

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import pytest
 
+from instructor_jax.backbones.embedding_gemma2.config import EmbeddingGemma2Config
 from instructor_jax.config import EncoderConfig, ModelConfig
 from instructor_jax.sharding import MeshShape, make_mesh
 from instructor_jax.train.config import TrainConfig
@@ -63,6 +64,20 @@ def test_faults(kind: str, dims: tuple[int, ...], told: str) -> None:
 )
 def test_what_must_be_sent_is_none(kind: str, dims: tuple[int, ...]) -> None:
     assert faults(kind, *dims) == []
+
+
+def test_layers_that_differ() -> None:
+    """Four steps of two layers: half of a wide head is as large as a narrow one, and heads are four, too."""
+    encoder = EmbeddingGemma2Config(vocab=4096, layers=8, full_every=2, ffn=1536)
+    config = dataclasses.replace(CONFIG, model=ModelConfig(encoder, max_length=64), mesh=MeshShape(4, 2, 1))
+    for kind, dims in (
+        ("all-gather", (4, 4, 512, 256)),  # the wide heads' output of all steps, put together from its halves
+        ("all-gather", (4, 512, 512)),  # that of one step
+        ("reduce-scatter", (4, 512, 512)),
+    ):
+        assert faults(kind, *dims, config=config) == []
+    (fault,) = faults("all-gather", 4, 512, 1536, config=config)
+    assert "weights of all layers at once" in fault
 
 
 @pytest.mark.parametrize(
