@@ -17,11 +17,13 @@ import jax
 import numpy as np
 
 from instructor_jax.backbones.registry import backbone_of
+from instructor_jax.io.json_files import read_json
 from instructor_jax.io.model_folder import TOKENIZER_FILES, ModelFolder
 from instructor_jax.io.own_folder import FORMAT_VERSION, OWN_CONFIG, OWN_PARAMS, RANGES, import_orbax
 from instructor_jax.io.printable import one_line
 from instructor_jax.io.remote_places import refuse_remote
 from instructor_jax.io.settings.model import MODEL_SETTINGS
+from instructor_jax.io.settings.transformer import TOKENIZER_SETTINGS
 from instructor_jax.io.settings.written_modules import dense_modules, pooling_settings
 from instructor_jax.io.weights.names import check_params, params_to_torch, torch_shapes
 from instructor_jax.io.weights.pieces import Piece
@@ -30,6 +32,7 @@ from instructor_jax.io.weights.safetensors_stream import SafetensorsStream
 from instructor_jax.version import __version__
 
 _MODULES = "sentence_transformers.models."
+_PROCESSOR = "processor_class"  # in a tokenizer's settings
 
 
 def write_sentence_transformers(target: Path, folder: ModelFolder, params: dict[str, Any]) -> None:
@@ -225,10 +228,14 @@ def _write_json(path: Path, content: Any) -> None:
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:
-    """Copies the tokenizer's files of a model's folder; others are left."""
+    """Copies the tokenizer's files of a model's folder; others are left, and nothing names a processor among them."""
     for name in TOKENIZER_FILES:
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
+    settings = target / TOKENIZER_SETTINGS
+    content = read_json(settings) if settings.is_file() else {}
+    if content.pop(_PROCESSOR, None) is not None:  # of pictures and sound; transformers would look for its files
+        _write_json(settings, content)
 
 
 def _write_ranges(target: Path, folder: ModelFolder) -> None:

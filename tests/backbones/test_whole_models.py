@@ -68,6 +68,13 @@ def all_senses(tmp_path: Path) -> Path:
     (path / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 64, **senses}))
     (path / "processor_config.json").write_text(json.dumps({"processor_class": "EmbeddingGemma2Processor"}))
     save_file(weights, path / "model.safetensors")
+    tokenizer = json.loads((path / "tokenizer_config.json").read_text())
+    tokenizer |= {
+        "backend": "tokenizers", "image_token": "<mask>", "model_specific_special_tokens": {"image_token": "<mask>"},
+        "padding_side": "left", "processor_class": "EmbeddingGemma2Processor", "tokenizer_class": "GemmaTokenizer",
+        "model_max_length": 1000000000000000019884624838656, "extra_special_tokens": [],
+    }  # fmt: skip
+    (path / "tokenizer_config.json").write_text(json.dumps(tokenizer))
     return path
 
 

@@ -113,6 +113,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "special tokens": {"additional_special_tokens": ["<new>"]},
     "special tokens, newer name": {"extra_special_tokens": ["<new>", "<eos>"]},
     "special tokens by name": {"extra_special_tokens": {"my_token": "<new>"}},
+    "special tokens of a model": {
+        "image_token": "<new>", "model_specific_special_tokens": {"image_token": "<new>"}
+    },
+    "special tokens of a model, said once": {"model_specific_special_tokens": {"image_token": "<new>"}},
     "special tokens with flags": {
         "additional_special_tokens": [{"__type": "AddedToken", **token("<new>", lstrip=True)}]
     },
@@ -300,6 +304,9 @@ REFUSED: dict[str, dict[str, Any]] = {
     "gives '</s>' the id 5": {"added_tokens_decoder": {"5": token("</s>")}},
     "extra_special_tokens": {"extra_special_tokens": "<new>"},
     "extra_special_tokens[0]": {"additional_special_tokens": [3]},
+    "model_specific_special_tokens must": {"model_specific_special_tokens": ["<new>"]},
+    "model_specific_special_tokens: image_token": {"model_specific_special_tokens": {"image_token": 3}},
+    "model_specific_special_tokens has image=": {"model_specific_special_tokens": {"image": "<new>"}},
     "lstrip": {"additional_special_tokens": [token("<new>", lstrip="yes")]},
     "256": {"additional_special_tokens": ["x" * 257]},
 }  # fmt: skip

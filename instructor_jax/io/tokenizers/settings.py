@@ -46,6 +46,7 @@ _ONLY: Mapping[str, tuple[Any, ...]] = {
 _ONLY_WITHOUT_FILE: Mapping[str, tuple[Any, ...]] = {"add_eos_token": (True,), "add_bos_token": (False,)}
 
 _EXTRA = 1 << 12  # `extra_ids` of published models: 0 to 300
+_OF_THE_MODEL = "model_specific_special_tokens"
 _NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -152,12 +153,14 @@ def _placed(fields: Fields) -> dict[int, Mapping[str, Any]]:
 
 
 def _named(fields: Fields) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yields the tokens with a name of their own, such as eos_token,"""
-    names = [name for name in fields.content if name.endswith("_token") and name not in _ONLY_WITHOUT_FILE]
-    for name in names:
-        value = fields.any(name)
-        if value is not None:
-            yield name, _token(value, f"{fields.where}: {name}", special=True)
+    """Yields the tokens with a name of their own, such as eos_token; transformers 5 lists those of a model again."""
+    inner = Fields(fields.any(_OF_THE_MODEL, {}), f"{fields.where}: {_OF_THE_MODEL}")
+    for one in (fields, inner):
+        for name in [name for name in one.content if name.endswith("_token") and name not in _ONLY_WITHOUT_FILE]:
+            value = one.any(name)
+            if value is not None:
+                yield name, _token(value, f"{one.where}: {name}", special=True)
+    inner.refuse_unread()
 
 
 def _usual_order(named: tuple[str, Any]) -> tuple[int, str]:
