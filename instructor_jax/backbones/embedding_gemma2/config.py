@@ -34,6 +34,8 @@ _OTHER_SENSES = {
     "video_token_id": "stands for a part of a film",
     "boa_token_id": "begins sound",
     "eoa_token_index": "ends sound",
+    "eoa_token_id": "the same, as Gemma 4 spells it",
+    "vision_soft_tokens_per_image": "how many parts a picture has",
     "audio_token_id": "stands for a part of sound",
 }
 
