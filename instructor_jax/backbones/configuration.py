@@ -75,13 +75,13 @@ class BackboneConfig(Protocol):
         ...
 
 
-def score_cap(config: BackboneConfig) -> float | None:
-    """Returns the number that the family's scores of attention stay below; None where nothing bounds them.
+def softcap(config: BackboneConfig) -> float | None:
+    """Returns the soft cap of the family's attention scores; None where nothing bounds them.
 
-    Most families have no such field, and 0 in it is no bound. A score s becomes cap * tanh(s / cap), as in the report
+    Most families have no such field, and 0 in it is no bound. A score s becomes c tanh(s / c), as in the report
     on Gemma 2 (2024, section 2).
     """
-    return getattr(config, "score_cap", 0.0) or None
+    return getattr(config, "softcap", 0.0) or None
 
 
 def stack_depth(config: BackboneConfig) -> int:

@@ -87,7 +87,7 @@ class Backbone:
             sentence-transformers pools them, INSTRUCTOR's own code never did.
         residual_outputs: Places, below a layer, of the matrices whose products are added to what passes through.
         published: The published models' `ModelConfig` by name, whose shapes are known without a file.
-        reads_more_than_text: Whether folders may have settings of pictures and sound, which no text depends on.
+        multimodal: Whether folders may have settings of images, audio and video, which no text depends on.
     """
 
     title: str
@@ -100,7 +100,7 @@ class Backbone:
     pools_instruction: bool
     residual_outputs: tuple[tuple[str, ...], ...]
     published: Mapping[str, Any]
-    reads_more_than_text: bool = False
+    multimodal: bool = False
 
 
 @lru_cache

@@ -234,7 +234,7 @@ def copy_tokenizer(source: Path, target: Path) -> None:
             shutil.copyfile(source / name, target / name)
     settings = target / TOKENIZER_SETTINGS
     content = read_json(settings) if settings.is_file() else {}
-    if content.pop(_PROCESSOR, None) is not None:  # of pictures and sound; transformers would look for its files
+    if content.pop(_PROCESSOR, None) is not None:  # of images and audio; transformers would look for its files
         _write_json(settings, content)
 
 

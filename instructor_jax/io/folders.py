@@ -237,8 +237,8 @@ def _plain_config(path: Path) -> ModelConfig:
 
 
 def _refuse_processors(path: Path, encoder: BackboneConfig) -> None:
-    """Refuses files of pictures and sound, which a family that reads those, too, may have."""
-    if not backbone_of(encoder).reads_more_than_text:
+    """Refuses files of images and audio, which a multimodal family may have."""
+    if not backbone_of(encoder).multimodal:
         _refuse_files(path, PROCESSOR_FILES, "which makes transformers read texts another way")
 
 

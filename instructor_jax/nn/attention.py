@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from jaxtyping import Array, Float, Int, Key
 
-from instructor_jax.backbones.configuration import BackboneConfig, score_cap
+from instructor_jax.backbones.configuration import BackboneConfig, softcap
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.cudnn_attention import cudnn_attention
 from instructor_jax.nn.dropout import DropoutSite
@@ -93,5 +93,5 @@ def attention_backend(
         return cudnn_attention(compute, config, segments, row_keys, platform_in_force())
     plan = choose_attention(compute, config, segments, row_keys)
     if plan is None:
-        return EinsumAttention(segments, compute.dtype, query_block(segments.shape[-1], compute), score_cap(config))
+        return EinsumAttention(segments, compute.dtype, query_block(segments.shape[-1], compute), softcap(config))
     return FusedAttention(plan, segments, compute.dtype)

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from instructor_jax.backbones.configuration import BackboneConfig, score_cap
+from instructor_jax.backbones.configuration import BackboneConfig, softcap
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.dropout import DropoutSite
 from instructor_jax.nn.einsum_attention import heads_axis
@@ -61,7 +61,7 @@ def cudnn_attention(
         obstacle = (
             "the weights that it drops in the backward pass would not be those of the forward pass; set dropout=False"
         )
-    elif score_cap(config) is not None:
+    elif softcap(config) is not None:
         obstacle = "it does not bound scores, as this encoder does"
     elif config.head_dim % 8 or config.head_dim > _WIDEST_HEAD:
         obstacle = f"heads of {config.head_dim} must be a multiple of 8 and at most {_WIDEST_HEAD}"

@@ -24,7 +24,7 @@ class EinsumAttention:
         segments: The text of each token within its row; -1 is padding.
         dtype: Type of the products.
         block: How many queries of a row are computed at a time where there is no dropout; None for all.
-        cap: What the scores are kept below; None for nothing.
+        softcap: What the scores are kept below; None for nothing.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class EinsumAttention:
         segments: Int[Array, "groups rows len"],
         dtype: Dtype,
         block: int | None = None,
-        cap: float | None = None,
+        softcap: float | None = None,
     ):
         self._length = segments.shape[-1]
         self._block = block
-        self._cap = cap
+        self._softcap = softcap
         self._mask = text_mask(segments)
         self._dtype = dtype
 
@@ -67,8 +67,8 @@ class EinsumAttention:
         query, key, value = states
         key, value = (for_every_query(state, query.shape[2]) for state in (key, value))
         if self._block is not None and drop is None:
-            return attend_in_blocks(query, key, value, Scores(bias, self._mask, self._cap), self._block)
-        return attend(query, key, value, Scores(bias, self._mask, self._cap), drop)
+            return attend_in_blocks(query, key, value, Scores(bias, self._mask, self._softcap), self._block)
+        return attend(query, key, value, Scores(bias, self._mask, self._softcap), drop)
 
     def join(
         self, mixed: States, weight: Float[Array, "heads head_dim embed"]
@@ -104,12 +104,12 @@ class Scores(NamedTuple):
     Attributes:
         bias: Added to those of every head, or of all alike; None for nothing.
         mask: Added to those of every row.
-        cap: Each becomes cap tanh(product / cap) before anything is added; None for no bound.
+        softcap: Each becomes softcap tanh(product / softcap) before anything is added; None for no bound.
     """
 
     bias: Float[Array, "heads_or_1 query key"] | None
     mask: Float[Array, "groups rows query key"]
-    cap: float | None = None
+    softcap: float | None = None
 
 
 def attend(
@@ -124,10 +124,10 @@ def attend(
     The division by the sum comes after the product with the values, where there are head_dim numbers per query to
     divide instead of len.
     """
-    dtype, (bias, mask, cap) = query.dtype, rule
+    dtype, (bias, mask, softcap) = query.dtype, rule
     scores = product("grhqe,grhke->grhqk", query, key, jnp.float32 if dtype == jnp.float32 else dtype, jnp.float32)
-    if cap is not None:
-        scores = cap * jnp.tanh(scores / cap)
+    if softcap is not None:
+        scores = softcap * jnp.tanh(scores / softcap)
     if bias is not None:  # one for all heads is no parameter, and needs no gradient
         scores = with_bias(scores, bias) if bias.shape[0] == query.shape[2] else scores + bias[None, None]
     scores = scores + mask[:, :, None]
@@ -168,7 +168,7 @@ def attend_in_blocks(
             return jax.lax.dynamic_slice_in_dim(array, start, block, axis)
 
         bias = None if rule.bias is None else cut(rule.bias, 1)
-        return attend(cut(query, 3), key, value, Scores(bias, cut(rule.mask, 2), rule.cap))
+        return attend(cut(query, 3), key, value, Scores(bias, cut(rule.mask, 2), rule.softcap))
 
     mixed = jax.lax.map(some, jnp.arange(0, query.shape[3], block))
     return jnp.moveaxis(mixed, 0, 3).reshape(query.shape)

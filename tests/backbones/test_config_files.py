@@ -74,7 +74,7 @@ T5GEMMA: dict[str, Any] = {
     "pad_token_id": 0, "torch_dtype": "bfloat16", "transformers_version": "4.53.0.dev0", "use_cache": True,
     "vocab_size": 256000,
 }  # fmt: skip
-# as google/embeddinggemma-2 has it, shorter where other senses are meant
+# as google/embeddinggemma-2 has it, shorter where other modalities are meant
 EMBEDDING_GEMMA2: dict[str, Any] = {
     "architectures": ["EmbeddingGemma2Model"], "audio_token_id": 258881, "boa_token_id": 256000,
     "boi_token_id": 255999, "dtype": "bfloat16", "eoa_token_index": 258883, "eoi_token_id": 258882,

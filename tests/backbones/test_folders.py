@@ -50,7 +50,7 @@ MODELS = {
     "t5gemma": (
         "sentencepiece",
         ModelConfig(
-            T5GemmaConfig(**_SHAPE, kv_heads=1, window=5, score_width=8, score_cap=2.0), max_length=64,
+            T5GemmaConfig(**_SHAPE, kv_heads=1, window=5, score_width=8, softcap=2.0), max_length=64,
             pool_instruction=True,
         ),
     ),
@@ -58,7 +58,7 @@ MODELS = {
         "sentencepiece",
         ModelConfig(
             EmbeddingGemma2Config(
-                **{**_SHAPE, "layers": 4}, kv_heads=1, full_head_dim=16, signal=12, output=20, window=5, full_every=2,
+                **{**_SHAPE, "layers": 4}, kv_heads=1, full_head_dim=16, ple_dim=12, output=20, window=5, full_every=2,
             ),
             max_length=64, pool_instruction=True,
         ),

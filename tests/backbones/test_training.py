@@ -26,9 +26,9 @@ _MODELS = {
     # two heads of queries are split over devices, the one of keys that they share is not
     "qwen3": ModelConfig(Qwen3Config(**_SHAPE, kv_heads=1), max_length=16, pooling="lasttoken"),
     "modernbert": ModelConfig(ModernBertConfig(**_SHAPE, window=4, pad_id=3, eos_id=2), max_length=16),
-    "t5gemma": ModelConfig(T5GemmaConfig(**_SHAPE, kv_heads=2, window=4, score_cap=2.0, dropout=0.1), max_length=16),
+    "t5gemma": ModelConfig(T5GemmaConfig(**_SHAPE, kv_heads=2, window=4, softcap=2.0, dropout=0.1), max_length=16),
     "embedding_gemma2": ModelConfig(
-        EmbeddingGemma2Config(**_SHAPE, kv_heads=1, full_head_dim=16, signal=12, output=20, window=4, full_every=2),
+        EmbeddingGemma2Config(**_SHAPE, kv_heads=1, full_head_dim=16, ple_dim=12, output=20, window=4, full_every=2),
         max_length=16,
     ),
     "gemma": ModelConfig(

@@ -42,8 +42,8 @@ def test_the_encoder_of_an_encoder_decoder(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def all_senses(tmp_path: Path) -> Path:
-    """EmbeddingGemma 2 with an encoder of pictures, as the published folder has it: settings, weights, processor."""
+def multimodal_folder(tmp_path: Path) -> Path:
+    """EmbeddingGemma 2 with an encoder of images, as the published folder has it: settings, weights, processor."""
     from safetensors.numpy import load_file, save_file
 
     kind, config = MODELS["embedding_gemma2"]
@@ -60,12 +60,12 @@ def all_senses(tmp_path: Path) -> Path:
     weights["vision_tower.patch_embedder.input_proj.weight"] = np.ones((2, 3), np.float32)
     weights["embed_audio.embedding_projection.weight"] = np.ones((2, 3), np.float32)
     plain = {"method": "forward", "method_output_name": "last_hidden_state"}
-    senses = {
+    settings = {
         "modality_config": {"text": plain, "image": plain, "video": plain},
         "module_output_name": "token_embeddings",
     }
     (path / "config.json").write_text(json.dumps(whole))
-    (path / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 64, **senses}))
+    (path / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 64, **settings}))
     (path / "processor_config.json").write_text(json.dumps({"processor_class": "EmbeddingGemma2Processor"}))
     save_file(weights, path / "model.safetensors")
     tokenizer = json.loads((path / "tokenizer_config.json").read_text())
@@ -78,15 +78,15 @@ def all_senses(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_model_of_several_senses_reads_texts(all_senses: Path, tmp_path: Path) -> None:
+def test_a_multimodal_model_reads_texts(multimodal_folder: Path, tmp_path: Path) -> None:
     import torch
 
-    ours = Instructor(all_senses)
+    ours = Instructor(multimodal_folder)
     vectors = ours.encode(list(TEXTS))
-    folder = read_folder(all_senses)
+    folder = read_folder(multimodal_folder)
     assert folder.config == MODELS["embedding_gemma2"][1]
-    # transformers' model with all senses, without those whose weights are not here
-    content = json.loads((all_senses / "config.json").read_text())
+    # transformers' model with all modalities, without those whose weights are not here
+    content = json.loads((multimodal_folder / "config.json").read_text())
     config = transformers.EmbeddingGemma2Config(text_config=content["text_config"])
     model = transformers.EmbeddingGemma2Model(config).eval()
     found = params_to_torch(folder.config, read_params(folder))
@@ -106,9 +106,9 @@ def test_a_model_of_several_senses_reads_texts(all_senses: Path, tmp_path: Path)
     assert np.abs(theirs.encode(list(TEXTS)) - vectors).max() <= 1e-5
 
 
-def test_a_model_of_several_senses_that_reads_texts_as_chats_is_refused(all_senses: Path) -> None:
-    settings = json.loads((all_senses / "sentence_bert_config.json").read_text())
+def test_a_multimodal_model_that_reads_texts_as_chats_is_refused(multimodal_folder: Path) -> None:
+    settings = json.loads((multimodal_folder / "sentence_bert_config.json").read_text())
     settings["modality_config"]["message"] = {**settings["modality_config"]["text"], "format": "structured"}
-    (all_senses / "sentence_bert_config.json").write_text(json.dumps(settings))
+    (multimodal_folder / "sentence_bert_config.json").write_text(json.dumps(settings))
     with pytest.raises(ValueError, match="modality_config=.*as chats"):
-        read_folder(all_senses)
+        read_folder(multimodal_folder)

@@ -13,8 +13,8 @@ from instructor_jax.nn.layout import Layout
 APART = Compute(layout=Layout(stacked=False))
 
 
-@pytest.mark.parametrize(("biases", "cap"), [(0, None), (1, 2.0), (2, None)])
-def test_blocks_give_the_numbers_of_whole_rows(biases: int, cap: float | None) -> None:
+@pytest.mark.parametrize(("biases", "softcap"), [(0, None), (1, 2.0), (2, None)])
+def test_blocks_give_the_numbers_of_whole_rows(biases: int, softcap: float | None) -> None:
     random = np.random.default_rng(0)
     query, key, value = (jnp.asarray(random.normal(size=(1, 2, 2, 12, 4)), jnp.float32) for _ in range(3))
     segments = jnp.asarray([[[0] * 5 + [1] * 4 + [-1] * 3, [0] * 12]])  # two texts and padding; one text
@@ -22,7 +22,7 @@ def test_blocks_give_the_numbers_of_whole_rows(biases: int, cap: float | None) -
     mask = text_mask(segments)
 
     def both(query: jax.Array, key: jax.Array, value: jax.Array) -> tuple[jax.Array, jax.Array]:
-        rule = Scores(bias, mask, cap)
+        rule = Scores(bias, mask, softcap)
         return attend(query, key, value, rule), attend_in_blocks(query, key, value, rule, 4)
 
     whole, blocks = jax.jit(both)(query, key, value)

@@ -1,6 +1,6 @@
 """The shape of EmbeddingGemma 2's text model, and what its config.json says.
 
-Read against transformers 5.24 (`models/embedding_gemma2/`). The published model reads pictures, sound and films, too;
+Read against transformers 5.24 (`models/embedding_gemma2/`). The published model reads images, audio and video, too;
 the settings and weights of those parts are left out, since texts never pass through them. Every sixth layer sees all of
 a text and has wider heads than the others.
 """
@@ -19,24 +19,24 @@ from instructor_jax.io.settings.encoder import check_common_keys, size
 from instructor_jax.io.settings.layer_kinds import FULL, WINDOW, full_every, layer_types, rotary_bases
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
-WHOLE, TEXT = "embedding_gemma2", "embedding_gemma2_text"  # model types: with the other senses, and of text alone
+WHOLE, TEXT = "embedding_gemma2", "embedding_gemma2_text"  # model types: of the multimodal model, and of its text model
 _USUAL = Usual(2, 256, 262144)
 _OWN_SHAPES = "per_layer_config"
 _BASES = {FULL: 1_000_000, WINDOW: 10_000}
 
 # Keys of the whole model that no text depends on.
-_OTHER_SENSES = {
-    "vision_config": "pictures and films",
-    "audio_config": "sound",
-    "boi_token_id": "begins a picture",
-    "eoi_token_id": "ends a picture",
-    "image_token_id": "stands for a part of a picture",
-    "video_token_id": "stands for a part of a film",
-    "boa_token_id": "begins sound",
-    "eoa_token_index": "ends sound",
+_OTHER_MODALITIES = {
+    "vision_config": "images and video",
+    "audio_config": "audio",
+    "boi_token_id": "begins an image",
+    "eoi_token_id": "ends an image",
+    "image_token_id": "stands for a part of an image",
+    "video_token_id": "stands for a part of a video",
+    "boa_token_id": "begins audio",
+    "eoa_token_index": "ends audio",
     "eoa_token_id": "the same, as Gemma 4 spells it",
-    "vision_soft_tokens_per_image": "how many parts a picture has",
-    "audio_token_id": "stands for a part of sound",
+    "vision_soft_tokens_per_image": "how many parts an image has",
+    "audio_token_id": "stands for a part of audio",
 }
 
 
@@ -53,7 +53,7 @@ class EmbeddingGemma2Config:
     full_kv_heads: int = 1
     full_head_dim: int = 512
     ffn: int = 2048
-    signal: int = 512  # width of what every layer is told of a token beside its state
+    ple_dim: int = 512  # width of the per-layer embeddings (PLE)
     output: int = 768  # width of what leaves the model
     activation: Activation = "gelu_new"
     full_every: int = 6  # every sixth layer sees all of a text, from the sixth on
@@ -71,7 +71,7 @@ class EmbeddingGemma2Config:
     def __post_init__(self) -> None:
         name = type(self).__name__
         more = ("full_every", "window", "full_rotary_base", "window_rotary_base", "full_kv_heads", "full_head_dim")
-        check_grouped_heads(self, (*more, "signal", "output"), get_args(Activation))
+        check_grouped_heads(self, (*more, "ple_dim", "output"), get_args(Activation))
         check_choice(f"{name}.model_type", self.model_type, (TEXT,))
         check_whole(f"{name}.full_head_dim", self.full_head_dim, 2, SIZE)
         if self.heads % self.full_kv_heads or self.full_head_dim % 2:
@@ -110,15 +110,15 @@ class EmbeddingGemma2Config:
     @property
     def weight_count(self) -> int:
         """Number of weights, counted from the shapes; of layers, one more that scales what leaves each."""
-        signals = 2 * self.embed * self.signal + self.embed
+        ple = 2 * self.embed * self.ple_dim + self.embed
         kinds = [layer_weights(self.of_place(place), norms=4) for place in range(self.full_every)]
-        layers = self.steps * sum(kinds) + self.layers * (signals + 1)
-        ends = self.embed * self.layers * self.signal + self.signal + self.embed + self.embed * self.output
+        layers = self.steps * sum(kinds) + self.layers * (ple + 1)
+        ends = self.embed * self.layers * self.ple_dim + self.ple_dim + self.embed + self.embed * self.output
         return self.vocab * self.embed + layers + ends
 
 
 def read_config(fields: Fields) -> EmbeddingGemma2Config:
-    """Reads the fields of a config.json, of the text model alone or of the one with all senses.
+    """Reads the fields of a config.json, of the text model alone or of the multimodal one.
 
     Raises:
         ValueError: A size is missing, a value has a wrong type or range or asks for what is not computed, or a key is
@@ -127,7 +127,7 @@ def read_config(fields: Fields) -> EmbeddingGemma2Config:
     if fields.text("model_type") == TEXT:
         return _text_config(fields)
     check_common_keys(fields)
-    fields.ignore({**HARMLESS, **_OTHER_SENSES})
+    fields.ignore({**HARMLESS, **_OTHER_MODALITIES})
     inner = Fields(fields.any("text_config"), f"{fields.where}, text_config")
     if inner.text("model_type", TEXT) != TEXT:
         raise ValueError(f"{inner.where} has model_type={shown_value(inner.any('model_type'))}; it must be {TEXT!r}.")
@@ -145,7 +145,7 @@ def _text_config(fields: Fields) -> EmbeddingGemma2Config:
     values = read_shared(fields, _USUAL) | {
         "full_kv_heads": full_kv_heads,
         "full_head_dim": full_head_dim,
-        "signal": fields.whole("hidden_size_per_layer_input", 512, least=1),
+        "ple_dim": fields.whole("hidden_size_per_layer_input", 512, least=1),
         "output": fields.whole("embedding_dim", 768, least=1),
         "full_every": every,
         "window": fields.whole("sliding_window", 512, least=1),
@@ -198,7 +198,7 @@ def write_config(config: EmbeddingGemma2Config) -> dict[str, Any]:
         "model_type": config.model_type,
         **written_shared(config, _USUAL),
         _OWN_SHAPES: {str(layer): heads for layer, kind in enumerate(kinds) if kind == FULL},
-        "hidden_size_per_layer_input": config.signal,
+        "hidden_size_per_layer_input": config.ple_dim,
         "embedding_dim": config.output,
         "layer_types": kinds,
         "sliding_window": config.window,

@@ -1,8 +1,10 @@
-"""EmbeddingGemma 2's text model: layers that are told of each token beside its state, in steps of several layers.
+"""EmbeddingGemma 2's text model: per-layer embeddings (PLE), and a loop over the layers whose steps run several.
 
-What a layer is told is a projection of the tokens' embeddings, another one for each layer; it gates a third part of
-the layer. Layers that see all of a text have heads of another width, so the loop over the layers takes a step for those
-up to the next of them.
+Every layer has an embedding of the token of its own, a projection of the one that enters the first layer; it gates a
+third residual part of the layer. Layers that see all of a text have heads of another width, so the loop over the layers
+takes a step for those up to the next of them.
+
+Letters of all equations: g groups, r rows, l length, d embed, p ple_dim, o output.
 """
 
 from collections.abc import Callable
@@ -29,7 +31,7 @@ from instructor_jax.sharding import constrain
 
 
 class GatedLayer(Layer):
-    """A layer of Gemma, then x + norm(back(activation(gate x) * signal)), all times a number of the layer's own."""
+    """A layer of Gemma, then x + norm(out(activation(gate x) * per-layer embedding)), all times the layer's scale."""
 
     def __init__(self, config: EmbeddingGemma2Config, mlp_slices: int, rngs: nnx.Rngs):
         attention = AttentionShape(
@@ -39,19 +41,24 @@ class GatedLayer(Layer):
         mlp = FeedForwardShape(config.embed, config.ffn, config.activation, gated=True, dropout=0.0)
         super().__init__(LayerShape(attention, mlp, config.norm_epsilon, norm_offset=0.0), mlp_slices, rngs)
         self.config = config
-        width = (config.embed, config.signal)
-        self.gate = parameter(rngs.params(), width, config.embed**-0.5, ("embed", None))
-        self.back = parameter(rngs.params(), width[::-1], config.signal**-0.5, (None, "embed"))
-        self.behind_gate = RMSNorm(config.embed, config.norm_epsilon)
+        sizes = (config.embed, config.ple_dim)
+        self.ple_gate = parameter(rngs.params(), sizes, config.embed**-0.5, ("embed", None))
+        self.ple_out = parameter(rngs.params(), sizes[::-1], config.ple_dim**-0.5, (None, "embed"))
+        self.ple_norm = RMSNorm(config.embed, config.norm_epsilon)
         self.scale = nnx.Param(jnp.ones((1,), jnp.float32), out_sharding=("norm",))
 
     def gated(
-        self, x: Float[Array, "groups rows len embed"], signal: Float[Array, "groups rows len signal"]
+        self, x: Float[Array, "groups rows len embed"], ple: Float[Array, "groups rows len ple_dim"]
     ) -> Float[Array, "groups rows len embed"]:
-        """Returns what leaves the layer from what leaves its other parts, both in the type that is computed in."""
-        gate = activated(product("grld,dp->grlp", x, self.gate[...], x.dtype), self.config.activation)
-        added = product("grlp,pd->grld", gate * signal, self.back[...], x.dtype)
-        x = x + self.behind_gate(added, x.dtype)
+        """Returns what leaves the layer.
+
+        Args:
+            x: What leaves its attention and feed-forward parts, in the type that is computed in.
+            ple: The layer's embedding of each token, in that type.
+        """
+        gate = activated(product("grld,dp->grlp", x, self.ple_gate[...], x.dtype), self.config.activation)
+        added = product("grlp,pd->grld", gate * ple, self.ple_out[...], x.dtype)
+        x = x + self.ple_norm(added, x.dtype)
         # the published number is no trained weight, in PyTorch neither
         scale = jax.lax.stop_gradient(self.scale[...]).astype(x.dtype)
         return constrain(x * scale[None, None, None], "batch", None, "act_len", "act_embed")
@@ -79,9 +86,9 @@ class Encoder(PackedEncoder):
         super().__init__(config, compute, partial(Step, config, compute.layout.mlp_slices), rngs)
         self.config = config
         embed, spread = config.embed, config.embed**-0.5
-        shape = (embed, config.layers, config.signal)
-        self.signals = parameter(rngs.params(), shape, spread, ("embed", None, None))
-        self.signal_norm = RMSNorm(config.signal, config.norm_epsilon)
+        shape = (embed, config.layers, config.ple_dim)
+        self.ple = parameter(rngs.params(), shape, spread, ("embed", None, None))
+        self.ple_norm = RMSNorm(config.ple_dim, config.norm_epsilon)
         self.final_norm = RMSNorm(embed, config.norm_epsilon)
         self.projection = parameter(rngs.params(), (embed, config.output), spread, ("embed", None))
 
@@ -103,7 +110,7 @@ class Encoder(PackedEncoder):
 
             def run_layer(x: Array, layer: GatedLayer, index: Int[Array, ""]) -> Array:
                 x = layer(x, sight, attention, keys_of_layer(row_keys, index))
-                return layer.gated(x, self._signal(embedded, index))
+                return layer.gated(x, self._per_layer_embedding(embedded, index))
 
             return rematerialised(run_layer, self.compute)
 
@@ -125,11 +132,11 @@ class Encoder(PackedEncoder):
         normed = self.final_norm(x, self.compute.dtype)
         return product("grld,do->grlo", normed, self.projection[...], self.compute.dtype)
 
-    def _signal(
+    def _per_layer_embedding(
         self, embedded: Float[Array, "groups rows len embed"], index: Int[Array, ""]
-    ) -> Float[Array, "groups rows len signal"]:
-        """What the layer of that number is told of each token."""
-        weight = jax.lax.dynamic_index_in_dim(self.signals[...], index, axis=1, keepdims=False)
-        told = product("grld,dp->grlp", embedded, weight, embedded.dtype)
+    ) -> Float[Array, "groups rows len ple_dim"]:
+        """The embedding of each token for the layer of that number."""
+        weight = jax.lax.dynamic_index_in_dim(self.ple[...], index, axis=1, keepdims=False)
+        projected = product("grld,dp->grlp", embedded, weight, embedded.dtype)
         scale = jnp.asarray(self.config.embed**-0.5, embedded.dtype)
-        return self.signal_norm(told * scale, embedded.dtype)
+        return self.ple_norm(projected * scale, embedded.dtype)

@@ -23,13 +23,13 @@ def _build(config: EmbeddingGemma2Config, compute: Any, rngs: Any) -> EncoderMod
 
 def table(config: EmbeddingGemma2Config) -> list[Entry]:
     """Returns the entries of all parameters of a model with this configuration."""
-    embed, signal = config.embed, config.signal
-    signals = (config.layers * signal, embed)
-    split = (embed, config.layers, signal)
+    embed, ple_dim = config.embed, config.ple_dim
+    of_all = (config.layers * ple_dim, embed)
+    split = (embed, config.layers, ple_dim)
     entries = [
         same("encoder.embed.embedding", grouped_heads.EMBEDDING, config.vocab, embed),
-        linear("encoder.signals", "ple.per_layer_model_projection.weight", *signals, split=split),
-        same("encoder.signal_norm.scale", "ple.per_layer_projection_norm.weight", signal),
+        linear("encoder.ple", "ple.per_layer_model_projection.weight", *of_all, split=split),
+        same("encoder.ple_norm.scale", "ple.per_layer_projection_norm.weight", ple_dim),
         same("encoder.final_norm.scale", "norm.weight", embed),
         linear("encoder.projection", "embedding_projection.weight", config.output, embed),
     ]
@@ -37,9 +37,9 @@ def table(config: EmbeddingGemma2Config) -> list[Entry]:
         path = f"encoder.layers.layer_{place}"
         of_layer = [
             *grouped_heads.layer_entries(config.of_place(place), NORMS, path, grouped_heads.LAYER),
-            linear(f"{path}.gate", f"{_BLOCK}per_layer_input_gate.weight", signal, embed),
-            linear(f"{path}.back", f"{_BLOCK}per_layer_projection.weight", embed, signal),
-            same(f"{path}.behind_gate.scale", f"{_BLOCK}post_per_layer_input_norm.weight", embed),
+            linear(f"{path}.ple_gate", f"{_BLOCK}per_layer_input_gate.weight", ple_dim, embed),
+            linear(f"{path}.ple_out", f"{_BLOCK}per_layer_projection.weight", embed, ple_dim),
+            same(f"{path}.ple_norm.scale", f"{_BLOCK}post_per_layer_input_norm.weight", embed),
             same(f"{path}.scale", f"{grouped_heads.LAYER}layer_scalar", 1),
         ]
         entries += [dataclasses.replace(entry, first=place, every=config.full_every) for entry in of_layer]
@@ -70,5 +70,5 @@ BACKBONE = Backbone(
     published={
         "embeddinggemma-2": ModelConfig(EmbeddingGemma2Config(), max_length=2048, pool_instruction=True),
     },
-    reads_more_than_text=True,
+    multimodal=True,
 )

@@ -34,7 +34,7 @@ _HARMLESS = {
 
 @dataclasses.dataclass(frozen=True)
 class T5GemmaConfig:
-    """Shape of a T5Gemma encoder: norms before and behind every part, grouped heads, bounded scores."""
+    """Shape of a T5Gemma encoder: norms before and behind every part, grouped heads, scores with a soft cap."""
 
     vocab: int = 256000
     embed: int = 2304
@@ -48,7 +48,7 @@ class T5GemmaConfig:
     window: int = 4096  # the greatest distance that a token sees in the others
     rotary_base: int = 10_000
     score_width: int = 256  # scores are divided by its root
-    score_cap: float = 50.0  # what they stay below; 0 for no bound
+    softcap: float = 50.0  # what they stay below; 0 for no bound
     attention_bias: bool = False
     max_positions: int = 8192  # of the published models; nothing in the weights depends on it
     norm_epsilon: float = 1e-6
@@ -63,10 +63,10 @@ class T5GemmaConfig:
         check_grouped_heads(self, ("full_every", "window", "rotary_base", "score_width"), get_args(Activation))
         check_choice(f"{name}.model_type", self.model_type, ("t5gemma",))
         check_share(f"{name}.dropout", self.dropout, below_one=True)
-        if isinstance(self.score_cap, bool) or not isinstance(self.score_cap, int | float):
-            raise ValueError(f"{name}.score_cap={self.score_cap!r} must be a number.")
-        if not 0.0 <= self.score_cap <= SIZE:
-            raise ValueError(f"{name}.score_cap={self.score_cap} must be from 0 to {SIZE}; 0 is for no bound.")
+        if isinstance(self.softcap, bool) or not isinstance(self.softcap, int | float):
+            raise ValueError(f"{name}.softcap={self.softcap!r} must be a number.")
+        if not 0.0 <= self.softcap <= SIZE:
+            raise ValueError(f"{name}.softcap={self.softcap} must be from 0 to {SIZE}; 0 is for no bound.")
 
     @property
     def positions(self) -> None:
@@ -121,7 +121,7 @@ def read_config(fields: Fields) -> T5GemmaConfig:
         "window": inner.whole("sliding_window", 4096, least=1),
         "rotary_base": rotary_bases(inner, {FULL: "rope_theta"}, {FULL: 10_000})[FULL],
         "score_width": int(inner.number("query_pre_attn_scalar", 256.0, least=1.0, most=float(SIZE))),
-        "score_cap": inner.number("attn_logit_softcapping", usual, least=1e-6, most=float(SIZE)),
+        "softcap": inner.number("attn_logit_softcapping", usual, least=1e-6, most=float(SIZE)),
         "dropout": fields.number("dropout_rate", 0.0, least=0.0, most=1.0),
         "attention_dropout": fields.number("attention_dropout", 0.0, least=0.0, most=1.0),
         "model_type": model_type,
@@ -140,7 +140,7 @@ def write_config(config: T5GemmaConfig) -> dict[str, Any]:
         "sliding_window": config.window,
         "rope_theta": config.rotary_base,
         "query_pre_attn_scalar": config.score_width,
-        "attn_logit_softcapping": config.score_cap or None,
+        "attn_logit_softcapping": config.softcap or None,
         "use_cache": False,
     }
     return {

@@ -44,9 +44,9 @@ _ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
     "tokenizer_name_or_path": ((), "which takes the tokenizer from somewhere else"),
 }
 _PLAIN_TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}
-# What else a model may read without a change to how it reads texts. Chats ("message") are no such thing: where a folder
+# Modalities of a model that do not change how it reads texts. Chats ("message") are no such thing: where a folder
 # has them, sentence-transformers takes every text for one.
-_SENSES = {"text", "image", "audio", "video"}
+_MODALITIES = {"text", "image", "audio", "video"}
 _HARMLESS = ("unpad_inputs",)  # how a batch lies in memory, with flash attention
 
 
@@ -90,7 +90,7 @@ def _checked_length(fields: Fields) -> int | None:
     if (
         not isinstance(modalities, Mapping)
         or modalities.get("text") != _PLAIN_TEXT
-        or any(set(re.findall(r"\w+", name)) - _SENSES for name in modalities)
+        or any(set(re.findall(r"\w+", name)) - _MODALITIES for name in modalities)
     ):
         fields.require({"modality_config": ()}, "which does not read texts as they are, but as chats or in another way")
     for key in _ARGUMENTS:

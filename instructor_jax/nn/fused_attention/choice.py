@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from instructor_jax.backbones.configuration import BackboneConfig, score_cap
+from instructor_jax.backbones.configuration import BackboneConfig, softcap
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.fused_attention.plan import BLOCK, KernelPlan, vmem_bytes
 from instructor_jax.sharding import axis_shards
@@ -50,7 +50,7 @@ def choose_attention(
     obstacle = _obstacle(config, dtype, groups)
     if obstacle is None:
         program_rows, interpret = groups // axis_shards("batch") * rows, platform != "tpu"
-        plan = KernelPlan(length, program_rows, dropout, interpret, score_cap(config) or 0.0)
+        plan = KernelPlan(length, program_rows, dropout, interpret, softcap(config) or 0.0)
         plan = _fitted(plan, config.head_dim, dtype.itemsize)
         if plan is not None:
             return plan

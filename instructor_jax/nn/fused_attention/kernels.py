@@ -7,7 +7,7 @@ A = P with dropout, and dP = dropout of v^T do, the backward kernel computes sco
 
     dv = do A^T     dS = P (dP - sum over keys of P dP)     dq = k dS     dk = q dS^T     dbias = dS summed over rows
 
-for q, k, v of [head_dim, len]; where products are kept below a cap, dS is multiplied by its slope for dq and dk.
+for q, k, v of [head_dim, len]; below a soft cap of the products, dS is multiplied by its slope for dq and dk.
 Nothing is kept from the forward pass but its inputs: where all keys are at hand, maximum and sum of a softmax cost less
 than reading them back. The bias's gradient stays on the chip, summed over the rows of the call, and leaves as 2 * len
 numbers per head.
@@ -213,7 +213,7 @@ def _backward_kernel(
                 d_weights, kept = jnp.where(keep, d_weights * scale, 0.0), jnp.where(keep, weights * scale, 0.0)
             d_scores = weights * (d_weights - (weights * d_weights).sum(axis=0, keepdims=True))
             d_bias[window, :] += d_scores
-            if plan.cap:
+            if plan.softcap:
                 d_scores = d_scores * slope_of(products, plan)
             d_scores = d_scores.astype(keys.dtype)
             d_query[row, :, lanes] = matmul(key[row], d_scores, plan).astype(d_query.dtype)

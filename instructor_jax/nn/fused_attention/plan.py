@@ -16,14 +16,14 @@ class KernelPlan:
         program_rows: rows of a program, one after the other.
         dropout: rate at which attention weights are dropped; 0 for inference.
         interpret: run as ordinary XLA operations, on devices that are no TPU.
-        cap: what products of queries and keys are kept below, by cap tanh(x / cap); 0 for no bound.
+        softcap: what products of queries and keys are kept below, by softcap tanh(x / softcap); 0 for no bound.
     """
 
     length: int
     program_rows: int
     dropout: float = 0.0
     interpret: bool = False
-    cap: float = 0.0
+    softcap: float = 0.0
 
     @property
     def padded(self) -> int:
@@ -51,5 +51,5 @@ def vmem_bytes(plan: KernelPlan, head_dim: int, itemsize: int) -> int:
     state = -(-head_dim // 16) * 16 * plan.padded  # numbers of a row's query, key, value, or of a gradient
     moved = 7 * _BUFFERED * plan.program_rows * state * itemsize  # q, k, v and their gradients, do
     bias = 2 * plan.bias_rows * BLOCK * 4  # the spread bias and its gradient
-    scores = _SCORES + bool(plan.cap)  # the products, whose slope is needed
+    scores = _SCORES + bool(plan.softcap)  # the products, whose slope is needed
     return moved + 2 * state * 4 + bias + scores * plan.padded * BLOCK * 4

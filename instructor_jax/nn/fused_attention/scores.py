@@ -116,14 +116,14 @@ def mask_of(keys: jax.Array, queries: jax.Array, plan: KernelPlan) -> jax.Array:
 
 
 def products_of(keys: jax.Array, queries: jax.Array, plan: KernelPlan) -> jax.Array:
-    """Products of keys and queries, [keys, BLOCK], below the plan's cap where it has one."""
+    """Products of keys and queries, [keys, BLOCK], below the plan's soft cap where it has one."""
     products = matmul(keys, queries, plan)
-    return plan.cap * jnp.tanh(products / plan.cap) if plan.cap else products
+    return plan.softcap * jnp.tanh(products / plan.softcap) if plan.softcap else products
 
 
 def slope_of(products: jax.Array, plan: KernelPlan) -> jax.Array:
-    """How much a product below the cap grows with the product itself: the derivative of cap tanh(x / cap)."""
-    share = products / plan.cap
+    """How much a product below the soft cap grows with the product itself: the derivative of c tanh(x / c)."""
+    share = products / plan.softcap
     return 1.0 - share * share
 
 

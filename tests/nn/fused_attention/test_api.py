@@ -45,7 +45,7 @@ class Case:
     dropout: float = 0.0
     program_rows: int = ROWS
     groups: int = 1
-    cap: float = 0.0
+    softcap: float = 0.0
 
     def inputs(self, dtype: Any) -> tuple[Array, ...]:
         """Query, key, value [groups, rows, heads, len, head_dim], the bias table, and weights of the result."""
@@ -69,7 +69,7 @@ class Case:
 
 
 def einsum_version(case: Case, query: Array, key: Array, value: Array, table: Array) -> Array:
-    attention = EinsumAttention(jnp.asarray(case.segments), query.dtype, cap=case.cap or None)
+    attention = EinsumAttention(jnp.asarray(case.segments), query.dtype, softcap=case.softcap or None)
     bias = jnp.moveaxis(table[attention.by_offset(BUCKETS)], -1, 0)
     return attention.attend((query, key, value), bias, DropoutSite(case.dropout, 1), case.row_keys)
 
@@ -80,7 +80,7 @@ def fused_version(case: Case, query: Array, key: Array, value: Array, table: Arr
     plan = choose_attention(Compute(query.dtype, attention="fused"), config, segments, keys)
     assert plan is not None
     assert plan.program_rows == ROWS
-    plan = dataclasses.replace(plan, program_rows=case.program_rows, cap=case.cap)
+    plan = dataclasses.replace(plan, program_rows=case.program_rows, softcap=case.softcap)
     attention = FusedAttention(plan, segments, query.dtype)
     bias = jnp.moveaxis(table[attention.by_offset(BUCKETS)], -1, 0)
     states = (query.swapaxes(3, 4), key.swapaxes(3, 4), value.swapaxes(3, 4))
@@ -108,7 +108,7 @@ CASES = [
     Case(256, 1, 128, dropout=0.25),  # several blocks; one program for all rows
     Case(200, 3, 8, dropout=0.1, program_rows=1),  # no whole blocks
     Case(16, 2, 8),  # less than a block
-    Case(136, 2, 16, dropout=0.1, cap=1.5),  # products, which are of order 1, below a cap
+    Case(136, 2, 16, dropout=0.1, softcap=1.5),  # products, which are of order 1, below a soft cap
 ]
 
 

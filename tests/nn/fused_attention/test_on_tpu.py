@@ -24,7 +24,7 @@ LENGTH = 512
 class CappedConfig(T5Config):
     """A family whose scores are bounded, with the head's width of Gemma."""
 
-    score_cap = 50.0
+    softcap = 50.0
 
 
 EVERY_DEVICE = MeshShape()  # with other rows
