@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, Key
 from instructor_jax.backbones.configuration import BackboneConfig, stack_depth
 from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.embedding_table import TokenEmbedding
-from instructor_jax.nn.stack import make_layers, rematerialised, run_layers
+from instructor_jax.nn.stack import make_layers, run_layers
 
 
 class PackedEncoder(nnx.Module):
@@ -43,8 +43,8 @@ class PackedEncoder(nnx.Module):
     ) -> Float[Array, "groups rows len embed"]:
         """Encodes rows; see `backbones.registry.EncoderModule`."""
         x, run = self.begin(tokens, segments, row_keys)
-        run = rematerialised(run, self.compute) if self.recomputes_steps else run
-        return self.finish(run_layers(run, self.layers, x, self.depth, self.compute), row_keys)
+        x = run_layers(run, self.layers, x, self.depth, self.compute, recompute=self.recomputes_steps)
+        return self.finish(x, row_keys)
 
     def begin(
         self,

@@ -56,7 +56,13 @@ def make_layers(make: Callable[[nnx.Rngs], nnx.Module], count: int, layout: Layo
 
 
 def run_layers(
-    run: RunLayer, layers: Any, x: Float[Array, "groups rows len embed"], count: int, compute: Compute
+    run: RunLayer,
+    layers: Any,
+    x: Float[Array, "groups rows len embed"],
+    count: int,
+    compute: Compute,
+    *,
+    recompute: bool = True,
 ) -> Float[Array, "groups rows len embed"]:
     """Runs the layers one after another.
 
@@ -65,12 +71,14 @@ def run_layers(
         layers: From `make_layers`.
         x: What enters the first one.
         count: Number of layers.
-        compute: In which layout they are.
+        compute: In which layout they are, and what is computed again in the backward pass.
+        recompute: Whether that is seen to here; False where `run` does it.
     """
     if not compute.layout.stacked:
         for index, layer in enumerate(layers):
             x = run(x, layer, jnp.int32(index))
         return x
+    run = rematerialised(run, compute) if recompute else run
     unroll = count if compute.layout.unroll else 1
     scan = nnx.scan(run, in_axes=(nnx.Carry, 0, 0), out_axes=nnx.Carry, unroll=unroll)
     return scan(x, layers, jnp.arange(count))

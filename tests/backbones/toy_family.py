@@ -21,7 +21,7 @@ from instructor_jax.nn.compute import Compute
 from instructor_jax.nn.dropout import DropoutSite
 from instructor_jax.nn.embedding_table import TokenEmbedding
 from instructor_jax.nn.layers import FeedForward, FeedForwardShape, RMSNorm, SlicedFeedForward, parameter
-from instructor_jax.nn.stack import keys_of_layer, make_layers, rematerialised, run_layers
+from instructor_jax.nn.stack import keys_of_layer, make_layers, run_layers
 
 NAMES = {"vocab": "vocab_size", "embed": "hidden_size", "layers": "num_hidden_layers", "heads": "num_attention_heads"}
 
@@ -89,9 +89,7 @@ class ToyEncoder(nnx.Module):
     def __call__(self, tokens: Any, segments: Any, row_keys: Any = None) -> Any:
         """Encodes rows."""
         x, run = self.begin(tokens, segments, row_keys)
-        return self.finish(
-            run_layers(rematerialised(run, self.compute), self.layers, x, self.config.layers, self.compute), row_keys
-        )
+        return self.finish(run_layers(run, self.layers, x, self.config.layers, self.compute), row_keys)
 
     def begin(self, tokens: Any, segments: Any, row_keys: Any = None) -> Any:
         """What enters the first layer, and what runs one."""

@@ -9,17 +9,17 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from instructor_jax.backbones.checks import check_choice, check_whole, made_of
+from instructor_jax.backbones.checks import check_choice, made_of
 from instructor_jax.backbones.gemma.config import FULL_PLACE, HARMLESS
 from instructor_jax.backbones.qwen3.grouped_heads import check_grouped_heads, layer_weights
 from instructor_jax.backbones.qwen3.settings import Usual, read_shared, written_shared
-from instructor_jax.io.bounds import LAYERS, SIZE
+from instructor_jax.io.bounds import LAYERS
 from instructor_jax.io.json_files import Fields, shown_value
 from instructor_jax.io.settings.encoder import check_common_keys, size
 from instructor_jax.io.settings.layer_kinds import FULL, WINDOW, full_every, layer_types, rotary_bases
 
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
-WHOLE, TEXT = "embedding_gemma2", "embedding_gemma2_text"  # model types: of the multimodal model, and of its text model
+TEXT = "embedding_gemma2_text"  # the model type of the text model; that of the multimodal one is without "_text"
 _USUAL = Usual(2, 256, 262144)
 _OWN_SHAPES = "per_layer_config"
 _BASES = {FULL: 1_000_000, WINDOW: 10_000}
@@ -73,7 +73,6 @@ class EmbeddingGemma2Config:
         more = ("full_every", "window", "full_rotary_base", "window_rotary_base", "full_kv_heads", "full_head_dim")
         check_grouped_heads(self, (*more, "ple_dim", "output"), get_args(Activation))
         check_choice(f"{name}.model_type", self.model_type, (TEXT,))
-        check_whole(f"{name}.full_head_dim", self.full_head_dim, 2, SIZE)
         if self.heads % self.full_kv_heads or self.full_head_dim % 2:
             raise ValueError(
                 f"{name}.full_kv_heads={self.full_kv_heads} must divide heads={self.heads}, and full_head_dim="
@@ -103,9 +102,13 @@ class EmbeddingGemma2Config:
         """The configuration with the heads of the layers that see all of a text."""
         return dataclasses.replace(self, kv_heads=self.full_kv_heads, head_dim=self.full_head_dim)
 
+    def sees_all(self, place: int) -> bool:
+        """Returns whether the layer at that place of a step sees all of a text."""
+        return place == self.full_every - 1
+
     def of_place(self, place: int) -> "EmbeddingGemma2Config":
         """Returns the configuration with the heads of the layer at that place of a step."""
-        return self.of_full_layers if place == self.full_every - 1 else self
+        return self.of_full_layers if self.sees_all(place) else self
 
     @property
     def weight_count(self) -> int:
@@ -176,7 +179,10 @@ def _full_heads(fields: Fields, kinds: list[str]) -> tuple[int, int]:
             f"are {FULL} in layer_types."
         )
     # transformers leaves out what is as in all other layers
-    base = fields.whole("head_dim", 256, least=2), fields.whole("num_key_value_heads", 2, least=1)
+    base = (
+        fields.whole("head_dim", _USUAL.head_dim, least=2),
+        fields.whole("num_key_value_heads", _USUAL.kv_heads, least=1),
+    )
     shapes = {base} if full - set(layers.values()) else set()
     for key in layers:
         one = Fields(named[key], f"{fields.where}, {_OWN_SHAPES}[{key}]")

@@ -119,7 +119,7 @@ class Encoder(PackedEncoder):
 
         def run(x: Array, step: Step, index: Int[Array, ""]) -> Array:
             for place in range(config.full_every):
-                run_layer = in_full if place == config.full_every - 1 else in_window
+                run_layer = in_full if config.sees_all(place) else in_window
                 x = run_layer(x, getattr(step, layer_name(place)), index * config.full_every + place)
             return x
 

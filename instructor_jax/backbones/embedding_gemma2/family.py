@@ -50,9 +50,7 @@ NAMES = dataclasses.replace(
     grouped_heads.names(table),
     left_out=re.compile(r"(vision_tower|embed_vision|audio_tower|embed_audio)\..*|.*rotary_emb\..*"),
     recognised=re.compile(r"embed_tokens\.weight|layers\.\d+\..*|norm\.weight|ple\..*|embedding_projection\.weight"),
-    adapted=re.compile(
-        grouped_heads.ADAPTED.removesuffix(")") + r"|ple_block\.(per_layer_input_gate|per_layer_projection))"
-    ),
+    adapted=grouped_heads.adapted(r"ple_block\.(per_layer_input_gate|per_layer_projection)"),
     whole_prefix="language_model.",
 )
 

@@ -13,8 +13,7 @@ from instructor_jax.io.bounds import LAYERS, SIZE
 
 EMBEDDING = "embed_tokens.weight"
 LAYER = "layers.{layer}."
-# The linear layers that adapters may change.
-ADAPTED = r"layers\.(?P<layer>\d+)\.(self_attn\.(q_proj|k_proj|v_proj|o_proj)|mlp\.(gate_proj|up_proj|down_proj))"
+_ADAPTED = (r"self_attn\.(q_proj|k_proj|v_proj|o_proj)", r"mlp\.(gate_proj|up_proj|down_proj)")
 
 
 def check_grouped_heads(config: Any, more: Iterable[str], activations: tuple[str, ...]) -> None:
@@ -123,7 +122,17 @@ def names(table: Callable[[Any], list[Entry]]) -> WeightNames:
         recognised=re.compile(r"embed_tokens\.weight|layers\.\d+\..*|norm\.weight"),
         stack=None,
         stack_prefix="",
-        adapted=re.compile(ADAPTED),
+        adapted=adapted(),
         layer_list="layers",
         whole_prefix="model.",
     )
+
+
+def adapted(*more: str, prefix: str = "") -> re.Pattern[str]:
+    """Returns PyTorch's names of the linear layers that adapters may change; see `WeightNames.adapted`.
+
+    Args:
+        more: Patterns of those that a layer has besides.
+        prefix: What stands before all names.
+    """
+    return re.compile(rf"{re.escape(prefix)}layers\.(?P<layer>\d+)\.({'|'.join((*_ADAPTED, *more))})")

@@ -19,7 +19,7 @@ from instructor_jax.nn.dropout import DropoutSite
 from instructor_jax.nn.embedding_table import TokenEmbedding
 from instructor_jax.nn.layers import FeedForward, FeedForwardShape, RMSNorm, SlicedFeedForward, parameter
 from instructor_jax.nn.relative_bias import RelativeBias, offset_buckets
-from instructor_jax.nn.stack import keys_of_layer, make_layers, of_attention, rematerialised, run_layers
+from instructor_jax.nn.stack import keys_of_layer, make_layers, of_attention, run_layers
 from instructor_jax.numerics import Dtype
 from instructor_jax.sharding import constrain
 
@@ -111,7 +111,7 @@ class Encoder(nnx.Module):
     ) -> Float[Array, "groups rows len embed"]:
         """Encodes rows; see `backbones.registry.EncoderModule`."""
         x, run = self.begin(tokens, segments, row_keys)
-        x = run_layers(rematerialised(run, self.compute), self.layers, x, self.config.layers, self.compute)
+        x = run_layers(run, self.layers, x, self.config.layers, self.compute)
         return self.finish(x, row_keys)
 
     def begin(

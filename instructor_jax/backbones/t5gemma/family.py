@@ -44,7 +44,7 @@ NAMES = dataclasses.replace(
     recognised=re.compile(r"encoder\.(embed_tokens\.weight|layers\.\d+\..*|norm\.weight)|decoder\..*|lm_head\..*"),
     stack=re.compile(r"embed_tokens\.weight|layers\.\d+\..*|norm\.weight"),
     stack_prefix=_PREFIX,
-    adapted=re.compile(_PREFIX + grouped_heads.ADAPTED),
+    adapted=grouped_heads.adapted(prefix=_PREFIX),
 )
 
 
